@@ -1,0 +1,236 @@
+"""The settings each stage reads: its slice of conf/, and nothing else.
+
+`STAGE_KEYS` is the one list of who may read what. dvc.yaml's `params:` must say the same (a test compares them),
+so that a changed key re-runs exactly the stages that can see it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+STAGE_KEYS: Mapping[str, tuple[str, ...]] = {
+    "prepare": ("seed", "data"),
+    "search": ("seed", "space", "search", "trainer"),
+    "train": ("seed", "train", "trainer"),
+    "evaluate": ("seed", "evaluate"),
+    "interpret": ("seed", "interpret"),
+    "fairness": ("seed", "fairness"),
+    "report": ("report",),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuditSettings:
+    """How rows are grouped by one feature. Give `column` (tables) or `property` (images)."""
+
+    column: str | None = None
+    property: Literal["mean_intensity"] | None = None
+    edges: tuple[float, ...] = ()
+    """Inner bin edges in raw units; a value equal to an edge falls in the upper bin."""
+    quantiles: int = 0
+    """Or this many bins of equal size, fitted on the training split."""
+
+    def __post_init__(self) -> None:
+        """One source, at most one way to bin."""
+        if (self.column is None) == (self.property is None):
+            raise ValueError("give exactly one of column, property")
+        if self.edges and self.quantiles:
+            raise ValueError("give edges or quantiles, not both")
+        if self.property and not (self.edges or self.quantiles):
+            raise ValueError("a property needs edges or quantiles")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataSettings:
+    """conf/data/*.yaml."""
+
+    name: str
+    format: Literal["digits", "idx", "csv"]
+    path: str | None = None
+    """Folder of the raw files; none for data that come with scikit-learn."""
+    train_file: str | None = None
+    """csv: file in `path` with the training rows (.gz is tried too)."""
+    test_file: str | None = None
+    """csv: file with the given test rows; none: a share is split off."""
+    header: bool = True
+    columns: tuple[str, ...] = ()
+    """csv without header: the column names in order."""
+    target: str | None = None
+    missing: tuple[str, ...] = ("", "?", "NA")
+    """Cell texts that mean "no value"."""
+    strip_label: str = ""
+    """Characters cut off the end of labels (adult.test writes '>50K.')."""
+    exclude: tuple[str, ...] = ()
+    """Columns that are never model inputs."""
+    bins: int = 48
+    """Most bin edges per number column for the piecewise-linear encoding."""
+    min_category_rows: int = 10
+    """Rarer categories share the code "unknown or rare"."""
+    classes: tuple[str, ...] = ()
+    """Class names in order; none: sorted label values. For binary tasks the last is the positive class."""
+    val_fraction: float = 0.15
+    test_fraction: float = 0.2
+    sensitive: Mapping[str, AuditSettings]
+    slices: Mapping[str, AuditSettings]
+
+    def __post_init__(self) -> None:
+        """Fractions leave rows to train on."""
+        if not (0 < self.val_fraction < 1 and 0 < self.test_fraction < 1):
+            raise ValueError("val_fraction and test_fraction must lie between 0 and 1")
+        if self.val_fraction + self.test_fraction >= 1:
+            raise ValueError("val_fraction + test_fraction must leave rows to train on")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainerSettings:
+    """conf/trainer/*.yaml: where and how numbers are computed."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    threads: int = 1
+    """CPU threads of one training process; more than one is slower when cores are shared."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchSettings:
+    """conf/search/*.yaml. `n_trials` and `seconds` are totals over all restarts."""
+
+    n_trials: int
+    seconds: float | None = None
+    epochs: int = 9
+    """Budget of a trial that is never stopped."""
+    eta: int = 3
+    """Of each rung's trials one in eta may continue; rungs lie at epochs/eta^k."""
+    trial_share: float = 0.2
+    """No trial may use more than this share of `seconds`; its schedule then ends in time."""
+    storage: str | None = None
+    """Optuna storage URL; none: SQLite under state/."""
+    max_parameters: int = 5_000_000
+    """Larger networks are refused before training."""
+
+    def __post_init__(self) -> None:
+        """A search needs at least one trial of at least one epoch."""
+        if self.n_trials < 1 or self.epochs < 1 or self.eta < 2:
+            raise ValueError("n_trials and epochs must be at least 1, eta at least 2")
+        if self.seconds is not None and self.seconds <= 0:
+            raise ValueError("seconds must be positive")
+        if not 0 < self.trial_share <= 1:
+            raise ValueError("trial_share must lie in (0, 1]")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainSettings:
+    """conf/config.yaml `train`."""
+
+    epochs: int
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        """At least one epoch."""
+        if self.epochs < 1 or (self.seconds is not None and self.seconds <= 0):
+            raise ValueError("epochs must be at least 1, seconds positive")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluateSettings:
+    """conf/config.yaml `evaluate`."""
+
+    level: float = 0.95
+    resamples: int = 2000
+    """Bootstrap draws for scores without a closed form."""
+    baselines: tuple[Literal["majority", "logistic_regression", "gradient_boosting"], ...]
+    baseline_rows: int = 20_000
+    """Baselines are fitted on at most this many training rows (said in the report)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InterpretSettings:
+    """conf/config.yaml `interpret`."""
+
+    rows: int = 24
+    """Test rows explained."""
+    steps: int = 64
+    """First number of integration steps; doubled up to 512 until completeness passes."""
+    deletion_steps: int = 20
+    random_orders: int = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FairnessSettings:
+    """conf/config.yaml `fairness`."""
+
+    delta: float | None = None
+    """Largest gap you call equal; none: the verdict "equivalent" is never given."""
+    alpha: float = 0.05
+    permutations: int = 2000
+    min_listed: int = 10
+    """Below this denominator a rate is listed without an interval and never judged."""
+    min_judged: int = 30
+    """Below this denominator: interval only, "too small"."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReportSettings:
+    """conf/config.yaml `report`."""
+
+    title: str
+    purpose: str = ""
+    """One sentence on what the model is for; a person writes it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PrepareSlice:
+    """What `prepare` may read."""
+
+    seed: int
+    data: DataSettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchSlice:
+    """What `search` may read. `space` stays a plain tree: pipeline.space parses it."""
+
+    seed: int
+    space: Mapping[str, Any]
+    search: SearchSettings
+    trainer: TrainerSettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainSlice:
+    """What `train` may read."""
+
+    seed: int
+    train: TrainSettings
+    trainer: TrainerSettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluateSlice:
+    """What `evaluate` may read."""
+
+    seed: int
+    evaluate: EvaluateSettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InterpretSlice:
+    """What `interpret` may read."""
+
+    seed: int
+    interpret: InterpretSettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FairnessSlice:
+    """What `fairness` may read."""
+
+    seed: int
+    fairness: FairnessSettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReportSlice:
+    """What `report` may read."""
+
+    report: ReportSettings

@@ -1,0 +1,111 @@
+"""Reading and writing artifacts: whole or not at all.
+
+A stage writes into `Folder.fresh(...)`; the folder takes its final name in one rename when the stage succeeds.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pipeline.core.errors import ArtifactError
+from pipeline.core.strict import plain, read
+
+T = TypeVar("T")
+
+ARTIFACTS = Path("artifacts")
+FIT = ARTIFACTS / "prepare" / "fit"
+TEST = ARTIFACTS / "prepare" / "test"
+SEARCH = ARTIFACTS / "search"
+TRAIN = ARTIFACTS / "train"
+EVALUATE = ARTIFACTS / "evaluate"
+INTERPRET = ARTIFACTS / "interpret"
+FAIRNESS = ARTIFACTS / "fairness"
+REPORTS = Path("reports")
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write the file under a temporary name, then rename it into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, record: object) -> None:
+    """Write a record as strict JSON (no NaN), keys in field order."""
+    text = json.dumps(plain(record), allow_nan=False, ensure_ascii=False, indent=1)
+    write_bytes(path, f"{text}\n".encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON; a missing or damaged file is an ArtifactError."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise missing(path) from None
+    except ValueError as wrong:
+        raise ArtifactError(f"{path}: damaged ({wrong})", fix=_rerun(path)) from None
+
+
+def read_record(kind: type[T], path: Path) -> T:
+    """Read a contract strictly; another schema number or shape is an ArtifactError."""
+    return read(kind, read_json(path), str(path), ArtifactError)
+
+
+def missing(path: Path) -> ArtifactError:
+    """Return the error for an artifact that is not there."""
+    return ArtifactError(f"{path}: not found", fix=_rerun(path))
+
+
+def _rerun(path: Path) -> str:
+    stage = path.parts[1] if path.parts[:1] == ("artifacts",) and len(path.parts) > 2 else "the stage that writes it"
+    return f"run `dvc repro {stage}`" if stage != "the stage that writes it" else f"run {stage}"
+
+
+@contextmanager
+def fresh_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder beside `path`; on success it replaces `path`, on failure it vanishes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        old = path.with_name(f".{path.name}.{os.getpid()}.old")
+        if path.exists():
+            path.replace(old)
+        temporary.replace(path)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sha256_file(path: Path) -> str:
+    """Return the hex digest of a file's bytes."""
+    with path.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+def sha256_folder(path: Path) -> str:
+    """Return one digest over names and bytes of all files below, in name order."""
+    whole = hashlib.sha256()
+    for file in sorted(p for p in path.rglob("*") if p.is_file()):
+        whole.update(f"{file.relative_to(path).as_posix()}\0{sha256_file(file)}\n".encode())
+    return whole.hexdigest()
+
+
+def digest_of(record: object) -> str:
+    """Return the hex digest of a record's canonical JSON."""
+    text = json.dumps(plain(record), allow_nan=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
