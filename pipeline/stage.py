@@ -1,0 +1,190 @@
+"""The border to Hydra and to the terminal: compose, hand a stage its slice, show a user's mistake in two lines.
+
+By hand (`python -m pipeline.search search.n_trials=5`) a stage composes conf/. DVC runs it with `--params`: then the
+recorded composition params.yaml is read instead, so that what DVC hashed is what the stage sees. Either way a stage
+receives only the top-level keys that STAGE_KEYS grants it.
+"""
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pipeline.core.errors import ConfigError, PipelineError
+from pipeline.core.settings import STAGE_KEYS
+from pipeline.core.strict import nearest, read
+
+S = TypeVar("S")
+log = logging.getLogger(__name__)
+
+CONF = Path("conf")
+PARAMS = Path("params.yaml")
+# No outputs/ tree and no .hydra/: DVC keeps the record.
+_HYDRA = ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=stdout"]
+
+
+def run_stage(name: str, kind: type[S], run: Callable[[S], None]) -> None:
+    """Compose, read the stage's slice as `kind`, run; the process exits with the field's codes.
+
+    0 done · 1 our mistake (traceback) · 2 the user's mistake (two lines) · 130 interrupted.
+    """
+
+    def on_config(config: Mapping[str, Any]) -> None:
+        run(slice_for(name, kind, config))
+
+    sys.exit(launch(name, sys.argv[1:], on_config))
+
+
+def launch(name: str, arguments: Sequence[str], act: Callable[[Mapping[str, Any]], None]) -> int:
+    """Run `act` on the composed configuration and return the exit code."""
+    die_with_parent()
+    prepare_terminal(name)
+    arguments = list(arguments)
+    debug = "--debug" in arguments
+    if debug:
+        arguments.remove("--debug")
+    try:
+        if any(a.startswith("-") and not a.startswith("--params") for a in arguments):
+            _hydra_app(arguments, act)
+        else:
+            act(configuration(arguments))
+    except PipelineError as mistake:
+        if debug:
+            raise
+        sys.stderr.write(f"error: {mistake}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; the same command continues where this one stopped\n")
+        return 130
+    return 0
+
+
+def configuration(arguments: Sequence[str]) -> Mapping[str, Any]:
+    """Return the whole composition as plain dicts: recorded (`--params`) or fresh from conf/ with overrides."""
+    if "--params" not in arguments:
+        return compose(arguments)
+    if extra := [a for a in arguments if a != "--params"]:
+        raise ConfigError(f"--params takes no overrides, got {' '.join(extra)}", fix="leave out --params")
+    return recorded()
+
+
+def recorded() -> Mapping[str, Any]:
+    """Return params.yaml, the record of the active composition."""
+    import yaml
+
+    if not PARAMS.exists():
+        raise ConfigError(f"{PARAMS}: not found", fix="run `python -m pipeline.configure`")
+    config = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+    if not isinstance(config, dict):
+        raise ConfigError(f"{PARAMS}: not a mapping", fix="run `python -m pipeline.configure`")
+    return config
+
+
+def compose(overrides: Sequence[str]) -> Mapping[str, Any]:
+    """Compose conf/ with Hydra overrides; every mistake becomes a ConfigError."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        config = OmegaConf.to_container(_composed(overrides), resolve=True)
+    except OmegaConfBaseException as wrong:
+        raise ConfigError(f"conf: {str(wrong).splitlines()[0]}") from None
+    assert isinstance(config, dict)
+    return {str(k): v for k, v in config.items()}
+
+
+def _composed(overrides: Sequence[str]) -> Any:
+    import hydra
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from yaml import YAMLError
+
+    if not (CONF / "config.yaml").exists():
+        raise ConfigError(f"{CONF / 'config.yaml'}: not found", fix="run from the project's top folder")
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(str(CONF.resolve()), version_base="1.3"):
+            return hydra.compose("config", overrides=list(overrides))
+    except HydraException as wrong:
+        raise explain(overrides, wrong) from None
+    except YAMLError as wrong:
+        raise ConfigError(f"conf: not valid YAML: {' '.join(str(wrong).split())}") from None
+
+
+def explain(overrides: Sequence[str], wrong: Exception) -> ConfigError:
+    """Say which override is wrong and what was probably meant."""
+    for override in overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        if "=" not in override:
+            return ConfigError(f"command line: {override!r} is not key=value", fix="for example search.n_trials=5")
+        if (CONF / key).is_dir():
+            options = sorted(p.stem for p in (CONF / key).glob("*.yaml"))
+            if value not in options:
+                near = nearest(value, options)
+                fix = f"did you mean '{near}'?" if near else f"one of: {', '.join(options)}"
+                return ConfigError(f"command line: {key} has no option '{value}'", fix=fix)
+        elif overrides and (unknown := _unknown(key)):
+            return unknown
+    return ConfigError(f"conf: {' '.join(str(wrong).split())}")
+
+
+def _unknown(key: str) -> ConfigError | None:
+    node: Any = compose([])
+    walked = "conf"
+    for part in key.split("."):
+        if isinstance(node, Mapping) and part not in node:
+            known = [str(k) for k in node]
+            near = nearest(part, known)
+            fix = f"did you mean '{near}'?" if near else f"known keys: {', '.join(known)}"
+            return ConfigError(f"{walked}: unknown key '{part}'", fix=fix)
+        node = node[part] if isinstance(node, Mapping) else None
+        walked = f"{walked}.{part}"
+    return None
+
+
+def slice_for(name: str, kind: type[S], config: Mapping[str, Any]) -> S:
+    """Return the part of the configuration that stage `name` may see, read strictly."""
+    return read(kind, {key: config[key] for key in STAGE_KEYS[name] if key in config}, "conf")
+
+
+def _hydra_app(arguments: list[str], act: Callable[[Mapping[str, Any]], None]) -> None:
+    import hydra
+    from omegaconf import DictConfig, OmegaConf
+
+    def on_config(config: DictConfig) -> None:
+        plain = OmegaConf.to_container(config, resolve=True)
+        assert isinstance(plain, dict)
+        act({str(k): v for k, v in plain.items()})
+
+    # Hydra's parser wants all overrides side by side: ours go just before the first of the user's.
+    at = next((i for i, a in enumerate(arguments) if not a.startswith("-") and "=" in a), len(arguments))
+    sys.argv[1:] = [*arguments[:at], *_HYDRA, *arguments[at:]]
+    hydra.main(version_base="1.3", config_path=str(CONF.resolve()), config_name="config")(on_config)()
+
+
+def prepare_terminal(name: str) -> None:
+    """Log to standard output, one line per event, the stage's name in front; libraries stay silent."""
+    logging.basicConfig(level=logging.WARNING, format=f"{name:>9} │ %(message)s", stream=sys.stdout, force=True)
+    logging.getLogger("pipeline").setLevel(logging.INFO)
+    warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric|torch|captum|optuna)\b.*")
+
+
+def die_with_parent() -> None:
+    """Let the kernel end this process when `dvc` is killed, so that no second writer survives (Linux)."""
+    if os.environ.get("DVC_STAGE") and sys.platform == "linux":
+        death_signal_option = 1
+        ctypes.CDLL(None).prctl(death_signal_option, signal.SIGTERM)
+        if os.getppid() == 1:
+            sys.exit("the process that started this stage is gone")
+
+
+def state_folder() -> Path:
+    """Return the git-ignored folder for studies and checkpoints; shared by experiments in temporary folders."""
+    folder = Path(os.environ.get("DVC_ROOT", ".")) / "state"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
