@@ -48,8 +48,11 @@ class CategoricalColumn:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TableInputs:
-    """Rows as one float matrix (B, P): one place per column in order (raw number or code), then one 0/1
-    indicator for each numeric column with `missing`, in column order."""
+    """Rows as one float matrix (B, P).
+
+    One place per column in order (raw number or code), then one 0/1 indicator for each numeric column with
+    `missing`, in column order.
+    """
 
     kind: Literal["table"] = "table"
     columns: tuple[NumericColumn | CategoricalColumn, ...]

@@ -143,6 +143,16 @@ class _Reader:
         return self.error(f"{where}: expected {expected}, got {_name(type(value))} {value!r}")
 
 
+_NAMES = {
+    int: "an integer",
+    float: "a number",
+    str: "a string",
+    bool: "true or false",
+    type(None): "nothing",
+    list: "a list",
+    dict: "a mapping",
+}
+
+
 def _name(kind: Any) -> str:
-    names = {int: "an integer", float: "a number", str: "a string", bool: "true or false", type(None): "nothing"}
-    return names.get(kind) or {list: "a list", dict: "a mapping"}.get(kind) or getattr(kind, "__name__", str(kind))
+    return _NAMES.get(kind) or str(getattr(kind, "__name__", kind))

@@ -1,0 +1,60 @@
+"""What many tests need: one thread per process, and copies of the project."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+ROOT = Path(__file__).parents[1]
+_SHIPPED = ("conf", "data", "pipeline", "search_spaces", "tests", "dvc.yaml", ".dvcignore", ".gitignore", "Makefile",
+            "README.md", "params.yaml", "pyproject.toml", "requirements.lock")  # fmt: skip
+
+Shell = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def root() -> Path:
+    """The project's top folder."""
+    return ROOT
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the project without artifacts, a Git and DVC repository of its own."""
+    copy = tmp_path / "project"
+    copy.mkdir()
+    for name in _SHIPPED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, copy / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        elif source.exists():
+            shutil.copy(source, copy / name)
+    (copy / ".dvc").mkdir()
+    for name in ("config", ".gitignore"):
+        shutil.copy(ROOT / ".dvc" / name, copy / ".dvc" / name)
+    for command in ("git init -q", "git add -A", "git commit -qm start"):
+        _run(copy, command)
+    return copy
+
+
+@pytest.fixture
+def shell() -> Shell:
+    """Run a command line in a folder with this Python first on PATH; returns the finished process."""
+    return _run
+
+
+def _run(folder: Path, command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+    identity = {
+        f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+    }
+    env = os.environ | identity | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"} | environment
+    done = subprocess.run(command, shell=True, cwd=folder, env=env, capture_output=True, text=True, check=False)  # noqa: S602
+    if check and done.returncode:
+        raise AssertionError(f"$ {command}\nexit {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done
