@@ -54,7 +54,7 @@ def _run(folder: Path, command: str, check: bool = True, **environment: str) -> 
         f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
     }
     env = os.environ | identity | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"} | environment
-    done = subprocess.run(command, shell=True, cwd=folder, env=env, capture_output=True, text=True, check=False)  # noqa: S602
+    done = subprocess.run(command, shell=True, cwd=folder, env=env, capture_output=True, text=True, check=False)
     if check and done.returncode:
         raise AssertionError(f"$ {command}\nexit {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done
