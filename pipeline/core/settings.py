@@ -62,6 +62,8 @@ class DataSettings:
     """Characters cut off the end of labels (adult.test writes '>50K.')."""
     exclude: tuple[str, ...] = ()
     """Columns that are never model inputs."""
+    sensitive_inputs: tuple[str, ...] = ()
+    """Columns of sensitive features that are declared as inputs all the same."""
     bins: int = 48
     """Most bin edges per number column for the piecewise-linear encoding."""
     min_category_rows: int = 10

@@ -1,0 +1,42 @@
+"""Who goes where: stratified splits that depend on the seed alone, and a count of rows that sit on both sides."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.errors import DataError
+from pipeline.core.seeds import stream
+
+
+def stratified(y: NDArray[np.int64], fraction: float, seed: int, name: str) -> tuple[NDArray, NDArray]:
+    """Return sorted index arrays (kept, split off); every class gives round(fraction * its rows), at least one."""
+    rng = stream(seed, "split", name)
+    off: list[int] = []
+    for label in np.unique(y):
+        rows = rng.permutation(np.flatnonzero(y == label))
+        off.extend(rows[: max(1, round(fraction * len(rows)))])
+    taken = np.zeros(len(y), dtype=bool)
+    taken[off] = True
+    return np.flatnonzero(~taken), np.flatnonzero(taken)
+
+
+def check_classes(y: NDArray[np.int64], classes: tuple[str, ...], where: str, least: int = 3) -> None:
+    """Refuse data with one class, or with a class too rare to appear in every split."""
+    counts = np.bincount(y, minlength=len(classes))
+    present = [i for i, n in enumerate(counts) if n]
+    if len(present) < 2:
+        only = classes[present[0]] if present else "none"
+        raise DataError(f"{where}: only one class ({only})", fix="a classifier needs rows of at least two classes")
+    for i, n in enumerate(counts):
+        if n < least:
+            raise DataError(
+                f"{where}: class '{classes[i]}' has {n} rows; train, val and test need {least}",
+                fix="add rows of this class, or remove or merge it",
+            )
+
+
+def shared_rows(first: NDArray[Any], second: NDArray[Any]) -> int:
+    """Count rows of `second` that occur byte for byte in `first`."""
+    known = {row.tobytes() for row in first}
+    return sum(row.tobytes() in known for row in second)
