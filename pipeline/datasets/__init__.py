@@ -1,1 +1,15 @@
-"""TODO."""
+"""Raw data to checked, split and packed rows. What is fitted is fitted on the training split alone."""
+
+from pipeline.core.settings import DataSettings
+from pipeline.datasets.packed import Prepared, Split, load_split, write_split
+
+__all__ = ["Prepared", "Split", "load_split", "prepare_dataset", "write_split"]
+
+
+def prepare_dataset(settings: DataSettings, seed: int) -> Prepared:
+    """Read, check, split and encode the data set that `settings` declare."""
+    from pipeline.datasets.images import prepare_digits, prepare_idx
+    from pipeline.datasets.tables import prepare_table
+
+    formats = {"digits": prepare_digits, "idx": prepare_idx, "csv": prepare_table}
+    return formats[settings.format](settings, seed)

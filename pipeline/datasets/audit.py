@@ -55,9 +55,7 @@ def value_groups(
     return _feature(name, role, source, labels, groups), groups
 
 
-def _feature(
-    name: str, role: str, source: str, labels: Sequence[str], groups: dict[str, NDArray]
-) -> AuditFeature:
+def _feature(name: str, role: str, source: str, labels: Sequence[str], groups: dict[str, NDArray]) -> AuditFeature:
     gone = any((values == MISSING).any() for values in groups.values())
     names = (*labels, MISSING) if gone else tuple(labels)
     return AuditFeature(name=name, role="sensitive" if role == "sensitive" else "slice", source=source, groups=names)

@@ -1,0 +1,94 @@
+"""Reader of CSV tables: every cell stays text here; ragged rows, wrong headers and empty files are refused."""
+
+import csv
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.core.errors import ConfigError, DataError
+from pipeline.core.settings import DataSettings
+from pipeline.core.strict import nearest
+
+
+def read_csv(path: Path, settings: DataSettings) -> pd.DataFrame:
+    """Return the rows of a file as text, stripped; marks of `missing` become None; the label's end is cut."""
+    lines = _lines(path)
+    names = list(settings.columns) if not settings.header else next(lines, (0, []))[1]
+    if not names:
+        raise DataError(f"{path}: the file is empty", fix="point data.path at a file with rows")
+    _check_names(path, names, settings)
+    rows: list[list[str]] = []
+    for number, cells in lines:
+        if len(cells) != len(names):
+            raise DataError(
+                f"{path}, line {number}: {len(cells)} cells, expected {len(names)}",
+                fix="repair the line, or check data.columns and the separator (a comma)",
+            )
+        rows.append(cells)
+    if not rows:
+        raise DataError(f"{path}: holds no rows", fix="point data.path at a file with rows")
+    frame = pd.DataFrame(rows, columns=names, dtype=object)
+    target = str(settings.target)
+    if settings.strip_label:
+        frame[target] = [label.rstrip(settings.strip_label) for label in frame[target]]
+    return frame.where(~frame.isin(settings.missing), None)
+
+
+def find_file(settings: DataSettings, name: str) -> Path:
+    """Return data.path/name or data.path/name.gz."""
+    folder = require_folder(settings)
+    for path in (folder / name, folder / f"{name}.gz"):
+        if path.is_file():
+            return path
+    raise DataError(f"{folder}: neither {name} nor {name}.gz is there", fix="point data.path at the folder that has it")
+
+
+def require_folder(settings: DataSettings) -> Path:
+    """Return data.path as an existing folder."""
+    if settings.path is None:
+        what = "idx.gz files" if settings.format == "idx" else f"{settings.train_file}"
+        raise ConfigError(
+            f"data.path: not set; {settings.name} is read from your own folder", fix=f"data.path=<folder of {what}>"
+        )
+    folder = Path(settings.path)
+    if not folder.is_dir():
+        state = "not a folder" if folder.exists() else "not found"
+        raise DataError(f"{folder}: {state}", fix="set data.path to the folder with the raw files")
+    return folder
+
+
+def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    opened = gzip.open(path, "rt", encoding="utf-8-sig", newline="") if path.suffix == ".gz" else path.open(
+        encoding="utf-8-sig", newline=""
+    )  # fmt: skip
+    reader = csv.reader(opened, skipinitialspace=True, strict=True)
+    with opened:
+        try:
+            for cells in reader:
+                if cells and any(cells):
+                    yield reader.line_num, [cell.strip() for cell in cells]
+        except UnicodeDecodeError as wrong:
+            raise DataError(
+                f"{path}, near line {reader.line_num + 1}: not UTF-8 ({wrong.reason})", fix="save the file as UTF-8"
+            ) from None
+        except csv.Error as wrong:
+            raise DataError(f"{path}, line {reader.line_num}: {wrong}", fix="repair the quotes of this line") from None
+
+
+def _check_names(path: Path, names: list[str], settings: DataSettings) -> None:
+    if settings.target is None:
+        raise ConfigError("data.target: not set", fix="name the column to predict")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"{path}: column '{twice[0]}' appears twice", fix="rename one of them")
+    asked = {"data.target": [settings.target], "data.exclude": settings.exclude}
+    for role in ("sensitive", "slices"):
+        asked |= {f"data.{role}.{k}": [s.column] for k, s in getattr(settings, role).items() if s.column}
+    for key, columns in asked.items():
+        for column in columns:
+            if column not in names:
+                near = nearest(column, names)
+                fix = f"did you mean '{near}'?" if near else f"columns: {', '.join(names[:20])}"
+                raise DataError(f"{path}: no column '{column}' ({key})", fix=fix)

@@ -1,0 +1,91 @@
+"""Tables to one float matrix. Everything here is fitted on training rows and then applied to all splits.
+
+Bin edges for the piecewise-linear encoding (Gorishniy et al. 2022, "On Embeddings for Numerical Features") are half
+quantiles of the values and half quantiles of the distinct values, so that spikes do not eat all bins.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.core.contracts import CategoricalColumn, NumericColumn, TableInputs
+from pipeline.core.errors import DataError
+from pipeline.core.settings import DataSettings
+
+
+def as_numbers(values: pd.Series) -> NDArray[np.float64] | None:
+    """Return the column as numbers with NaN for missing, or None if some value is no finite number."""
+    numbers = np.asarray(pd.to_numeric(values, errors="coerce"), dtype=float)
+    numbers[~np.isfinite(numbers)] = np.nan
+    known = np.asarray(values.notna())
+    return None if np.isnan(numbers[known]).any() or not known.any() else numbers
+
+
+def fit_table(train: pd.DataFrame, columns: list[str], settings: DataSettings) -> tuple[TableInputs, list[str]]:
+    """Return the columns' fitted statistics and the notes on what was merged, filled or left out."""
+    notes: list[str] = []
+    fitted: list[NumericColumn | CategoricalColumn] = []
+    for name in columns:
+        values = train[name]
+        if values.nunique(dropna=False) < 2:
+            notes.append(f"column '{name}' is constant in training and left out")
+            continue
+        numbers = as_numbers(values)
+        if numbers is None:
+            fitted.append(_categorical(name, values, settings.min_category_rows, notes))
+        else:
+            fitted.append(_numeric(name, numbers, settings.bins, notes))
+    if not fitted:
+        raise DataError(f"{settings.name}: no input column is left", fix="check data.exclude and data.sensitive")
+    return TableInputs(columns=tuple(fitted)), notes
+
+
+def encode_table(frame: pd.DataFrame, inputs: TableInputs, where: str) -> NDArray[np.float32]:
+    """Return (N, P) float32 as described by TableInputs."""
+    places: list[NDArray[Any]] = []
+    flags: list[NDArray[Any]] = []
+    for column in inputs.columns:
+        if column.kind == "categorical":
+            codes = {value: i + 1 for i, value in enumerate(column.categories)}
+            texts = frame[column.name].map(lambda v: "(missing)" if v is None else v)
+            places.append(texts.map(codes).fillna(0).to_numpy(np.float32))
+            continue
+        numbers = as_numbers(frame[column.name])
+        if numbers is None:
+            raise DataError(
+                f"{where}: column '{column.name}' is a number in training, but not in all rows here",
+                fix="repair the cells, or add their text to data.missing",
+            )
+        places.append(np.where(np.isnan(numbers), column.median, numbers))
+        if column.missing:
+            flags.append(np.isnan(numbers))
+    return np.stack([*places, *flags], axis=1).astype(np.float32)
+
+
+def quantile_edges(values: NDArray[np.float64], bins: int) -> tuple[float, ...]:
+    """Return at most `bins` + 1 increasing edges that span the values."""
+    half = max(2, (bins + 2) // 2)
+    shares = np.linspace(0, 1, half)
+    edges = np.concatenate([np.quantile(values, shares), np.quantile(np.unique(values), shares)])
+    return tuple(float(e) for e in np.unique(edges.astype(np.float32)))
+
+
+def _numeric(name: str, numbers: NDArray[np.float64], bins: int, notes: list[str]) -> NumericColumn:
+    known = numbers[~np.isnan(numbers)]
+    gone = len(numbers) - len(known)
+    median = float(np.median(known))
+    if gone:
+        notes.append(f"column '{name}': {gone:,} missing training values are filled with {median:g} and marked")
+    return NumericColumn(name=name, edges=quantile_edges(known, bins), median=median, missing=gone > 0)
+
+
+def _categorical(name: str, values: pd.Series, least: int, notes: list[str]) -> CategoricalColumn:
+    counts = values.map(lambda v: "(missing)" if v is None else v).value_counts()
+    kept = sorted(str(v) for v, n in counts.items() if n >= least)
+    rare = len(counts) - len(kept)
+    if rare:
+        notes.append(f"column '{name}': {rare} categories with fewer than {least} training rows share one code")
+    mode = str(counts.index[0])
+    return CategoricalColumn(name=name, categories=tuple(kept), mode=kept.index(mode) + 1 if mode in kept else 0)

@@ -1,0 +1,30 @@
+"""Raw data → checked, split, packed rows; the test split lies in a folder of its own, sealed until evaluation."""
+
+import logging
+
+from pipeline.core.settings import PrepareSlice
+from pipeline.core.store import FIT, TEST, fresh_folder, write_json
+from pipeline.stage import run_stage
+
+log = logging.getLogger("pipeline.prepare")
+
+
+def run(settings: PrepareSlice) -> None:
+    """Write artifacts/prepare/fit (card, train, val) and artifacts/prepare/test."""
+    from pipeline.datasets import prepare_dataset, write_split
+
+    prepared = prepare_dataset(settings.data, settings.seed)
+    card = prepared.card
+    with fresh_folder(FIT) as fit, fresh_folder(TEST) as test:
+        write_json(fit / "dataset.json", card)
+        write_split(fit, "train", prepared.splits["train"])
+        write_split(fit, "val", prepared.splits["val"])
+        write_split(test, "test", prepared.splits["test"])
+    rows = ", ".join(f"{split} {n:,}" for split, n in card.rows.items())
+    log.info("%s: %s, %d classes; rows: %s", card.name, card.inputs.kind, len(card.classes), rows)
+    for note in card.notes:
+        log.info("note: %s", note)
+
+
+if __name__ == "__main__":
+    run_stage("prepare", PrepareSlice, run)
