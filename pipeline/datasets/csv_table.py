@@ -60,11 +60,9 @@ def require_folder(settings: DataSettings) -> Path:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    opened = gzip.open(path, "rt", encoding="utf-8-sig", newline="") if path.suffix == ".gz" else path.open(
-        encoding="utf-8-sig", newline=""
-    )  # fmt: skip
-    reader = csv.reader(opened, skipinitialspace=True, strict=True)
-    with opened:
+    unpacked = gzip.open if path.suffix == ".gz" else open
+    with unpacked(path, "rt", encoding="utf-8-sig", newline="") as opened:
+        reader = csv.reader(opened, skipinitialspace=True, strict=True)
         try:
             for cells in reader:
                 if cells and any(cells):

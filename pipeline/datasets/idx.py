@@ -21,7 +21,8 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     head = 4 + 4 * dimensions
     if len(data) < head or data[:4] != bytes([0, 0, _UNSIGNED_BYTE, dimensions]):
         raise DataError(
-            f"{path}: not an idx file of bytes with {dimensions} dimensions (starts with {data[:4].hex() or 'nothing'})",
+            f"{path}: not an idx file of bytes with {dimensions} dimensions "
+            f"(starts with {data[:4].hex() or 'nothing'})",
             fix="check that the images and labels files are not swapped and the download is complete",
         )
     shape = struct.unpack(f">{dimensions}I", data[4:head])

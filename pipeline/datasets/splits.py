@@ -9,7 +9,7 @@ from pipeline.core.errors import DataError
 from pipeline.core.seeds import stream
 
 
-def stratified(y: NDArray[np.int64], fraction: float, seed: int, name: str) -> tuple[NDArray, NDArray]:
+def stratified(y: NDArray[np.int64], fraction: float, seed: int, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return sorted index arrays (kept, split off); every class gives round(fraction * its rows), at least one."""
     rng = stream(seed, "split", name)
     off: list[int] = []

@@ -1,6 +1,7 @@
 """A CSV table: read, split, fitted on train, encoded, with the groups of its audit."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -90,7 +91,7 @@ def codes(labels: pd.Series, classes: tuple[str, ...], where: str) -> NDArray[np
             f"{where}: label '{strange}' is not among the classes {', '.join(classes[:10])}",
             fix="list it in data.classes, or check data.strip_label",
         )
-    return numbers.to_numpy(np.int64)
+    return np.asarray(numbers, dtype=np.int64)
 
 
 def input_columns(settings: DataSettings, frame: pd.DataFrame) -> tuple[list[str], list[str]]:
@@ -104,7 +105,7 @@ def input_columns(settings: DataSettings, frame: pd.DataFrame) -> tuple[list[str
 
 def audit_features(
     settings: DataSettings, frames: dict[SplitName, pd.DataFrame]
-) -> tuple[list[AuditFeature], dict[str, dict[str, NDArray]]]:
+) -> tuple[list[AuditFeature], dict[str, dict[str, NDArray[Any]]]]:
     """Return the audit features and the group of every row, per feature and split."""
     features, groups = [], {}
     declared = [("sensitive", settings.sensitive), ("slice", settings.slices)]
@@ -117,7 +118,7 @@ def audit_features(
 
 def _column_groups(
     name: str, role: str, setting: AuditSettings, frames: dict[SplitName, pd.DataFrame]
-) -> tuple[AuditFeature, dict[str, NDArray]]:
+) -> tuple[AuditFeature, dict[str, NDArray[Any]]]:
     if setting.column is None:
         raise ConfigError(f"data.{role}.{name}: tables have no property '{setting.property}'", fix="give column")
     source = f"column '{setting.column}'"
