@@ -6,7 +6,7 @@ With `interpret`, the only stage that may open artifacts/prepare/test.
 import logging
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.contracts import BaselineScores, DatasetCard, Number, Scores
 from pipeline.core.seeds import stream
@@ -47,7 +47,7 @@ def baseline_scores(
     return tuple(found)
 
 
-def latency(network: "nn.Module", row: "NDArray", repeats: int = 50) -> Number:
+def latency(network: "nn.Module", row: "NDArray[Any]", repeats: int = 50) -> Number:
     """Return the median milliseconds of one forward pass of one row, with a distribution-free interval."""
     import numpy as np
 

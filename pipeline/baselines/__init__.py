@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,12 @@ log = logging.getLogger(__name__)
 
 
 def baseline_probabilities(
-    name: str, inputs: Inputs, train: tuple[NDArray, NDArray[np.int64]], test_x: NDArray, classes: int, seed: int
+    name: str,
+    inputs: Inputs,
+    train: tuple[NDArray[Any], NDArray[np.int64]],
+    test_x: NDArray[Any],
+    classes: int,
+    seed: int,
 ) -> NDArray[np.float64]:
     """Fit baseline `name` on train (x (N, …), y (N,)) and return class probabilities (M, K) for `test_x`."""
     x, y = train
@@ -36,10 +42,10 @@ def subsample(y: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
 
 def _prior(y: NDArray[np.int64], classes: int, rows: int) -> NDArray[np.float64]:
     shares = np.bincount(y, minlength=classes) / len(y)
-    return np.tile(shares, (rows, 1))
+    return np.broadcast_to(shares, (rows, classes)).astype(np.float64)
 
 
-def design(inputs: Inputs, x: NDArray) -> NDArray[np.float32]:
+def design(inputs: Inputs, x: NDArray[Any]) -> NDArray[np.float32]:
     """Return (N, F) for linear models: pixels / 255, or numbers with one-hot categories and missing flags."""
     if not isinstance(inputs, TableInputs):
         return x.reshape(len(x), -1).astype(np.float32) / 255
@@ -52,7 +58,9 @@ def design(inputs: Inputs, x: NDArray) -> NDArray[np.float32]:
     return np.concatenate([*parts, x[:, len(inputs.columns) :]], axis=1).astype(np.float32)
 
 
-def _logistic(inputs: Inputs, x: NDArray, y: NDArray, test_x: NDArray, classes: int) -> NDArray[np.float64]:
+def _logistic(
+    inputs: Inputs, x: NDArray[Any], y: NDArray[Any], test_x: NDArray[Any], classes: int
+) -> NDArray[np.float64]:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -65,7 +73,9 @@ def _logistic(inputs: Inputs, x: NDArray, y: NDArray, test_x: NDArray, classes: 
     return _spread(model.predict_proba(design(inputs, test_x)), model.classes_, classes)
 
 
-def _boosting(inputs: Inputs, x: NDArray, y: NDArray, test_x: NDArray, classes: int, seed: int) -> NDArray[np.float64]:
+def _boosting(
+    inputs: Inputs, x: NDArray[Any], y: NDArray[Any], test_x: NDArray[Any], classes: int, seed: int
+) -> NDArray[np.float64]:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     model = HistGradientBoostingClassifier(

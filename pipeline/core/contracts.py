@@ -148,10 +148,11 @@ class TrialRecord:
     candidate: Candidate
     parameters: int | None
     """Trainable weights of the network."""
-    epochs: int
+    epochs: float
+    """Passes over the training split."""
     seconds: float
-    curve: tuple[tuple[int, float], ...]
-    """(epoch, validation log loss) at each rung."""
+    curve: tuple[tuple[float, float], ...]
+    """(share of the trial's budget spent, validation log loss) at each rung."""
     error: str | None = None
     """Class of the failure."""
     traceback: str | None = None
@@ -175,10 +176,12 @@ class SearchRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EpochRecord:
-    """One epoch of a training."""
+    """Where a training stood: after an epoch, or at a rung of a trial."""
 
     epoch: int
+    """Whole passes finished when this was measured."""
     train_loss: float
+    """Mean loss of the optimiser since the last record."""
     val_log_loss: float
     val_accuracy: float
     seconds: float

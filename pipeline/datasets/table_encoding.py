@@ -17,7 +17,7 @@ from pipeline.core.settings import DataSettings
 
 def as_numbers(values: pd.Series) -> NDArray[np.float64] | None:
     """Return the column as numbers with NaN for missing, or None if some value is no finite number."""
-    numbers = np.asarray(pd.to_numeric(values, errors="coerce"), dtype=float)
+    numbers = np.array(pd.to_numeric(values, errors="coerce"), dtype=float)
     numbers[~np.isfinite(numbers)] = np.nan
     known = np.asarray(values.notna())
     return None if np.isnan(numbers[known]).any() or not known.any() else numbers

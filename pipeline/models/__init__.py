@@ -1,1 +1,44 @@
-"""TODO."""
+"""The model families. One file per family, one line here; the conformance tests sweep over this dict."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.core.contracts import Inputs
+from pipeline.core.errors import SpaceError
+from pipeline.core.strict import nearest, read
+from pipeline.models import cnn, rnn, transformer
+from pipeline.models.network import Network, parameter_count
+
+__all__ = ["FAMILIES", "Family", "Network", "build", "parameter_count", "read_architecture"]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A frozen dataclass that describes an architecture, and the function that builds it."""
+
+    architecture: type[Any]
+    build: Callable[[Any, Inputs, int], Network]
+
+
+FAMILIES: Mapping[str, Family] = {
+    "cnn": Family(cnn.CnnArchitecture, cnn.build),
+    "rnn": Family(rnn.RnnArchitecture, rnn.build),
+    "transformer": Family(transformer.TransformerArchitecture, transformer.build),
+}
+
+
+def read_architecture(architecture: Mapping[str, Any]) -> Any:
+    """Return the architecture dataclass of the family that `kind` names; wrong fields or values are SpaceErrors."""
+    kind = str(architecture.get("kind"))
+    if kind not in FAMILIES:
+        near = nearest(kind, list(FAMILIES))
+        fix = f"did you mean '{near}'?" if near else f"families: {', '.join(FAMILIES)}"
+        raise SpaceError(f"space.architecture: there is no family '{kind}'", fix=fix)
+    return read(FAMILIES[kind].architecture, architecture, f"space.architecture.{kind}", SpaceError)
+
+
+def build(architecture: Mapping[str, Any], inputs: Inputs, outputs: int) -> Network:
+    """Return the network that `architecture` describes, with weights from torch's generator."""
+    described = read_architecture(architecture)
+    return FAMILIES[architecture["kind"]].build(described, inputs, outputs)

@@ -1,0 +1,119 @@
+"""What all families share: a stem that reads the inputs, a trunk of the family's own, a linear head.
+
+Legend: B rows, C channels, H height, W width, T tokens, D token width, K classes, P packed places of a table.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.core.contracts import ImageInputs, Inputs, TableInputs
+
+
+class Network(nn.Module):
+    """stem → trunk → head; images (B, C, H, W) in [0, 1] or packed tables (B, P) to logits (B, K)."""
+
+    def __init__(self, stem: nn.Module, trunk: nn.Module, features: int, outputs: int, dropout: float) -> None:
+        super().__init__()
+        self.stem = stem
+        self.trunk = trunk
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(features, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits (B, K)."""
+        logits_BK: Tensor = self.head(self.trunk(self.stem(x)))
+        return logits_BK
+
+
+class ImageStem(nn.Module):
+    """Normalise each channel by the training split's mean and deviation; no weights."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, inputs: ImageInputs) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(inputs.mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(inputs.std).view(1, -1, 1, 1))
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Return images of about zero mean and unit deviation, same shape."""
+        assert x_BCHW.ndim == 4
+        return (x_BCHW - self.mean) / self.std
+
+
+class TableStem(nn.Module):
+    """One token per column: piecewise-linear encoding of numbers, embeddings of categories.
+
+    Piecewise-linear encoding: Gorishniy et al. 2022, "On Embeddings for Numerical Features", section 3.2. All number
+    columns go through one einsum: shorter columns are padded with empty bins.
+    """
+
+    low: Tensor
+    width: Tensor
+    numbers: Tensor
+    flags: Tensor
+    categories: Tensor
+    offsets: Tensor
+    order: Tensor
+
+    def __init__(self, inputs: TableInputs, width: int) -> None:
+        super().__init__()
+        numeric = [(i, c) for i, c in enumerate(inputs.columns) if c.kind == "numeric"]
+        categorical = [(i, c) for i, c in enumerate(inputs.columns) if c.kind == "categorical"]
+        bins = max((len(c.edges) - 1 for _, c in numeric), default=1)
+        low, span = torch.zeros(len(numeric), bins), torch.full((len(numeric), bins), torch.inf)
+        for row, (_, column) in enumerate(numeric):
+            edges = torch.tensor(column.edges)
+            low[row, : len(edges) - 1], span[row, : len(edges) - 1] = edges[:-1], edges.diff()
+        flagged = [row for row, (_, c) in enumerate(numeric) if c.missing]
+        flag_places = torch.full((len(numeric),), -1)
+        flag_places[flagged] = torch.arange(len(flagged)) + len(inputs.columns)
+        sizes = torch.tensor([len(c.categories) + 1 for _, c in categorical], dtype=torch.long)
+        self.register_buffer("low", low)
+        self.register_buffer("width", span)
+        self.register_buffer("numbers", torch.tensor([i for i, _ in numeric], dtype=torch.long))
+        self.register_buffer("flags", flag_places)
+        self.register_buffer("categories", torch.tensor([i for i, _ in categorical], dtype=torch.long))
+        self.register_buffer("offsets", sizes.cumsum(0) - sizes)
+        places = torch.tensor([i for i, _ in numeric] + [i for i, _ in categorical])
+        self.register_buffer("order", places.argsort())
+        scale = width**-0.5
+        if numeric:
+            self.weight = nn.Parameter(torch.randn(len(numeric), bins, width) * scale)
+            self.bias = nn.Parameter(torch.randn(len(numeric), width) * scale)
+        if flagged:
+            self.missing = nn.Parameter(torch.randn(len(numeric), width) * scale)
+        if categorical:
+            self.embedding = nn.Embedding(int(sizes.sum()), width)
+            nn.init.normal_(self.embedding.weight, std=scale)
+
+    def forward(self, x_BP: Tensor) -> Tensor:
+        """Return tokens (B, T, D), T in the order of the columns."""
+        assert x_BP.ndim == 2
+        tokens = []
+        if len(self.numbers):
+            x_BN = x_BP[:, self.numbers]
+            encoded = ((x_BN[:, :, None] - self.low) / self.width).clamp(0, 1)
+            number_BND = torch.einsum("bnq,nqd->bnd", encoded, self.weight) + self.bias
+            if hasattr(self, "missing"):
+                gone_BN = torch.where(self.flags >= 0, x_BP[:, self.flags.clamp(min=0)], 0.0)
+                number_BND = number_BND + gone_BN[:, :, None] * self.missing
+            tokens.append(number_BND)
+        if len(self.categories):
+            tokens.append(self.embedding(x_BP[:, self.categories].long() + self.offsets))
+        return torch.cat(tokens, dim=1)[:, self.order]
+
+
+def tokens_of(inputs: TableInputs) -> int:
+    """T: one token per column."""
+    return len(inputs.columns)
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Return the number of trainable weights."""
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+def stem_for(inputs: Inputs, width: int) -> nn.Module:
+    """Return the stem of the modality; `width` is D, used by tables."""
+    return TableStem(inputs, width) if isinstance(inputs, TableInputs) else ImageStem(inputs)

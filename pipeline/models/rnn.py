@@ -1,0 +1,65 @@
+"""Recurrent nets: an image is the sequence of its rows, a table the sequence of its columns; GRU or LSTM, both ways."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.core.contracts import ImageInputs, Inputs
+from pipeline.models.network import Network, stem_for
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RnnArchitecture:
+    """`width` is the state of each direction."""
+
+    kind: Literal["rnn"] = "rnn"
+    cell: Literal["gru", "lstm"] = "gru"
+    width: int
+    depth: int = 1
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Sizes are positive."""
+        if min(self.width, self.depth) < 1 or not 0 <= self.dropout < 1:
+            raise ValueError("width and depth must be at least 1, dropout in [0, 1)")
+
+
+class ImageRows(nn.Module):
+    """(B, C, H, W) to a sequence of H rows, each C·W numbers mapped to D."""
+
+    def __init__(self, inputs: ImageInputs, width: int) -> None:
+        super().__init__()
+        self.project = nn.Sequential(nn.Linear(inputs.channels * inputs.width, width), nn.LayerNorm(width), nn.SiLU())
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Return (B, H, D)."""
+        x_BTD: Tensor = self.project(x_BCHW.permute(0, 2, 1, 3).flatten(2))
+        return x_BTD
+
+
+class Recurrent(nn.Module):
+    """Bidirectional cells over (B, T, D); mean and maximum over time, (B, 4 · width)."""
+
+    def __init__(self, a: RnnArchitecture) -> None:
+        super().__init__()
+        cell = {"gru": nn.GRU, "lstm": nn.LSTM}[a.cell]
+        between = a.dropout if a.depth > 1 else 0.0
+        self.cells = cell(a.width, a.width, a.depth, batch_first=True, dropout=between, bidirectional=True)
+        self.norm = nn.LayerNorm(4 * a.width)
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        """Return one vector per row."""
+        states, _ = self.cells(x_BTD)
+        pooled: Tensor = self.norm(torch.cat([states.mean(1), states.amax(1)], dim=1))
+        return pooled
+
+
+def build(architecture: RnnArchitecture, inputs: Inputs, outputs: int) -> Network:
+    """Return the network for images or tables with K = `outputs` classes."""
+    stem = stem_for(inputs, architecture.width)
+    trunk: nn.Module = Recurrent(architecture)
+    if isinstance(inputs, ImageInputs):
+        trunk = nn.Sequential(ImageRows(inputs, architecture.width), trunk)
+    return Network(stem, trunk, 4 * architecture.width, outputs, architecture.dropout)

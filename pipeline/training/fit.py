@@ -1,0 +1,170 @@
+"""One training: the same function for a trial and for the winner, with another budget."""
+
+import logging
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pipeline.core.contracts import Budget, Candidate, EpochRecord, Inputs
+from pipeline.core.seeds import stream_seed
+from pipeline.core.settings import TrainerSettings
+from pipeline.models import Network, build, parameter_count
+from pipeline.training.batches import Arrays, Batches, model_input
+from pipeline.training.checkpoints import load_checkpoint
+from pipeline.training.device import choose_device, device_words
+from pipeline.training.module import Classifier
+from pipeline.training.pace import OnScore, Pace
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a network learns from: the description of its inputs, the number of classes, and rows of two splits."""
+
+    inputs: Inputs
+    outputs: int
+    train: Arrays
+    val: Arrays
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A trained network (on the CPU, in evaluation mode) and how it came about."""
+
+    network: Network
+    records: tuple[EpochRecord, ...]
+    parameters: int
+    passes: float
+    seconds: float
+    device: str
+    precision: str
+    stopped: bool
+    """Whether `on_score` ended it early."""
+
+
+def go_on(progress: float, record: EpochRecord) -> bool:
+    """Never stop early."""
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who follows a training."""
+
+    on_score: OnScore = go_on
+    rungs: Sequence[float] | None = None
+    """Shares of the budget at which to score; None: after every epoch."""
+    checkpoints: Path | None = None
+    """Folder to save to after every epoch, and to resume from."""
+
+
+def fit(
+    candidate: Candidate,
+    data: Data,
+    budget: Budget,
+    *,
+    seed: int,
+    trainer: TrainerSettings,
+    watch: Watch | None = None,
+) -> Fit:
+    """Train `candidate` on the training split, score it on the validation split.
+
+    Raises FloatingPointError when the loss is no longer finite. On the CPU the result depends on the arguments alone,
+    whether or not the training was interrupted and resumed, as long as `budget.seconds` does not bind.
+    """
+    watch = watch or Watch()
+    device, precision = choose_device(trainer)
+    torch.set_num_threads(trainer.threads)
+    torch.manual_seed(stream_seed(seed, "weights"))
+    module = Classifier(build(candidate.architecture, data.inputs, data.outputs), candidate.optimizer).to(device)
+    batches = Batches(data.train, candidate.optimizer, seed, device)
+    val = torch.tensor(data.val.x, device=device), torch.tensor(data.val.y, device=device)
+    pace = Pace(batches, budget, lambda: score(module.network, *val), watch.on_score)
+    pace.rungs, pace.checkpoints = watch.rungs, watch.checkpoints
+    saved = load_checkpoint(watch.checkpoints) if watch.checkpoints else None
+    if saved is not None:
+        pace.resume(saved)
+        module.network.load_state_dict(saved["network"])
+        log.info("continuing after epoch %d", pace.epoch)
+    if pace.progress < 1:
+        _run(module, pace, _Restored(saved), device, precision)
+    network = module.network.cpu().eval()
+    assert isinstance(network, Network)
+    return Fit(
+        network=network,
+        records=tuple(pace.records),
+        parameters=parameter_count(network),
+        passes=pace.passes,
+        seconds=pace.seconds,
+        device=device_words(device),
+        precision=precision,
+        stopped=pace.stopped,
+    )
+
+
+class _Restored(pl.Callback):
+    """Give the optimiser its state back once Lightning has made it."""
+
+    def __init__(self, saved: dict[str, Any] | None) -> None:
+        self.saved = saved
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.saved is not None:
+            trainer.optimizers[0].load_state_dict(self.saved["optimizer"])
+
+
+def _run(module: Classifier, pace: Pace, restored: _Restored, device: str, precision: str) -> None:
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric")
+        trainer = pl.Trainer(
+            accelerator="gpu" if device == "cuda" else "cpu",
+            devices=1,
+            max_epochs=pace.budget.epochs - pace.epoch,
+            precision="bf16-mixed" if precision == "bf16" else "32-true",
+            gradient_clip_val=1.0,
+            callbacks=[restored, pace],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+        try:
+            trainer.fit(module, train_dataloaders=pace.batches)
+        except SystemExit as end:  # Lightning turns Ctrl-C into exit(1)
+            if isinstance(end.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            raise
+
+
+@torch.no_grad()
+def score(network: nn.Module, x: Tensor, y: Tensor, batch: int = 2048) -> tuple[float, float]:
+    """Return (log loss, accuracy) of the network in evaluation mode; its mode is restored."""
+    mode = network.training
+    network.eval()
+    logits = torch.cat([network(model_input(part)).double() for part in torch.split(x, batch)])
+    network.train(mode)
+    log_loss = nn.functional.cross_entropy(logits, y)
+    return float(log_loss), float((logits.argmax(1) == y).double().mean())
+
+
+@torch.no_grad()
+def predict_probabilities(network: nn.Module, x: NDArray[Any], batch: int = 1024) -> NDArray[np.float64]:
+    """Return class probabilities (N, K) for packed rows, on the device the network is on."""
+    device = next(network.parameters()).device
+    network.eval()
+    parts = [
+        network(model_input(torch.tensor(x[i : i + batch], device=device))).double().softmax(1).cpu().numpy()
+        for i in range(0, len(x), batch)
+    ]
+    return np.concatenate(parts)
