@@ -20,6 +20,8 @@ from pipeline.stage import PARAMS, launch, recorded, slice_for
 
 log = logging.getLogger("pipeline.configure")
 
+_SHOWN = 12
+
 
 def flat(node: object, prefix: str = "") -> dict[str, object]:
     """Return {dotted path: leaf value}."""
@@ -64,8 +66,11 @@ def run(config: Mapping[str, Any]) -> None:
         if PARAMS.read_text(encoding="utf-8") == text:
             log.info("params.yaml is current")
             return
-        for line in changes(recorded(), config):
+        lines = changes(recorded(), config)
+        for line in lines[:_SHOWN]:
             log.info(line)
+        if len(lines) > _SHOWN:
+            log.info("and %d more", len(lines) - _SHOWN)
     write_bytes(PARAMS, text.encode())
     log.info("params.yaml written")
 

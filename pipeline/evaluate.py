@@ -109,7 +109,7 @@ def run(settings: EvaluateSlice) -> None:
     log.info("test accuracy %.4f on %s rows", metrics["accuracy"].value, f"{len(test.y):,}")
     scores = Scores(
         metrics=metrics,
-        classes=class_scores(test.y, p.argmax(1), card.classes, chosen.level),
+        classes=class_scores(test.y, p.argmax(1), card.classes, stream(seed, "evaluate", "classes"), chosen.level),
         confusion=tuple(tuple(int(n) for n in row) for row in confusion(test.y, p.argmax(1), len(card.classes))),
         reliability=reliability(test.y, p, 15, chosen.level),
         baselines=baseline_scores(chosen, card, train, test, p, seed),

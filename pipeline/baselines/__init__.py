@@ -42,7 +42,9 @@ def subsample(y: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
 
 def _prior(y: NDArray[np.int64], classes: int, rows: int) -> NDArray[np.float64]:
     shares = np.bincount(y, minlength=classes) / len(y)
-    return np.broadcast_to(shares, (rows, classes)).astype(np.float64)
+    whole = np.zeros((rows, classes))
+    whole[:] = shares
+    return whole
 
 
 def design(inputs: Inputs, x: NDArray[Any]) -> NDArray[np.float32]:

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 SplitName = Literal["train", "val", "test"]
 Task = Literal["binary", "multiclass"]
+Origin = Literal["default", "warm_start", "sampler"]
+"""Who proposed a candidate: a family's default, the space's warm_start list, or the sampler."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,7 +146,7 @@ class TrialRecord:
     """Validation log loss at the last rung reached (lower is better); None if failed."""
     accuracy: float | None
     """Validation accuracy there."""
-    origin: Literal["default", "warm_start", "sampler", "retry"]
+    origin: Origin
     candidate: Candidate
     parameters: int | None
     """Trainable weights of the network."""
@@ -172,6 +174,16 @@ class SearchRecord:
     seconds: float
     """Training seconds of all trials, over restarts."""
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Best:
+    """artifacts/search/best.json: the candidate that train takes."""
+
+    schema: Literal[1] = 1
+    number: int
+    score: float
+    candidate: Candidate
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -356,9 +368,14 @@ class FeatureAudit:
     feature: str
     role: Literal["sensitive", "slice"]
     metric: str
+    higher_is_better: bool
     overall: Number
     groups: tuple[GroupRate, ...]
     gaps: tuple[GroupGap, ...]
+    spread: Number
+    """Highest minus lowest rate of the groups that are large enough to judge."""
+    spread_p: float | None
+    """Share of random relabellings of the rows with at least this spread."""
     verdict: FairnessVerdict
 
 

@@ -109,3 +109,11 @@ def digest_of(record: object) -> str:
     """Return the hex digest of a record's canonical JSON."""
     text = json.dumps(plain(record), allow_nan=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def code_digest(*packages: str) -> str:
+    """Return one digest over the source of these packages: results of other code are other results."""
+    top = Path(__file__).parents[1]
+    files = [file for package in packages for file in sorted((top / package).rglob("*.py"))]
+    whole = "".join(f"{file.relative_to(top).as_posix()}\0{sha256_file(file)}\n" for file in files)
+    return hashlib.sha256(whole.encode()).hexdigest()

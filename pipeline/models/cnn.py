@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pipeline.core.contracts import ImageInputs, Inputs
 from pipeline.models.network import Network, stem_for, tokens_of
 
-_SMALLEST_POOLED_SIDE = 6
+_SMALLEST_POOLED_SIDE = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pipeline.core.contracts import Candidate
+from pipeline.core.contracts import Candidate, Origin
 from pipeline.core.errors import SpaceError
 from pipeline.core.strict import nearest, read
 from pipeline.space.grammar import Choice, Constant, FloatRange, Group, IntRange, Node, OneOf, Scalar, Space
@@ -112,15 +112,15 @@ class DefaultChooser:
         return value
 
 
-def first_answers(space: Space) -> tuple[tuple[str, Mapping[str, Scalar]], ...]:
+def first_answers(space: Space) -> tuple[tuple[Origin, Mapping[str, Scalar]], ...]:
     """Return (origin, answers by name) of the candidates to try before any sampler is asked.
 
     The default of each family, the space's default family first, then `warm_start`.
     """
     families = sorted(space.architecture.branches, key=lambda name: name != space.architecture.default)
-    wanted: list[tuple[str, dict[str, Scalar]]] = [("default", {"architecture.kind": family}) for family in families]
+    wanted: list[tuple[Origin, dict[str, Scalar]]] = [("default", {"architecture.kind": family}) for family in families]
     wanted += [("warm_start", dict(entry)) for entry in space.warm_start]
-    found: list[tuple[str, Mapping[str, Scalar]]] = []
+    found: list[tuple[Origin, Mapping[str, Scalar]]] = []
     for origin, given in wanted:
         chooser = DefaultChooser(given)
         sample(space, chooser)

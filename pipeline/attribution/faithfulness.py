@@ -1,0 +1,66 @@
+"""Does an attribution find what the network uses? Remove its most important input first and watch the probability.
+
+The curve of each method is compared with random orders on the same rows: an attribution that is no better than chance
+is said to be so.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.attribution.methods import Attribution, Task
+from pipeline.core.contracts import TableInputs
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """Probability of the explained class after removing 0, 1/k, …, all of the input; (R, k + 1)."""
+
+    curves: NDArray[np.float64]
+    random: NDArray[np.float64]
+    """The same, averaged over random orders."""
+
+    @property
+    def gains(self) -> NDArray[np.float64]:
+        """Area between random order and this order, per row (R,): positive is better than random."""
+        return np.asarray(np.trapezoid(self.random - self.curves, dx=1 / (self.curves.shape[1] - 1), axis=1))
+
+
+def pixel_scores(task: Task, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return one score per removable unit, (R, U): pixels over all channels, or columns."""
+    return values.sum(axis=1).reshape(len(values), -1) if values.ndim == 4 else values
+
+
+def deletion(task: Task, attribution: Attribution, steps: int, orders: int, rng: np.random.Generator) -> Deletion:
+    """Return the deletion curves by descending contribution and by `orders` random orders."""
+    scores = pixel_scores(task, attribution.values)
+    ours = curve(task, np.argsort(-scores, axis=1, kind="stable"), steps)
+    drawn = [curve(task, np.argsort(rng.random(scores.shape), axis=1), steps) for _ in range(orders)]
+    return Deletion(ours, np.mean(drawn, axis=0))
+
+
+@torch.no_grad()
+def curve(task: Task, order: NDArray[np.int64], steps: int) -> NDArray[np.float64]:
+    """Return probabilities (R, steps + 1) while units are removed in the given order (R, U)."""
+    rank = torch.tensor(np.argsort(order, axis=1))
+    units = order.shape[1]
+    found = []
+    for step in range(steps + 1):
+        gone = rank < round(units * step / steps)
+        p = task.network(removed(task, gone)).double().softmax(1).gather(1, task.target[:, None])
+        found.append(p[:, 0].numpy())
+    return np.stack(found, axis=1)
+
+
+def removed(task: Task, gone: Tensor) -> Tensor:
+    """Return the rows with units `gone` (R, U) set to the baseline."""
+    if isinstance(task.inputs, TableInputs):
+        columns = task.inputs.columns
+        flagged = [i for i, c in enumerate(columns) if c.kind == "numeric" and c.missing]
+        places = torch.cat([gone, gone[:, flagged]], dim=1)
+        return torch.where(places, task.baseline, task.x)
+    R, _, H, W = task.x.shape
+    return torch.where(gone.view(R, 1, H, W), task.baseline, task.x)

@@ -1,0 +1,175 @@
+"""weights + test rows → attributions, each method with a verdict on how far to believe it.
+
+With `evaluate`, the only stage that may open artifacts/prepare/test.
+"""
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from pipeline.core.contracts import (
+    DatasetCard,
+    ExplainedRow,
+    Explanations,
+    ImageInputs,
+    Importance,
+    Inputs,
+    MethodCheck,
+    Number,
+    Verdict,
+)
+from pipeline.core.seeds import stream
+from pipeline.core.settings import InterpretSettings, InterpretSlice
+from pipeline.core.store import FIT, INTERPRET, TEST, TRAIN, fresh_folder, read_record, write_json
+from pipeline.stage import run_stage
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pipeline.attribution import Attribution, Task
+
+log = logging.getLogger("pipeline.interpret")
+
+_LEVEL = 0.95
+_DRAWS = 2000
+_GRID = 4
+
+
+def check(task: "Task", attribution: "Attribution", words: str, settings: InterpretSettings, seed: int) -> MethodCheck:
+    """Return completeness and deletion curve of one method, and the verdict they allow."""
+    import numpy as np
+
+    from pipeline.attribution import COMPLETE_ENOUGH, completeness, deletion
+    from pipeline.metrics.intervals import mean
+
+    rng = stream(seed, "interpret", attribution.method)
+    errors = completeness(task, attribution.values)
+    removal = deletion(task, attribution, settings.deletion_steps, settings.random_orders, rng)
+    gain = mean(removal.gains, rng, _DRAWS, _LEVEL)
+    low, high = np.quantile(errors, [0.25, 0.75])
+    error = Number(
+        value=float(np.median(errors)),
+        ci_low=float(low),
+        ci_high=float(high),
+        ci_level=0.5,
+        ci_method="quartiles over rows",
+        n=len(errors),
+    )
+    verdict, reason = judge(gain, error, attribution.promises_completeness, COMPLETE_ENOUGH)
+    return MethodCheck(
+        method=attribution.method,
+        baseline=words,
+        completeness=error,
+        deletion_gain=gain,
+        deletion_curve=tuple(float(v) for v in removal.curves.mean(axis=0)),
+        random_curve=tuple(float(v) for v in removal.random.mean(axis=0)),
+        verdict=verdict,
+        reason=reason,
+    )
+
+
+def judge(gain: Number, error: Number, promises: bool, enough: float) -> tuple[Verdict, str]:
+    """Return the worse of two verdicts: better than random order, and contributions that add up where promised."""
+    assert error.value is not None
+    if gain.ci_low is None or gain.ci_high is None:
+        return "not_assessed", "too few rows for an interval"
+    if gain.ci_high < 0:
+        return "fail", "removing what it calls important changes the prediction less than removing at random"
+    if promises and error.value > 4 * enough:
+        return "fail", f"contributions miss the change of the logit by {error.value:.0%} in the median"
+    if gain.ci_low <= 0:
+        return "warn", "not shown to be better than random order"
+    if promises and error.value > enough:
+        return "warn", f"contributions miss the change of the logit by {error.value:.0%} in the median"
+    return "pass", "better than random order" + (", and contributions add up" if promises else "")
+
+
+def importance(inputs: Inputs, values: "NDArray[np.float64]", seed: int) -> tuple[Importance, ...]:
+    """Return mean absolute contributions: of columns, or of the fields of a 4 x 4 grid over the image."""
+    import numpy as np
+
+    from pipeline.metrics.intervals import mean
+
+    if isinstance(inputs, ImageInputs):
+        size = np.abs(values).sum(axis=1)
+        rows, columns = np.array_split(np.arange(inputs.height), _GRID), np.array_split(np.arange(inputs.width), _GRID)
+        parts = {
+            f"row {i + 1}, column {j + 1} of {_GRID}": size[:, r][:, :, c].sum(axis=(1, 2))
+            for i, r in enumerate(rows)
+            for j, c in enumerate(columns)
+            if len(r) and len(c)
+        }
+    else:
+        parts = {column.name: np.abs(values[:, i]) for i, column in enumerate(inputs.columns)}
+    rng = stream(seed, "interpret", "importance")
+    return tuple(Importance(name=n, value=mean(part, rng, _DRAWS, _LEVEL)) for n, part in parts.items())
+
+
+def run(settings: InterpretSlice) -> None:
+    """Write checks.json and attributions.npz."""
+    import numpy as np
+    import torch
+
+    from pipeline.attribution import RULE, Task, baseline_for, choose_rows, explain
+    from pipeline.datasets import load_split
+    from pipeline.metrics.intervals import wilson
+    from pipeline.training import load_model, model_input, predict_probabilities
+
+    start, chosen, seed = time.monotonic(), settings.interpret, settings.seed
+    torch.set_num_threads(1)
+    card = read_record(DatasetCard, FIT / "dataset.json")
+    network, _ = load_model(TRAIN)
+    test = load_split(TEST, "test")
+    p = predict_probabilities(network, test.x)
+    picked = choose_rows(test.y, p, min(chosen.rows, len(test.y)), stream(seed, "interpret", "rows"))
+    index = [i for i, _ in picked]
+    x = model_input(torch.tensor(test.x[index]))
+    baseline, words = baseline_for(card.inputs)
+    task = Task(network, card.inputs, x, torch.tensor(p[index].argmax(1)), baseline)
+    agree_with_gradients(task)
+    attributions, note = explain(task, chosen.steps)
+    checks = tuple(check(task, a, words, chosen, seed) for a in attributions)
+    right = int((p.argmax(1) == test.y).sum())
+    notes = [note]
+    if wilson(right, len(test.y))[0] <= np.bincount(test.y).max() / len(test.y):
+        notes.append("the model is not better than always guessing the largest class: these pictures describe noise")
+    record = Explanations(
+        target="logit of the predicted class",
+        sampling=f"{len(index)} of {len(test.y):,} test rows; {RULE}",
+        rows=tuple(
+            ExplainedRow(
+                index=i,
+                row_id=str(test.rows["row_id"][i]),
+                true=card.classes[test.y[i]],
+                predicted=card.classes[p[i].argmax()],
+                probability=float(p[i].max()),
+                why_chosen=why,
+            )
+            for i, why in picked
+        ),
+        methods=checks,
+        importance={a.method: importance(card.inputs, a.values, seed) for a in attributions},
+        notes=tuple(notes),
+        not_assessed=("stability under small changes, agreement with randomised weights, other baselines",),
+        seconds=round(time.monotonic() - start, 3),
+    )
+    with fresh_folder(INTERPRET) as folder:
+        write_json(folder / "checks.json", record)
+        maps = {a.method: a.values.astype(np.float32) for a in attributions}
+        np.savez(folder / "attributions.npz", inputs=np.asarray(test.x[index]), **maps)
+    for item in checks:
+        log.info("%s: %s (%s)", item.method.replace("_", " "), item.verdict, item.reason)
+
+
+def agree_with_gradients(task: "Task") -> None:
+    """Make sure that what is explained is what predicts: logits with and without gradients must agree."""
+    import torch
+
+    with torch.no_grad():
+        without = task.logits(task.x)
+    assert torch.allclose(without, task.logits(task.x.clone().requires_grad_()), atol=1e-4)
+
+
+if __name__ == "__main__":
+    run_stage("interpret", InterpretSlice, run)

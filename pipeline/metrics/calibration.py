@@ -1,0 +1,49 @@
+"""Do probabilities mean what they say? Bins of equal mass, and the error a calibrated model would show by chance."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.contracts import Bin, Number
+from pipeline.metrics.intervals import from_draws, proportion
+
+
+def bins_of(confidence: NDArray[np.float64], bins: int) -> list[NDArray[np.int64]]:
+    """Return the rows of each bin: at most `bins` of equal mass, each with at least 20 rows where there are as many."""
+    count = max(1, min(bins, len(confidence) // 20))
+    return np.array_split(np.argsort(confidence, kind="stable"), count)
+
+
+def reliability(y: NDArray[np.int64], p: NDArray[np.float64], bins: int, level: float) -> tuple[Bin, ...]:
+    """Return mean confidence and accuracy (Wilson) per bin of the predicted class's probability."""
+    confidence, right = p.max(axis=1), p.argmax(axis=1) == y
+    return tuple(
+        Bin(confidence=float(confidence[rows].mean()), accuracy=proportion(int(right[rows].sum()), len(rows), level))
+        for rows in bins_of(confidence, bins)
+    )
+
+
+def expected_calibration_error(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], parts: list[NDArray[np.int64]]
+) -> float:
+    """Return the mean |accuracy - confidence| over bins, weighted by rows (Naeini et al. 2015)."""
+    gaps = [len(rows) * abs(right[rows].mean() - confidence[rows].mean()) for rows in parts if len(rows)]
+    return float(sum(gaps) / len(confidence))
+
+
+def ece_numbers(
+    y: NDArray[np.int64], p: NDArray[np.float64], rng: np.random.Generator, level: float, draws: int = 200
+) -> tuple[Number, Number]:
+    """Return (ECE, ECE expected of a calibrated model at this n): without the second, the first means little."""
+    confidence, right = p.max(axis=1), p.argmax(axis=1) == y
+    parts = bins_of(confidence, 15)
+    value = expected_calibration_error(confidence, right, parts)
+    n = len(y)
+    resampled, null = np.empty(draws), np.empty(draws)
+    for i in range(draws):
+        rows = rng.integers(n, size=n)
+        resampled[i] = expected_calibration_error(confidence[rows], right[rows], bins_of(confidence[rows], 15))
+        null[i] = expected_calibration_error(confidence, rng.random(n) < confidence, parts)
+    # The bootstrap adds the noise that the estimate already has, so the interval is reflected around the estimate.
+    pivotal = 2 * value - resampled
+    ece = from_draws(value, np.maximum(pivotal, 0.0), n, level, f"basic bootstrap, {draws} draws")
+    return ece, from_draws(float(null.mean()), null, n, level, f"simulated under calibration, {draws} draws")

@@ -1,0 +1,86 @@
+"""Search space + train and val rows + budget → all trials and the best candidate.
+
+The study lives under state/ and is named by a digest of all its inputs but the budget: the same inputs continue it,
+others start another, a finished one is only exported again.
+"""
+
+import logging
+from typing import TYPE_CHECKING
+
+from pipeline.core.contracts import Best, DatasetCard, SearchRecord
+from pipeline.core.settings import SearchSlice
+from pipeline.core.store import (
+    FIT,
+    SEARCH,
+    code_digest,
+    digest_of,
+    fresh_folder,
+    read_record,
+    sha256_folder,
+    write_json,
+)
+from pipeline.core.strict import plain
+from pipeline.stage import run_stage, state_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger("pipeline.search")
+
+_CODE = ("core", "models", "space", "training", "tuning")
+
+
+def study_name(settings: SearchSlice, data_digest: str) -> str:
+    """Return the name that all inputs of a study share, whatever its budget."""
+    inputs = plain(settings)
+    for budget in ("n_trials", "seconds", "storage"):
+        inputs["search"].pop(budget)
+    return f"search-{digest_of({'settings': inputs, 'data': data_digest, 'code': code_digest(*_CODE)})[:12]}"
+
+
+def trials_table(record: SearchRecord) -> "pd.DataFrame":
+    """Return one row per trial; candidates are spread over columns by their dotted names."""
+    import pandas as pd
+
+    rows = []
+    for trial in record.trials:
+        row = plain(trial)
+        candidate = row.pop("candidate")
+        row["curve"] = [list(point) for point in trial.curve]
+        row |= {f"architecture.{k}": v for k, v in candidate["architecture"].items()}
+        row |= {f"optimizer.{k}": v for k, v in candidate["optimizer"].items()}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def run(settings: SearchSlice) -> None:
+    """Run or continue the study, write search.json, best.json and trials.parquet."""
+    from pipeline.space import parse
+
+    space = parse(settings.space)
+    card = read_record(DatasetCard, FIT / "dataset.json")
+
+    from pipeline.datasets import load_split
+    from pipeline.training import Arrays, Data
+    from pipeline.tuning import Problem, export, only_one, open_study, search, shown_url, storage_url
+
+    train, val = load_split(FIT, "train"), load_split(FIT, "val")
+    data = Data(card.inputs, len(card.classes), Arrays(train.x, train.y), Arrays(val.x, val.y))
+    problem = Problem(data, settings.search, settings.trainer, settings.seed)
+    name, state = study_name(settings, sha256_folder(FIT)), state_folder()
+    log.info("study %s · watch it with: optuna-dashboard %s", name, shown_url(settings.search.storage))
+    with only_one(state, name):
+        study = open_study(name, storage_url(settings.search.storage, state))
+        search(problem, space, study)
+        record = export(problem, study, shown_url(settings.search.storage))
+    best = record.trials[record.best]
+    assert best.score is not None
+    with fresh_folder(SEARCH) as folder:
+        write_json(folder / "search.json", record)
+        write_json(folder / "best.json", Best(number=best.number, score=best.score, candidate=best.candidate))
+        trials_table(record).to_parquet(folder / "trials.parquet", index=False)
+    log.info("best of %d trials: %d, score %.4f", len(record.trials), best.number, best.score)
+
+
+if __name__ == "__main__":
+    run_stage("search", SearchSlice, run)

@@ -1,0 +1,103 @@
+"""The best candidate on the full budget → weights and the card that rebuilds the network.
+
+The same `fit` as a trial. Checkpoints lie under state/ and vanish when the training is done.
+"""
+
+import logging
+import shutil
+from typing import TYPE_CHECKING
+
+from pipeline.core.contracts import Best, Budget, DatasetCard, ModelCard
+from pipeline.core.settings import TrainSlice
+from pipeline.core.store import (
+    FIT,
+    SEARCH,
+    TRAIN,
+    code_digest,
+    digest_of,
+    fresh_folder,
+    read_record,
+    sha256_folder,
+    write_json,
+)
+from pipeline.core.strict import plain
+from pipeline.stage import run_stage, state_folder
+
+if TYPE_CHECKING:
+    from pipeline.training import Fit
+
+log = logging.getLogger("pipeline.train")
+
+_CODE = ("core", "models", "training")
+
+
+def model_card(settings: TrainSlice, card: DatasetCard, best: Best, done: "Fit", weights: str) -> ModelCard:
+    """Return the record of a finished training."""
+    last = done.records[-1]
+    notes = []
+    if done.passes < settings.train.epochs:
+        notes.append(f"train.seconds ended the training after {done.passes:.1f} of {settings.train.epochs} epochs")
+    return ModelCard(
+        candidate=best.candidate,
+        inputs=card.inputs,
+        classes=card.classes,
+        parameters=done.parameters,
+        seed=settings.seed,
+        device=done.device,
+        precision=done.precision,
+        epochs=done.records,
+        seconds=round(done.seconds, 3),
+        search_score=best.score,
+        val_log_loss=last.val_log_loss,
+        val_accuracy=last.val_accuracy,
+        weights_sha256=weights,
+        notes=tuple(notes),
+    )
+
+
+def run(settings: TrainSlice) -> None:
+    """Train or continue, write model.safetensors and card.json."""
+    card, best = read_record(DatasetCard, FIT / "dataset.json"), read_record(Best, SEARCH / "best.json")
+
+    from pipeline.core.contracts import EpochRecord
+    from pipeline.datasets import load_split
+    from pipeline.training import Arrays, Data, Watch, fit, save_weights
+
+    train, val = load_split(FIT, "train"), load_split(FIT, "val")
+    data = Data(card.inputs, len(card.classes), Arrays(train.x, train.y), Arrays(val.x, val.y))
+    inputs = {"settings": plain(settings), "best": best, "data": sha256_folder(FIT), "code": code_digest(*_CODE)}
+    checkpoints = state_folder() / "train" / digest_of(inputs)[:12]
+    checkpoints.mkdir(parents=True, exist_ok=True)
+
+    lines_every = max(1, settings.train.epochs // 20)
+
+    def on_score(progress: float, record: EpochRecord) -> bool:
+        if record.epoch % lines_every and progress < 1:
+            return True
+        left = record.seconds / progress - record.seconds
+        log.info(
+            "epoch %d/%d · loss %.4f · val log loss %.4f accuracy %.4f · %.0f s, about %.0f s left",
+            record.epoch, settings.train.epochs, record.train_loss, record.val_log_loss, record.val_accuracy,
+            record.seconds, left,
+        )  # fmt: skip
+        return True
+
+    done = fit(
+        best.candidate,
+        data,
+        Budget(epochs=settings.train.epochs, seconds=settings.train.seconds),
+        seed=settings.seed,
+        trainer=settings.trainer,
+        watch=Watch(on_score=on_score, checkpoints=checkpoints),
+    )
+    with fresh_folder(TRAIN) as folder:
+        weights = save_weights(folder, done.network)
+        write_json(folder / "card.json", model_card(settings, card, best, done, weights))
+    shutil.rmtree(checkpoints)
+    log.info(
+        "trained on %s in %s: %s weights, %.1f s", done.device, done.precision, f"{done.parameters:,}", done.seconds
+    )
+
+
+if __name__ == "__main__":
+    run_stage("train", TrainSlice, run)

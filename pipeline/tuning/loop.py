@@ -1,0 +1,120 @@
+"""The search: ask, train, tell, until the budget is spent; then the export."""
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+
+import optuna
+
+from pipeline.core.contracts import Budget, Origin, SearchRecord, TrialRecord
+from pipeline.core.errors import SpaceError
+from pipeline.space import Space, first_answers, sample
+from pipeline.tuning.chooser import TrialChooser
+from pipeline.tuning.objective import Problem, Proposal, run_trial
+from pipeline.tuning.study import ask, records, spent, tell
+
+log = logging.getLogger("pipeline.search")
+
+_LEAST_SHARE = 0.02
+"""With less than this share of the seconds left no trial is started."""
+
+
+def search(problem: Problem, space: Space, study: optuna.Study) -> None:
+    """Run trials until `n_trials` count or `seconds` are spent, both over all restarts."""
+    first = first_answers(space)
+    settings = problem.settings
+    while True:
+        done, used = records(study), spent(study)
+        left = None if settings.seconds is None else settings.seconds - used
+        if len(done) >= settings.n_trials or (left is not None and left < _LEAST_SHARE * (settings.seconds or 0)):
+            return
+        refuse_hopeless(done)
+        place = len(done)
+        origin: Origin = first[place][0] if place < len(first) else "sampler"
+        trial = ask(study, problem.seed, place, dict(first[place][1]) if place < len(first) else None)
+        proposal = Proposal(place, origin, sample(space, TrialChooser(trial)))
+        record = run_trial(problem, proposal, trial_budget(problem, left), partial(note_rung, study, trial))
+        tell(study, trial, record)
+        log.info(progress_line(record, [*done, record], used + record.seconds, problem))
+
+
+def trial_budget(problem: Problem, left: float | None) -> Budget:
+    """Return the epochs of a trial, and the seconds after which its schedule ends in any case."""
+    settings = problem.settings
+    if settings.seconds is None or left is None:
+        return Budget(epochs=settings.epochs)
+    return Budget(epochs=settings.epochs, seconds=max(0.1, min(settings.trial_share * settings.seconds, left)))
+
+
+def note_rung(study: optuna.Study, trial: optuna.Trial, rung: int, score: float, seconds: float) -> Sequence[float]:
+    """Store the score of this trial at a rung; return those of all trials before it."""
+    others = [
+        t.intermediate_values[rung]
+        for t in study.get_trials(deepcopy=False)
+        if rung in t.intermediate_values and t.number != trial.number and "record" in t.user_attrs
+    ]
+    trial.report(score, rung)
+    trial.set_user_attr("seconds", seconds)
+    return others
+
+
+def refuse_hopeless(done: Sequence[TrialRecord]) -> None:
+    """Stop when the first candidates all fail: more of them would only spend the budget."""
+    if len(done) >= 3 and all(record.state == "failed" for record in done):
+        raise SpaceError(
+            f"search: the first {len(done)} trials all failed, the last with {done[-1].error}",
+            fix="see the trials' tracebacks with optuna-dashboard; check the space and search.max_parameters",
+        )
+
+
+def progress_line(record: TrialRecord, done: Sequence[TrialRecord], used: float, problem: Problem) -> str:
+    """Return "trial 12 (cnn) score … accuracy … · best … · rate · time left"."""
+    what = f"trial {record.number} ({record.candidate.architecture['kind']})"
+    if record.score is None:
+        text = f"{what} failed: {record.error}"
+    else:
+        word = {"complete": "", "pruned": ", stopped early"}.get(record.state, "")
+        text = f"{what} score {record.score:.4f} accuracy {record.accuracy:.4f}{word}"
+    best = best_of(done)
+    if best is not None:
+        text += f" · best {best.score:.4f} (trial {best.number})"
+    rate = 60 * len(done) / max(used, 1e-9)
+    return f"{text} · {record.seconds:.1f} s · {rate:.1f} trials/min · {_left(done, used, problem)}"
+
+
+def _left(done: Sequence[TrialRecord], used: float, problem: Problem) -> str:
+    settings = problem.settings
+    seconds = (settings.n_trials - len(done)) * used / len(done)
+    if settings.seconds is not None:
+        seconds = min(seconds, settings.seconds - used)
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    return f"{len(done)}/{settings.n_trials}, left at most {minutes}:{rest:02d}"
+
+
+def best_of(done: Sequence[TrialRecord]) -> TrialRecord | None:
+    """Return the complete trial with the lowest score, the earlier one on a tie."""
+    complete = [r for r in done if r.state == "complete" and r.score is not None]
+    return min(complete, key=lambda r: (r.score or 0.0, r.number)) if complete else None
+
+
+def export(problem: Problem, study: optuna.Study, storage: str) -> SearchRecord:
+    """Return the first `n_trials` counted trials as a record; the same study gives the same bytes."""
+    done = records(study)[: problem.settings.n_trials]
+    best = best_of(done)
+    if best is None:
+        failed = [r for r in done if r.state == "failed"]
+        why = failed[-1].error if failed else "no trial was completed"
+        raise SpaceError(f"search: no trial was completed ({why})", fix="raise search.seconds or mend the space")
+    notes = []
+    if failed_count := sum(r.state == "failed" for r in done):
+        notes.append(f"{failed_count} of {len(done)} trials failed; see trials.parquet for class and traceback")
+    if problem.settings.seconds is not None and len(done) < problem.settings.n_trials:
+        notes.append(f"search.seconds ended the study after {len(done)} of {problem.settings.n_trials} trials")
+    return SearchRecord(
+        study=study.study_name,
+        storage=storage,
+        trials=tuple(done),
+        best=best.number,
+        seconds=round(sum(r.seconds for r in done), 3),
+        notes=tuple(notes),
+    )

@@ -1,0 +1,99 @@
+"""One trial: candidate from the chooser, the same `fit` as the final training, outcome as a record."""
+
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from pipeline.core.contracts import Budget, Candidate, EpochRecord, Origin, TrialRecord
+from pipeline.core.errors import DeviceError, SpaceError
+from pipeline.core.settings import SearchSettings, TrainerSettings
+from pipeline.models import build, parameter_count
+from pipeline.training import Data, Watch, fit
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a study is about, but for its budget."""
+
+    data: Data
+    settings: SearchSettings
+    trainer: TrainerSettings
+    seed: int
+
+    @property
+    def rungs(self) -> tuple[float, ...]:
+        """Shares of a trial's budget at which it is compared: …, 1/eta², 1/eta, 1; the first is at least one epoch."""
+        shares, share = [1.0], 1.0
+        while share / self.settings.eta * self.settings.epochs >= 1:
+            share /= self.settings.eta
+            shares.insert(0, share)
+        return tuple(shares)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A candidate, its place in the order of trials, and who proposed it."""
+
+    place: int
+    origin: Origin
+    candidate: Candidate
+
+
+AtRung = Callable[[int, float, float], Sequence[float]]
+"""Called with rung, score and seconds so far; notes them and returns the scores of earlier trials at that rung."""
+
+
+def may_go_on(score: float, others: Sequence[float], eta: int) -> bool:
+    """Successive halving without waiting (ASHA, Li et al. 2020): the best 1/eta of all that were here go on."""
+    better = sum(other < score for other in others)
+    return better < max(1, (len(others) + 1) // eta) or len(others) + 1 < eta
+
+
+def run_trial(problem: Problem, proposal: Proposal, budget: Budget, at_rung: AtRung) -> TrialRecord:
+    """Train one candidate and return its record, also when it fails."""
+    start = time.monotonic()
+    rungs = problem.rungs
+    curve: list[tuple[float, float]] = []
+    accuracy: list[float] = []
+
+    def on_score(progress: float, record: EpochRecord) -> bool:
+        rung = sum(r <= progress for r in rungs) - 1
+        curve.append((round(progress, 4), record.val_log_loss))
+        accuracy.append(record.val_accuracy)
+        others = at_rung(rung, record.val_log_loss, time.monotonic() - start)
+        return progress >= 1 or may_go_on(record.val_log_loss, others, problem.settings.eta)
+
+    done, failure = None, None
+    try:
+        check_size(proposal.candidate, problem)
+        watch = Watch(on_score=on_score, rungs=rungs)
+        done = fit(proposal.candidate, problem.data, budget, seed=problem.seed, trainer=problem.trainer, watch=watch)
+    except DeviceError:
+        raise
+    except Exception as wrong:  # noqa: BLE001  one bad candidate must not end a study; its traceback is kept
+        failure = wrong
+    return TrialRecord(
+        number=proposal.place,
+        state="failed" if done is None else "pruned" if done.stopped else "complete",
+        score=curve[-1][1] if done else None,
+        accuracy=accuracy[-1] if done else None,
+        origin=proposal.origin,
+        candidate=proposal.candidate,
+        parameters=done.parameters if done else None,
+        epochs=round(done.passes, 3) if done else 0.0,
+        seconds=round(time.monotonic() - start, 3),
+        curve=tuple(curve),
+        error=f"{type(failure).__name__}: {str(failure).partition(chr(10))[0]}" if failure else None,
+        traceback="".join(traceback.format_exception(failure)) if failure else None,
+    )
+
+
+def check_size(candidate: Candidate, problem: Problem) -> None:
+    """Refuse networks with more weights than allowed, without making them."""
+    with torch.device("meta"):
+        size = parameter_count(build(candidate.architecture, problem.data.inputs, problem.data.outputs))
+    if size > problem.settings.max_parameters:
+        raise SpaceError(f"{size:,} weights are more than search.max_parameters {problem.settings.max_parameters:,}")
