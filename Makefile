@@ -17,7 +17,7 @@ setup: .venv/.ready
 
 run: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro
-	@$(BIN)/python -m pipeline.report summary
+	@$(BIN)/python -m pipeline.report --summary
 
 test: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest

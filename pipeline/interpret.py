@@ -5,7 +5,7 @@ With `evaluate`, the only stage that may open artifacts/prepare/test.
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.contracts import (
     DatasetCard,
@@ -60,6 +60,7 @@ def check(task: "Task", attribution: "Attribution", words: str, settings: Interp
     return MethodCheck(
         method=attribution.method,
         baseline=words,
+        promises_completeness=attribution.promises_completeness,
         completeness=error,
         deletion_gain=gain,
         deletion_curve=tuple(float(v) for v in removal.curves.mean(axis=0)),
@@ -156,8 +157,8 @@ def run(settings: InterpretSlice) -> None:
     )
     with fresh_folder(INTERPRET) as folder:
         write_json(folder / "checks.json", record)
-        maps = {a.method: a.values.astype(np.float32) for a in attributions}
-        np.savez(folder / "attributions.npz", inputs=np.asarray(test.x[index]), **maps)
+        arrays: dict[str, Any] = {a.method: a.values.astype(np.float32) for a in attributions}
+        np.savez(folder / "attributions.npz", **arrays, inputs=np.asarray(test.x[index]))
     for item in checks:
         log.info("%s: %s (%s)", item.method.replace("_", " "), item.verdict, item.reason)
 

@@ -78,7 +78,7 @@ def _gradients(task: Task, steps: int) -> NDArray[np.float64]:
 
 
 def occlusion(task: Task) -> Attribution:
-    """Zeiler and Fergus 2014: change of the logit when a window of about an eighth of the side is set to the baseline."""
+    """Zeiler and Fergus 2014: change of the logit when a window of an eighth of the side is set to the baseline."""
     _, C, H, W = task.x.shape
     size = (C, max(2, round(H / 8)), max(2, round(W / 8)))
     stride = (C, max(1, size[1] // 2), max(1, size[2] // 2))

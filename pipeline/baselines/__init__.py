@@ -50,7 +50,7 @@ def _prior(y: NDArray[np.int64], classes: int, rows: int) -> NDArray[np.float64]
 def design(inputs: Inputs, x: NDArray[Any]) -> NDArray[np.float32]:
     """Return (N, F) for linear models: pixels / 255, or numbers with one-hot categories and missing flags."""
     if not isinstance(inputs, TableInputs):
-        return x.reshape(len(x), -1).astype(np.float32) / 255
+        return np.asarray(x.reshape(len(x), -1) / 255, dtype=np.float32)
     parts = []
     for place, column in enumerate(inputs.columns):
         if column.kind == "numeric":

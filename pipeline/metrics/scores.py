@@ -23,7 +23,7 @@ def score_table(
     ece, ece_null = ece_numbers(y, p, rng, level)
     return {
         "accuracy": proportion(int(right.sum()), len(y), level),
-        "balanced_accuracy": balanced_accuracy(y, right, p.shape[1], rng, resamples, level),
+        "balanced_accuracy": balanced_accuracy(y, right, p.shape[1], level),
         "log_loss": mean(losses, rng, resamples, level),
         "brier": mean(squares, rng, resamples, level),
         "ece": ece,
@@ -31,21 +31,28 @@ def score_table(
     }
 
 
-def balanced_accuracy(
-    y: NDArray[np.int64],
-    right: NDArray[np.bool_],
-    classes: int,
-    rng: np.random.Generator,
-    resamples: int = 2000,
-    level: float = 0.95,
-) -> Number:
-    """Return the mean recall over the classes that have rows; bootstrap within each class."""
+def balanced_accuracy(y: NDArray[np.int64], right: NDArray[np.bool_], classes: int, level: float) -> Number:
+    """Return the mean recall over the classes that have rows.
+
+    The interval combines the classes' Wilson limits (MOVER, Zou and Donner 2008): a bootstrap within small classes
+    that are all right would find no spread at all.
+    """
     rows = np.bincount(y, minlength=classes)
-    present = rows > 0
-    recall = np.bincount(y, weights=right, minlength=classes)[present] / rows[present]
-    draws = rng.binomial(rows[present], recall, size=(resamples, int(present.sum()))) / rows[present]
-    method = f"bootstrap within classes, {resamples} draws"
-    return from_draws(float(recall.mean()), draws.mean(axis=1), len(y), level, method)
+    hits = np.bincount(y, weights=right, minlength=classes).astype(int)
+    recalls = [proportion(int(k), int(n), level) for k, n in zip(hits, rows, strict=True) if n]
+    values, lows, highs = (
+        np.array([getattr(r, name) for r in recalls], dtype=float) for name in ("value", "ci_low", "ci_high")
+    )
+    value = float(values.mean())
+    below, above = (float(np.sqrt(((values - limits) ** 2).sum()) / len(values)) for limits in (lows, highs))
+    return Number(
+        value=value,
+        ci_low=max(0.0, value - below),
+        ci_high=min(1.0, value + above),
+        ci_level=level,
+        ci_method="Wilson limits combined over classes",
+        n=len(y),
+    )
 
 
 def class_scores(

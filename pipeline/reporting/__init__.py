@@ -1,1 +1,7 @@
-"""TODO."""
+"""Records to one JSON document, the document to one page and to a few lines for the terminal."""
+
+from pipeline.reporting.document import Records, document
+from pipeline.reporting.page import render
+from pipeline.reporting.words import summary_lines
+
+__all__ = ["Records", "document", "render", "summary_lines"]

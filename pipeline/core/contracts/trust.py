@@ -1,0 +1,130 @@
+"""What interpret and fairness hand on: explanations and group comparisons with verdicts; and what stands behind."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pipeline.core.contracts.scores import Number
+
+Verdict = Literal["pass", "warn", "fail", "not_assessed"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MethodCheck:
+    """How far one attribution method can be believed on this model."""
+
+    method: str
+    baseline: str
+    """What "absent" means for this method, in words."""
+    promises_completeness: bool
+    """Whether the method says that contributions add up; for the others the error is only a fact."""
+    completeness: Number
+    """Median |sum of attributions - (F(x) - F(baseline))| / |F(x) - F(baseline)|."""
+    deletion_gain: Number
+    """Mean area between the deletion curves of random order and of this method (positive: better than random)."""
+    deletion_curve: tuple[float, ...]
+    """Mean probability of the explained class after removing 0, 1/k … all of the input, most important first."""
+    random_curve: tuple[float, ...]
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExplainedRow:
+    """One test row of the gallery; maps lie in attributions.npz under `<method>` at this index."""
+
+    index: int
+    row_id: str
+    true: str
+    predicted: str
+    probability: float
+    why_chosen: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Importance:
+    """Mean absolute attribution of one feature (table column or image region) over the explained rows."""
+
+    name: str
+    value: Number
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Explanations:
+    """artifacts/interpret/checks.json; arrays in attributions.npz: one (R, …) array per method and `inputs`."""
+
+    schema: Literal[1] = 1
+    target: str
+    sampling: str
+    rows: tuple[ExplainedRow, ...]
+    methods: tuple[MethodCheck, ...]
+    importance: Mapping[str, tuple[Importance, ...]]
+    notes: tuple[str, ...] = ()
+    not_assessed: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+FairnessVerdict = Literal["disparity_found", "equivalent_within_delta", "insufficient_evidence", "not_assessed"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GroupRate:
+    """One rate in one group; n of the Number is the rate's own denominator."""
+
+    group: str
+    rate: Number
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GroupGap:
+    """One group against the rest: signed difference, corrected p, smallest gap that could have been seen."""
+
+    group: str
+    gap: Number
+    p: float | None
+    p_adjusted: float | None
+    detectable: float | None
+    verdict: FairnessVerdict
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FeatureAudit:
+    """One metric over the groups of one audit feature."""
+
+    feature: str
+    role: Literal["sensitive", "slice"]
+    metric: str
+    higher_is_better: bool
+    overall: Number
+    groups: tuple[GroupRate, ...]
+    gaps: tuple[GroupGap, ...]
+    spread: Number
+    """Highest minus lowest rate of the groups that are large enough to judge."""
+    spread_p: float | None
+    """Share of random relabellings of the rows with at least this spread."""
+    verdict: FairnessVerdict
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FairnessRecord:
+    """artifacts/fairness/groups.json."""
+
+    schema: Literal[1] = 1
+    audits: tuple[FeatureAudit, ...]
+    positive_class: str | None
+    delta: float | None
+    tests: int
+    """Tests in the family that the Benjamini-Hochberg correction covers."""
+    notes: tuple[str, ...] = ()
+    not_assessed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What stands behind the numbers of one stage."""
+
+    stage: str
+    command: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)

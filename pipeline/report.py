@@ -1,0 +1,99 @@
+"""All records → reports/report.json → reports/report.html, rendered from the JSON alone.
+
+`python -m pipeline.report --summary` prints the outcome of the last run and changes nothing.
+"""
+
+import logging
+import sys
+
+from pipeline.core.contracts import (
+    DatasetCard,
+    Explanations,
+    FairnessRecord,
+    ModelCard,
+    Provenance,
+    Scores,
+    SearchRecord,
+)
+from pipeline.core.settings import STAGE_KEYS, ReportSlice
+from pipeline.core.store import (
+    EVALUATE,
+    FAIRNESS,
+    FIT,
+    INTERPRET,
+    REPORTS,
+    SEARCH,
+    TRAIN,
+    missing,
+    read_json,
+    read_record,
+    sha256_folder,
+    write_bytes,
+    write_json,
+)
+from pipeline.stage import prepare_terminal, run_stage
+
+log = logging.getLogger("pipeline.report")
+
+_FOLDERS = {
+    "prepare": FIT,
+    "search": SEARCH,
+    "train": TRAIN,
+    "evaluate": EVALUATE,
+    "interpret": INTERPRET,
+    "fairness": FAIRNESS,
+}
+
+
+def provenance() -> list[Provenance]:
+    """Return command and digest of each stage before this one."""
+    return [
+        Provenance(
+            stage=stage,
+            command=f"python -m pipeline.{stage} --params",
+            config={"keys": list(STAGE_KEYS[stage])},
+            digests={folder.as_posix(): sha256_folder(folder)},
+        )
+        for stage, folder in _FOLDERS.items()
+    ]
+
+
+def run(settings: ReportSlice) -> None:
+    """Write report.json and report.html."""
+    import numpy as np
+
+    from pipeline.reporting import Records, document, render
+
+    path = INTERPRET / "attributions.npz"
+    if not path.exists():
+        raise missing(path)
+    with np.load(path, allow_pickle=False) as arrays:
+        attributions = {name: arrays[name] for name in arrays.files}
+    records = Records(
+        card=read_record(DatasetCard, FIT / "dataset.json"),
+        search=read_record(SearchRecord, SEARCH / "search.json"),
+        model=read_record(ModelCard, TRAIN / "card.json"),
+        scores=read_record(Scores, EVALUATE / "scores.json"),
+        explanations=read_record(Explanations, INTERPRET / "checks.json"),
+        attributions=attributions,
+        fairness=read_record(FairnessRecord, FAIRNESS / "groups.json"),
+    )
+    write_json(REPORTS / "report.json", document(settings.report, records, provenance()))
+    write_bytes(REPORTS / "report.html", render(read_json(REPORTS / "report.json")).encode())
+    log.info("%s, %.0f kB", REPORTS / "report.html", (REPORTS / "report.html").stat().st_size / 1000)
+
+
+def summary() -> None:
+    """Print score, baseline, winner, report and dashboard of the last run."""
+    from pipeline.reporting import summary_lines
+
+    prepare_terminal("report")
+    for line in ["", *summary_lines(read_json(REPORTS / "report.json"))]:
+        sys.stdout.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--summary"]:
+        summary()
+    else:
+        run_stage("report", ReportSlice, run)

@@ -1,0 +1,185 @@
+"""All records to one JSON document, the only source of the page. Nothing here is measured, only put together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.contracts import (
+    BaselineScores,
+    DatasetCard,
+    Explanations,
+    FairnessRecord,
+    ImageInputs,
+    ModelCard,
+    Provenance,
+    Scores,
+    SearchRecord,
+)
+from pipeline.core.settings import ReportSettings
+from pipeline.core.strict import plain
+
+SCHEMA_VERSION = 1
+_GALLERY_ROWS = 12
+_CURVE_POINTS = 60
+
+
+@dataclass(frozen=True)
+class Records:
+    """What the stages before wrote."""
+
+    card: DatasetCard
+    search: SearchRecord
+    model: ModelCard
+    scores: Scores
+    explanations: Explanations
+    attributions: Mapping[str, NDArray[Any]]
+    fairness: FairnessRecord
+
+
+def document(settings: ReportSettings, records: Records, provenance: Sequence[Provenance]) -> dict[str, Any]:
+    """Return the report as plain data; the same records give the same document."""
+    body = {
+        "schema_version": SCHEMA_VERSION,
+        "title": settings.title,
+        "purpose": settings.purpose,
+        "headline": headline(records),
+        "warnings": warnings(records),
+        "not_assessed": not_assessed(settings, records),
+        "data": plain(records.card),
+        "search": search_part(records.search),
+        "model": model_part(records.model),
+        "evaluate": plain(records.scores),
+        "interpret": plain(records.explanations) | {"gallery": gallery(records)},
+        "fairness": plain(records.fairness),
+        "provenance": plain(list(provenance)),
+    }
+    assert isinstance(body, dict)
+    return body
+
+
+def best_baseline(scores: Scores) -> BaselineScores | None:
+    """Return the baseline with the highest accuracy."""
+    return max(scores.baselines, key=lambda b: b.metrics["accuracy"].value or 0.0, default=None)
+
+
+def headline(records: Records) -> dict[str, Any]:
+    """Return the pointers and words of the first screen."""
+    best = best_baseline(records.scores)
+    found: dict[str, Any] = {
+        "score": "/evaluate/metrics/accuracy",
+        "winner": winner_line(records.model),
+        "verdict": "no baseline was fitted",
+    }
+    if best is not None:
+        at = records.scores.baselines.index(best)
+        gain = best.accuracy_gain
+        name = best.name.replace("_", " ")
+        if gain.ci_low is not None and gain.ci_low > 0:
+            words = f"better than the best simple model ({name})"
+        elif gain.ci_high is not None and gain.ci_high < 0:
+            words = f"worse than a simple model ({name}): use that instead"
+        else:
+            words = f"not shown to be better than a simple model ({name})"
+        pointer = f"/evaluate/baselines/{at}"
+        found |= {"verdict": words, "baseline": f"{pointer}/metrics/accuracy", "gain": f"{pointer}/accuracy_gain"}
+        found["baseline_name"] = name
+    return found
+
+
+def winner_line(model: ModelCard) -> str:
+    """Return the winning candidate in one line."""
+    fields = [f"{k} {v}" for k, v in model.candidate.architecture.items() if k != "kind"]
+    how = model.candidate.optimizer
+    return (
+        f"{model.candidate.architecture['kind']}: {', '.join(fields)}; {model.parameters:,} weights; "
+        f"{how.kind}, learning rate {how.lr:.2g}, batches of {how.batch_size}"
+    )
+
+
+def warnings(records: Records) -> list[dict[str, str]]:
+    """Return what a reader must know before believing the numbers, gravest first."""
+    found: list[tuple[int, str, str]] = []
+    words = headline(records)["verdict"]
+    if not str(words).startswith("better"):
+        found.append((0, words, "/headline/verdict"))
+    for i, item in enumerate(records.fairness.audits):
+        worst = [g for g in item.gaps if g.words.startswith("disadvantaged")]
+        for gap in worst:
+            text = f"{item.metric.replace('_', ' ')} by {item.feature}: {gap.group} is {gap.words}"
+            found.append((1 if item.role == "sensitive" else 2, text, f"/fairness/audits/{i}"))
+    for i, method in enumerate(records.explanations.methods):
+        if method.verdict in ("fail", "warn"):
+            text = f"{method.method.replace('_', ' ')}: {method.reason}"
+            found.append((2, text, f"/interpret/methods/{i}"))
+    ece, null = records.scores.metrics["ece"], records.scores.metrics["ece_null"]
+    if ece.value is not None and null.ci_high is not None and ece.value > null.ci_high:
+        found.append((3, "probabilities are less calibrated than chance explains", "/evaluate/metrics/ece"))
+    notes = (*records.search.notes, *records.model.notes, *records.explanations.notes[1:], *records.scores.notes)
+    found += [(4, note, "/search/notes") for note in notes]
+    found += [(5, note, "/data/notes") for note in records.card.notes]
+    return [{"text": text, "pointer": pointer} for _, text, pointer in sorted(found, key=lambda item: item[0])]
+
+
+def not_assessed(settings: ReportSettings, records: Records) -> list[str]:
+    """Return what this report says nothing about."""
+    purpose = [] if settings.purpose else ["purpose of the model: a person has to write it (report.purpose)"]
+    general = [
+        "robustness to corrupted inputs, inputs of another kind than these, attacks",
+        "spread over several seeds of search and training: this is one run",
+        "energy",
+    ]
+    return [*purpose, *records.fairness.not_assessed, *records.explanations.not_assessed, *general]
+
+
+def search_part(record: SearchRecord) -> dict[str, Any]:
+    """Return the study without tracebacks; those stay in trials.parquet."""
+    body = plain(record)
+    for trial in body["trials"]:
+        trial.pop("traceback")
+    states = [t.state for t in record.trials]
+    body["counts"] = {state: states.count(state) for state in ("complete", "pruned", "failed")}
+    assert isinstance(body, dict)
+    return body
+
+
+def model_part(model: ModelCard) -> dict[str, Any]:
+    """Return the card; long learning curves are thinned, the last epoch stays."""
+    body = plain(model)
+    body.pop("inputs")
+    epochs = body["epochs"]
+    step = max(1, -(-len(epochs) // _CURVE_POINTS))
+    body["epochs"] = [e for i, e in enumerate(epochs) if i % step == step - 1 or i == len(epochs) - 1]
+    assert isinstance(body, dict)
+    return body
+
+
+def gallery(records: Records) -> dict[str, Any]:
+    """Return explained rows with whole-number maps (-127 to 127) and their scale.
+
+    Inputs are shown for images without sensitive features only; rows of tables are people more often than not.
+    """
+    rows = records.explanations.rows[:_GALLERY_ROWS]
+    inputs = records.card.inputs
+    private = any(f.role == "sensitive" for f in records.card.audit) or not isinstance(inputs, ImageInputs)
+    shown = []
+    for i, row in enumerate(rows):
+        entry: dict[str, Any] = plain(row) | {"maps": {}}
+        if private:
+            entry.pop("row_id")
+        else:
+            entry["input"] = records.attributions["inputs"][i].tolist()
+        for method in records.explanations.methods:
+            values = records.attributions[method.method][i].astype(float)
+            values = values.sum(axis=0) if values.ndim == 3 else values
+            scale = float(np.abs(values).max()) or 1.0
+            entry["maps"][method.method] = {
+                "scale": round(scale, 6),
+                "values": np.round(values / scale * 127).astype(int).tolist(),
+            }
+        shown.append(entry)
+    columns = [] if isinstance(inputs, ImageInputs) else [c.name for c in inputs.columns]
+    of = f"showing {len(shown)} of {len(records.explanations.rows)} explained rows"
+    return {"columns": columns, "rows": shown, "caption": of}

@@ -1,0 +1,183 @@
+"""Figures as inline SVG and PNG. Text is escaped here; colours follow the page's light or dark mode."""
+
+import base64
+import math
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup, escape
+from numpy.typing import NDArray
+
+from pipeline.reporting.words import clean, short
+
+_W, _H = 640, 300
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 14, 42
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of points; `style` is a class of the page: a, b, c, or dots."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+    style: str
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Numbers of [low, high] to pixels of [start, end], evenly or by their logarithm."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    log: bool = False
+
+    def __call__(self, value: float) -> float:
+        """Return the pixel of a value."""
+        low, high = self.low, self.high
+        if self.log:
+            low, high, value = math.log(low), math.log(high), math.log(value)
+        share = (value - low) / ((high - low) or 1.0)
+        return round(self.start + share * (self.end - self.start), 1)
+
+    def ticks(self, count: int = 5) -> list[float]:
+        """Return about `count` round numbers in the range; 1, 2 and 5 of each decade for logarithms."""
+        if self.log:
+            decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+            return [m * 10.0**d for d in decades for m in (1, 2, 5) if self.low <= m * 10.0**d <= self.high]
+        span = (self.high - self.low) or 1.0
+        raw = span / count
+        power = 10.0 ** np.floor(np.log10(raw))
+        step = float(next(m * power for m in (1, 2, 5, 10) if m * power >= raw))
+        first = np.ceil(self.low / step - 1e-9) * step
+        return [float(v) + 0.0 for v in np.arange(first, self.high + step * 1e-6, step)]
+
+
+def line_chart(
+    lines: Sequence[Line], labels: tuple[str, str], summary: str, *, zero: bool = False, log: bool = False
+) -> Markup:
+    """Return a chart of several lines; `labels` are those of x and y, `summary` is its text alternative.
+
+    On a logarithmic scale, values of 0 stand at the foot.
+    """
+    points = [p for line in lines for p in line.points if np.isfinite(p[1])]
+    if not points:
+        return Markup("<p>no points</p>")
+    xs, ys = [p[0] for p in points], [p[1] for p in points]
+    x = Scale(min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1, _LEFT, _W - _RIGHT)
+    log = log and max(ys) > 0
+    if log:
+        y = Scale(min(v for v in ys if v > 0) / 1.2, max(ys) * 1.2, _H - _BOTTOM, _TOP, log=True)
+    else:
+        pad = 0.04 * ((max(ys) - min(ys)) or 1.0)
+        y = Scale(0.0 if zero else min(ys) - pad, max(ys) + pad, _H - _BOTTOM, _TOP)
+    parts = [_axes(x, y, *labels)]
+    for line in lines:
+        at = [(x(a), y(max(b, y.low) if log else b)) for a, b in line.points if np.isfinite(b)]
+        if line.style != "dots":
+            path = " ".join(f"{'L' if i else 'M'}{a} {b}" for i, (a, b) in enumerate(at))
+            parts.append(Markup('<path class="line {}" d="{}"/>').format(line.style, path))
+        if line.style == "dots" or len(at) < 3:
+            parts += [Markup('<circle class="dot" cx="{}" cy="{}" r="3"/>').format(a, b) for a, b in at]
+    return _figure(_W, _H, parts, summary) + _legend(lines)
+
+
+def forest(rows: Sequence[tuple[str, float, float | None, float | None]], middle: float | None, summary: str) -> Markup:
+    """Return values with intervals, one row each: (label, value, low, high); a vertical line at `middle`."""
+    known = [v for _, value, low, high in rows for v in (value, low, high) if v is not None]
+    known += [] if middle is None else [middle]
+    if not known:
+        return Markup("<p>no values</p>")
+    height, left = 26 * len(rows) + 34, 190
+    pad = 0.05 * ((max(known) - min(known)) or 0.1)
+    x = Scale(min(known) - pad, max(known) + pad, left, _W - _RIGHT)
+    parts = []
+    for tick in x.ticks():
+        parts.append(Markup('<line class="grid" x1="{0}" x2="{0}" y1="4" y2="{1}"/>').format(x(tick), height - 26))
+        parts.append(Markup('<text class="tick" x="{}" y="{}" text-anchor="middle">{}</text>').format(
+            x(tick), height - 8, f"{tick:.3g}"))  # fmt: skip
+    if middle is not None:
+        parts.append(Markup('<line class="middle" x1="{0}" x2="{0}" y1="4" y2="{1}"/>').format(x(middle), height - 26))
+    for i, (label, value, low, high) in enumerate(rows):
+        y = 20 + 26 * i
+        parts.append(Markup('<text class="label" x="{}" y="{}" text-anchor="end">{}</text>').format(
+            left - 10, y + 4, clean(short(label, 24))))  # fmt: skip
+        if low is not None and high is not None:
+            parts.append(Markup('<line class="span" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(x(low), x(high), y, y))
+        shape = (
+            '<circle class="dot" cx="{}" cy="{}" r="4.5"/>'
+            if low is not None
+            else '<circle class="ring" cx="{}" cy="{}" r="4"/>'
+        )
+        parts.append(Markup(shape).format(x(value), y))
+    return _figure(_W, height, parts, summary)
+
+
+def picture(values: Sequence[Sequence[Sequence[int]]], alt: str) -> Markup:
+    """Return an image (C, H, W) of bytes as an inline PNG."""
+    pixels = np.asarray(values, dtype=np.uint8)
+    if len(pixels) != 3:
+        pixels = np.repeat(pixels[:1], 3, axis=0)
+    return _image(pixels.transpose(1, 2, 0), alt)
+
+
+def signed_map(values: Sequence[Sequence[int]], alt: str) -> Markup:
+    """Return a map (H, W) of -127 to 127: blue speaks against the class, white is nothing, orange speaks for it."""
+    share = np.asarray(values, dtype=float)[..., None] / 127
+    for_it, against = np.array([213.0, 94, 0]), np.array([0.0, 114, 178])
+    white = np.full(3, 255.0)
+    colour = np.where(share >= 0, for_it, against)
+    return _image((white + np.abs(share) * (colour - white)).astype(np.uint8), alt)
+
+
+def _image(pixels: NDArray[np.uint8], alt: str) -> Markup:
+    height, width, _ = pixels.shape
+    raw = b"".join(b"\0" + row.tobytes() for row in pixels)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(raw, 9)), (b"IEND", b"")]
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    )
+    source = base64.b64encode(data).decode()
+    return Markup('<img src="data:image/png;base64,{}" alt="{}">').format(source, clean(alt))
+
+
+def _axes(x: Scale, y: Scale, x_label: str, y_label: str) -> Markup:
+    parts = []
+    for tick in y.ticks():
+        parts.append(
+            Markup('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(x.start, x.end, y(tick), y(tick))
+        )
+        parts.append(Markup('<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>').format(
+            x.start - 8, y(tick) + 4, f"{tick:.3g}"))  # fmt: skip
+    parts += [
+        Markup('<text class="tick" x="{}" y="{}" text-anchor="middle">{}</text>').format(x(t), _H - 24, f"{t:.3g}")
+        for t in x.ticks(6)
+    ]
+    middle = (x.start + x.end) / 2
+    parts.append(
+        Markup('<text class="axis" x="{}" y="{}" text-anchor="middle">{}</text>').format(middle, _H - 6, x_label)
+    )
+    turned = '<text class="axis" x="12" y="{0}" text-anchor="middle" transform="rotate(-90 12 {0})">{1}</text>'
+    parts.append(Markup(turned).format((y.start + y.end) / 2, y_label))
+    return Markup("").join(parts)
+
+
+def _figure(width: int, height: int, parts: Sequence[Markup], summary: str) -> Markup:
+    body = Markup("").join(parts)
+    return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        width, height, clean(summary), body
+    )
+
+
+def _legend(lines: Sequence[Line]) -> Markup:
+    items = [
+        Markup('<span class="key {}">{}</span>').format(line.style, escape(clean(line.name)))
+        for line in lines
+        if line.name
+    ]
+    return Markup('<p class="legend">{}</p>').format(Markup(" ").join(items)) if items else Markup("")

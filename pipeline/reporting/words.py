@@ -1,0 +1,80 @@
+"""Text for people: numbers with their intervals, and foreign strings made harmless."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+_LONGEST = 200
+
+
+def clean(text: object) -> str:
+    """Return text without control characters and direction overrides (shown as escapes), cut at 200 characters."""
+    shown = _CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", str(text))
+    return short(shown, _LONGEST)
+
+
+def short(text: str, most: int) -> str:
+    """Return at most `most` characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def interval(number: Mapping[str, Any], digits: int = 3) -> str:
+    """Return "0.994 [0.980, 0.998]", or why there is no value."""
+    if number["value"] is None:
+        return f"undefined ({str(number['reason']).replace('_', ' ')})"
+    text = f"{number['value']:.{digits}f}"
+    if number.get("ci_low") is not None:
+        text += f" [{number['ci_low']:.{digits}f}, {number['ci_high']:.{digits}f}]"
+    return text
+
+
+def method(number: Mapping[str, Any]) -> str:
+    """Return "95 % Wilson, n = 359"."""
+    level = number.get("ci_level")
+    how = f"{level:.0%} {number['ci_method']}, ".replace("%", " %") if level else ""
+    return f"{how}n = {number['n']:,}"
+
+
+def resolve(report: Mapping[str, Any], pointer: str) -> Any:
+    """Return what a JSON pointer (RFC 6901) points at."""
+    node: Any = report
+    for part in pointer.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        node = node[int(key)] if isinstance(node, list) else node[key]
+    return node
+
+
+def number_span(report: Mapping[str, Any], pointer: str, digits: int = 3) -> Markup:
+    """Return a number of the report as HTML that says where it stands and how it was made."""
+    found = resolve(report, pointer)
+    if not isinstance(found, Mapping):
+        shown = f"{found:,.{digits}f}" if isinstance(found, float) else f"{found:,}" if isinstance(found, int) else "–"
+        return Markup('<span class="num" data-json-pointer="{}">{}</span>').format(pointer, shown)
+    value, _, bounds = interval(found, digits).partition(" [")
+    ci = Markup(' <span class="ci">[{}</span>').format(bounds) if bounds else Markup("")
+    return Markup('<span class="num" data-json-pointer="{}" title="{}">{}{}</span>').format(
+        pointer, method(found), value, ci
+    )
+
+
+def summary_lines(report: Mapping[str, Any]) -> list[str]:
+    """Return the outcome of a run for the terminal."""
+    head = report["headline"]
+    score = resolve(report, head["score"])
+    lines = [f"test accuracy   {interval(score, 4)}   ({method(score)})"]
+    if "baseline" in head:
+        base, gain = resolve(report, head["baseline"]), resolve(report, head["gain"])
+        lines += [
+            f"baseline        {interval(base, 4)}   ({head['baseline_name']})",
+            f"difference      {interval(gain, 4)}   {head['verdict']}",
+        ]
+    lines.append(f"winner          {head['winner']}")
+    lines += [f"warning         {w['text']}" for w in report["warnings"][:3]]
+    lines += [
+        "report          reports/report.html",
+        f"dashboard       optuna-dashboard {report['search']['storage']}",
+    ]
+    return [clean(line) for line in lines]
