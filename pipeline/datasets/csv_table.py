@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,6 +72,8 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
             raise DataError(
                 f"{path}, near line {reader.line_num + 1}: not UTF-8 ({wrong.reason})", fix="save the file as UTF-8"
             ) from None
+        except (OSError, EOFError, zlib.error) as wrong:
+            raise DataError(f"{path}: cannot be unpacked ({wrong})", fix="download the file again") from None
         except csv.Error as wrong:
             raise DataError(f"{path}, line {reader.line_num}: {wrong}", fix="repair the quotes of this line") from None
 

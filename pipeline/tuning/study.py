@@ -8,6 +8,7 @@ before it, so an interrupted search proposes what an uninterrupted one would hav
 import fcntl
 import logging
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,9 +80,11 @@ def ask(
     study: optuna.Study, seed: int, place: int, answers: dict[str, bool | int | float | str] | None
 ) -> optuna.Trial:
     """Return the trial of this place: with given answers, or from the sampler."""
-    study.sampler = optuna.samplers.TPESampler(
-        n_startup_trials=6, multivariate=True, group=True, seed=stream_seed(seed, "sampler", place)
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # group=True is what conditions need
+        study.sampler = optuna.samplers.TPESampler(
+            n_startup_trials=6, multivariate=True, group=True, seed=stream_seed(seed, "sampler", place)
+        )
     waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
     if answers is not None and not waiting:
         study.enqueue_trial(answers)

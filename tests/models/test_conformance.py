@@ -1,0 +1,163 @@
+"""Every family, on images and tables, keeps the same promises. A new family is swept in by its line in FAMILIES."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.core.contracts import CategoricalColumn, ImageInputs, Inputs, NumericColumn, TableInputs
+from pipeline.core.errors import SpaceError
+from pipeline.models import FAMILIES, Network, build, parameter_count
+
+IMAGE = ImageInputs(channels=2, height=9, width=12, mean=(0.3, 0.5), std=(0.4, 0.2))
+TABLE = TableInputs(
+    columns=(
+        NumericColumn(name="a", edges=(-1.0, 0.0, 2.0, 5.0), median=0.5, missing=True),
+        CategoricalColumn(name="b", categories=("x", "y", "z"), mode=2),
+        NumericColumn(name="c", edges=(0.0, 1.0), median=0.5, missing=False),
+        NumericColumn(name="d", edges=(0.0, 1.0, 3.0), median=1.5, missing=True),
+        CategoricalColumn(name="e", categories=("p",), mode=1),
+    )
+)
+ONE_COLUMN = TableInputs(columns=(CategoricalColumn(name="b", categories=("x", "y", "z"), mode=2),))
+NUMBERS = TableInputs(columns=(NumericColumn(name="a", edges=(-1.0, 0.0, 2.0), median=0.5, missing=False),) * 2)
+INPUTS: dict[str, Inputs] = {"image": IMAGE, "table": TABLE, "one column": ONE_COLUMN, "numbers": NUMBERS}
+SMALL: dict[str, list[dict[str, Any]]] = {
+    "cnn": [{"width": 8}, {"width": 4, "stages": 4, "depth": 3, "kernel": 5, "dropout": 0.2}],
+    "rnn": [{"width": 8}, {"width": 8, "cell": "lstm", "depth": 2, "dropout": 0.2}],
+    "transformer": [{"width": 8}, {"width": 16, "depth": 3, "heads": 2, "mlp_ratio": 1, "dropout": 0.2}],
+}
+CASES = [
+    pytest.param({"kind": family} | fields, inputs, id=f"{family} {i}, {name}")
+    for family, variants in SMALL.items()
+    for i, fields in enumerate(variants)
+    for name, inputs in INPUTS.items()
+]
+
+
+def rows(inputs: Inputs, n: int, seed: int = 0) -> Tensor:
+    """Draw inputs (n, …) as the packed data set holds them, missing values and unknown categories among them."""
+    rng = torch.Generator().manual_seed(seed)
+    if isinstance(inputs, ImageInputs):
+        return torch.rand(n, inputs.channels, inputs.height, inputs.width, generator=rng)
+    columns = [
+        torch.randint(len(c.categories) + 1, (n,), generator=rng).float()
+        if c.kind == "categorical"
+        else torch.randn(n, generator=rng)
+        for c in inputs.columns
+    ]
+    flags = [torch.randint(2, (n,), generator=rng).float() for _ in range(inputs.places - len(columns))]
+    return torch.stack([*columns, *flags], dim=1)
+
+
+def made(architecture: dict[str, Any], inputs: Inputs, seed: int = 1) -> Network:
+    torch.manual_seed(seed)
+    return build(architecture, inputs, 3)
+
+
+def test_every_family_is_covered_here() -> None:
+    assert set(SMALL) == set(FAMILIES)
+
+
+@pytest.mark.parametrize(("architecture", "inputs"), CASES)
+def test_shapes_and_batch_of_one(architecture: dict[str, Any], inputs: Inputs) -> None:
+    network = made(architecture, inputs)
+    assert network(rows(inputs, 7)).shape == (7, 3)
+    assert network.train()(rows(inputs, 1)).shape == (1, 3)
+    assert network.eval()(rows(inputs, 1)).shape == (1, 3)
+
+
+@pytest.mark.parametrize(("architecture", "inputs"), CASES)
+def test_loss_is_finite_and_every_weight_gets_a_gradient(architecture: dict[str, Any], inputs: Inputs) -> None:
+    network = made(architecture, inputs)
+    loss = torch.nn.functional.cross_entropy(network(rows(inputs, 64)), torch.arange(64) % 3)
+    assert torch.isfinite(loss)
+    loss.backward()
+    silent = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    if inputs is ONE_COLUMN:  # a sequence of one step has no past
+        silent = [name for name in silent if "weight_hh" not in name]
+    assert silent == []
+
+
+@pytest.mark.parametrize(("architecture", "inputs"), CASES)
+def test_same_seed_same_weights(architecture: dict[str, Any], inputs: Inputs) -> None:
+    first, again, other = (made(architecture, inputs, seed).state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+@pytest.mark.parametrize(("architecture", "inputs"), CASES)
+def test_a_row_does_not_depend_on_its_neighbours(architecture: dict[str, Any], inputs: Inputs) -> None:
+    network = made(architecture, inputs).eval()
+    x = rows(inputs, 6)
+    with torch.no_grad():
+        torch.testing.assert_close(network(x)[:2], network(x[:2]), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("architecture", "inputs"), CASES)
+def test_logits_are_the_same_with_and_without_gradients(architecture: dict[str, Any], inputs: Inputs) -> None:
+    """A fast path that computes something else would make attributions explain another function."""
+    network = made(architecture, inputs).eval()
+    x = rows(inputs, 4)
+    with torch.no_grad():
+        without = network(x)
+    torch.testing.assert_close(network(x.clone().requires_grad_()).detach(), without, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", list(FAMILIES))
+@pytest.mark.parametrize("name", ["image", "table"])
+def test_overfits_32_rows(kind: str, name: str) -> None:
+    inputs = INPUTS[name]
+    network = made({"kind": kind, "width": 32}, inputs)
+    x, y = rows(inputs, 32), torch.arange(32) % 3
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
+    for _ in range(150):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(network(x), y).backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+    assert (network(x).argmax(1) == y).float().mean() >= 0.95
+
+
+def test_parameter_count_counts_trainable_weights() -> None:
+    network = made({"kind": "cnn", "width": 4, "stages": 1, "depth": 1}, IMAGE)
+    assert parameter_count(network) == 4 * 2 * 9 + 2 * 4 + 4 * 3 + 3
+    network.head.requires_grad_(False)
+    assert parameter_count(network) == 4 * 2 * 9 + 2 * 4
+
+
+def test_numbers_beyond_the_bins_change_nothing() -> None:
+    """Piecewise-linear encoding ends at the training range, so that an outlier cannot throw a prediction anywhere."""
+    network = made({"kind": "cnn", "width": 8}, NUMBERS).eval()
+    with torch.no_grad():
+        inside, outside = network(torch.tensor([[2.0, 2.0]])), network(torch.tensor([[1e9, 2.0]]))
+    assert torch.equal(inside, outside)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "message"),
+    [
+        (
+            {"kind": "transfomer", "width": 8},
+            "space.architecture: there is no family 'transfomer'\n  fix: did you mean 'transformer'?",
+        ),
+        (
+            {"kind": "transformer", "width": 10, "heads": 4},
+            "space.architecture.transformer: width 10 is not divisible by heads 4",
+        ),
+        ({"kind": "cnn", "width": 8, "kernel": 4}, "space.architecture.cnn: kernel 4 is not odd"),
+        (
+            {"kind": "rnn", "width": 8, "cell": "grru"},
+            "space.architecture.rnn.cell: 'grru' is not one of gru, lstm\n  fix: did you mean 'gru'?",
+        ),
+        (
+            {"kind": "rnn", "widht": 8},
+            "space.architecture.rnn: unknown key 'widht'\n  fix: did you mean 'width'?",
+        ),
+    ],
+)
+def test_a_wrong_architecture_is_refused(architecture: dict[str, Any], message: str) -> None:
+    with pytest.raises(SpaceError) as caught:
+        build(architecture, IMAGE, 3)
+    assert str(caught.value) == message

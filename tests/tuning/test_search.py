@@ -1,0 +1,178 @@
+"""The search on a real study: totals, order, interruption, failure, export."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import yaml
+
+import pipeline.tuning.objective as objective
+from pipeline.core.contracts import SearchRecord, TrialRecord
+from pipeline.core.errors import ConfigError, SpaceError
+from pipeline.core.settings import SearchSettings
+from pipeline.space import parse
+from pipeline.tuning import Problem, best_of, export, open_study, search, shown_url
+from pipeline.tuning.objective import may_go_on
+from pipeline.tuning.study import records
+from tests.training.test_fit import CPU, DATA
+
+TINY: Mapping[str, Any] = yaml.safe_load(Path("search_spaces/tiny.yaml").read_text())
+
+
+def problem(**settings: Any) -> Problem:
+    defaults: dict[str, Any] = {"n_trials": 5, "epochs": 4, "eta": 2}
+    return Problem(DATA, SearchSettings(**(defaults | settings)), CPU, 7)
+
+
+def study(folder: Path) -> optuna.Study:
+    return open_study("test", f"sqlite:///{folder / 'study.db'}")
+
+
+def outcome(record: SearchRecord) -> list[tuple[object, ...]]:
+    return [(t.state, t.score, t.curve, t.candidate, t.origin) for t in record.trials]
+
+
+def run(folder: Path, **settings: Any) -> SearchRecord:
+    chosen = problem(**settings)
+    opened = study(folder)
+    search(chosen, parse(TINY), opened)
+    return export(chosen, opened, "db")
+
+
+def test_defaults_of_each_family_come_first_and_the_best_is_complete(tmp_path: Path) -> None:
+    record = run(tmp_path)
+    assert [t.origin for t in record.trials] == ["default", "default", "default", "sampler", "sampler"]
+    assert [t.candidate.architecture["kind"] for t in record.trials[:3]] == ["cnn", "rnn", "transformer"]
+    assert [t.number for t in record.trials] == [0, 1, 2, 3, 4]
+    best = record.trials[record.best]
+    assert best.state == "complete"
+    assert best.score == min(t.score for t in record.trials if t.state == "complete" and t.score is not None)
+    assert all(t.parameters and t.seconds > 0 and t.curve for t in record.trials)
+
+
+def test_n_trials_is_a_total_over_restarts_and_raising_it_continues(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    whole = run(tmp_path / "a", n_trials=6)
+    first = run(tmp_path / "b", n_trials=4)
+    assert outcome(first) == outcome(whole)[:4]
+    assert outcome(run(tmp_path / "b", n_trials=6)) == outcome(whole)
+    assert outcome(run(tmp_path / "b", n_trials=4)) == outcome(first)
+
+
+def test_an_interrupted_search_ends_as_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("whole", "cut"):
+        (tmp_path / name).mkdir()
+    whole = run(tmp_path / "whole", n_trials=6)
+    real, calls = objective.fit, []
+
+    def dies_in_third(*args: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) in (3, 6):
+            raise KeyboardInterrupt
+        return real(*args, **options)
+
+    monkeypatch.setattr(objective, "fit", dies_in_third)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "cut", n_trials=6)
+    monkeypatch.setattr(objective, "fit", real)
+    assert outcome(run(tmp_path / "cut", n_trials=6)) == outcome(whole)
+    assert len(study(tmp_path / "cut").trials) == 8
+
+
+def test_a_finished_study_is_only_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run(tmp_path)
+    monkeypatch.setattr(objective, "fit", lambda *_, **__: pytest.fail("trained again"))
+    assert run(tmp_path) == first
+
+
+def test_seconds_are_a_total_over_restarts(tmp_path: Path) -> None:
+    record = run(tmp_path, n_trials=1000, seconds=4.0, epochs=20)
+    assert 1 <= len(record.trials) < 1000
+    assert record.seconds < 4.0 + 2.0
+    assert record.notes[-1] == f"search.seconds ended the study after {len(record.trials)} of 1000 trials"
+    assert run(tmp_path, n_trials=1000, seconds=4.0, epochs=20) == record
+
+
+def test_a_failing_trial_costs_one_trial_and_keeps_its_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = objective.fit
+
+    def no_recurrent_nets(candidate: Any, *args: Any, **options: Any) -> Any:
+        if candidate.architecture["kind"] == "rnn":
+            raise RuntimeError("out of luck\nmore")
+        return real(candidate, *args, **options)
+
+    monkeypatch.setattr(objective, "fit", no_recurrent_nets)
+    record = run(tmp_path, n_trials=4)
+    failed = record.trials[1]
+    assert (failed.state, failed.score, failed.error) == ("failed", None, "RuntimeError: out of luck")
+    assert failed.traceback
+    assert "no_recurrent_nets" in failed.traceback
+    assert record.notes[0].endswith("of 4 trials failed; see trials.parquet for class and traceback")
+    assert len(record.trials) == 4
+
+
+def test_too_large_networks_fail_without_training(tmp_path: Path) -> None:
+    with pytest.raises(SpaceError) as caught:
+        run(tmp_path, max_parameters=10)
+    assert str(caught.value).startswith("search: the first 3 trials all failed, the last with SpaceError: ")
+    assert "weights are more than search.max_parameters 10\n  fix: see the trials' tracebacks" in str(caught.value)
+
+
+def test_a_storage_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^conf\.search\.storage: cannot open the study"):
+        open_study("x", f"sqlite:///{tmp_path}/no/such/folder/x.db")
+    with pytest.raises(ConfigError, match=r"^conf\.search\.storage: cannot open the study"):
+        open_study("x", "nonsense")
+
+
+def test_a_password_is_never_shown() -> None:
+    assert shown_url("postgresql+psycopg://me:secret@host/db") == "postgresql+psycopg://me:***@host/db"
+    assert shown_url(None) == "sqlite:///state/optuna.db"
+
+
+@pytest.mark.parametrize(
+    ("score", "others", "eta", "on"),
+    [
+        (1.0, [], 3, True),
+        (1.0, [0.5], 3, True),
+        (1.0, [0.5, 0.6], 3, False),
+        (0.4, [0.5, 0.6], 3, True),
+        (0.55, [0.5, 0.6, 0.7, 0.8, 0.9], 3, True),
+        (0.65, [0.5, 0.6, 0.7, 0.8, 0.9], 3, False),
+        (0.5, [0.5, 0.5], 3, True),
+    ],
+)
+def test_one_in_eta_goes_on(score: float, others: list[float], eta: int, on: bool) -> None:
+    assert may_go_on(score, others, eta) is on
+
+
+@pytest.mark.parametrize(
+    ("epochs", "eta", "rungs"),
+    [(9, 3, (1 / 9, 1 / 3, 1)), (8, 3, (1 / 3, 1)), (1, 3, (1,)), (8, 2, (1 / 8, 1 / 4, 1 / 2, 1))],
+)
+def test_rungs_are_powers_of_eta_of_at_least_an_epoch(epochs: int, eta: int, rungs: tuple[float, ...]) -> None:
+    assert problem(epochs=epochs, eta=eta).rungs == pytest.approx(rungs)
+
+
+def test_the_earlier_of_two_equal_trials_is_best(tmp_path: Path) -> None:
+    done = run(tmp_path, n_trials=1).trials[0]
+    twins: list[TrialRecord] = [
+        replace(done, number=2),
+        replace(done, number=1),
+        replace(done, number=0, state="pruned"),
+    ]
+    best = best_of(twins)
+    assert best is not None
+    assert best.number == 1
+
+
+def test_records_of_the_study_are_what_is_exported(tmp_path: Path) -> None:
+    record = run(tmp_path, n_trials=2)
+    assert tuple(records(study(tmp_path))) == record.trials
