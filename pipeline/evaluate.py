@@ -51,7 +51,7 @@ def latency(network: "nn.Module", row: "NDArray[Any]", repeats: int = 50) -> Num
     """Return the median milliseconds of one forward pass of one row, with a distribution-free interval."""
     import numpy as np
 
-    from pipeline.training import predict_probabilities
+    from pipeline.training.predict import predict_probabilities
 
     taken = []
     for _ in range(repeats + 5):
@@ -97,7 +97,7 @@ def run(settings: EvaluateSlice) -> None:
     from pipeline.datasets import load_split
     from pipeline.metrics.calibration import reliability
     from pipeline.metrics.scores import class_scores, confusion, score_table
-    from pipeline.training import predict_probabilities
+    from pipeline.training.predict import predict_probabilities
     from pipeline.training.weights import load_model
 
     chosen, seed = settings.evaluate, settings.seed

@@ -115,7 +115,8 @@ def run(settings: InterpretSlice) -> None:
     from pipeline.attribution import RULE, Task, baseline_for, choose_rows, explain
     from pipeline.datasets import load_split
     from pipeline.metrics.intervals import wilson
-    from pipeline.training import load_model, model_input, predict_probabilities
+    from pipeline.training.predict import model_input, predict_probabilities
+    from pipeline.training.weights import load_model
 
     start, chosen, seed = time.monotonic(), settings.interpret, settings.seed
     torch.set_num_threads(1)

@@ -61,7 +61,8 @@ def run(settings: SearchSlice) -> None:
     card = read_record(DatasetCard, FIT / "dataset.json")
 
     from pipeline.datasets import load_split
-    from pipeline.training import Arrays, Data
+    from pipeline.training.batches import Arrays
+    from pipeline.training.fit import Data
     from pipeline.tuning import Problem, export, only_one, open_study, search, shown_url, storage_url
 
     train, val = load_split(FIT, "train"), load_split(FIT, "val")

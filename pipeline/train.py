@@ -24,7 +24,7 @@ from pipeline.core.strict import plain
 from pipeline.stage import run_stage, state_folder
 
 if TYPE_CHECKING:
-    from pipeline.training import Fit
+    from pipeline.training.fit import Fit
 
 log = logging.getLogger("pipeline.train")
 
@@ -61,7 +61,9 @@ def run(settings: TrainSlice) -> None:
 
     from pipeline.core.contracts import EpochRecord
     from pipeline.datasets import load_split
-    from pipeline.training import Arrays, Data, Watch, fit, save_weights
+    from pipeline.training.batches import Arrays
+    from pipeline.training.fit import Data, Watch, fit
+    from pipeline.training.weights import save_weights
 
     train, val = load_split(FIT, "train"), load_split(FIT, "val")
     data = Data(card.inputs, len(card.classes), Arrays(train.x, train.y), Arrays(val.x, val.y))

@@ -1,17 +1,4 @@
-"""One training, from candidate to network: `fit`, for trials and for the winner alike."""
+"""One training, from candidate to network: `fit.fit`, for trials and for the winner alike.
 
-from pipeline.training.batches import Arrays, model_input
-from pipeline.training.fit import Data, Fit, Watch, fit, predict_probabilities
-from pipeline.training.weights import load_model, save_weights
-
-__all__ = [
-    "Arrays",
-    "Data",
-    "Fit",
-    "Watch",
-    "fit",
-    "load_model",
-    "model_input",
-    "predict_probabilities",
-    "save_weights",
-]
+Import from the modules: `weights` and `predict` need no Lightning, and half of a stage's start is Lightning's import.
+"""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pipeline.core.contracts import Optimizer
 from pipeline.core.seeds import stream_seed
+from pipeline.training.predict import model_input
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,6 @@ class Arrays:
 
     x: NDArray[Any]
     y: NDArray[Any]
-
-
-def model_input(x: Tensor) -> Tensor:
-    """Return float inputs of the network: bytes of images become [0, 1], tables stay as they are."""
-    return x.float() / 255 if x.dtype == torch.uint8 else x
 
 
 class Batches:

@@ -7,21 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from pipeline.core.contracts import Budget, Candidate, EpochRecord, Inputs
 from pipeline.core.seeds import stream_seed
 from pipeline.core.settings import TrainerSettings
 from pipeline.models import Network, build, parameter_count
-from pipeline.training.batches import Arrays, Batches, model_input
+from pipeline.training.batches import Arrays, Batches
 from pipeline.training.checkpoints import load_checkpoint
 from pipeline.training.device import choose_device, device_words
 from pipeline.training.module import Classifier
 from pipeline.training.pace import OnScore, Pace
+from pipeline.training.predict import score
 
 log = logging.getLogger(__name__)
 
@@ -145,26 +143,3 @@ def _run(module: Classifier, pace: Pace, restored: _Restored, device: str, preci
             if isinstance(end.__context__, KeyboardInterrupt):
                 raise KeyboardInterrupt from None
             raise
-
-
-@torch.no_grad()
-def score(network: nn.Module, x: Tensor, y: Tensor, batch: int = 2048) -> tuple[float, float]:
-    """Return (log loss, accuracy) of the network in evaluation mode; its mode is restored."""
-    mode = network.training
-    network.eval()
-    logits = torch.cat([network(model_input(part)).double() for part in torch.split(x, batch)])
-    network.train(mode)
-    log_loss = nn.functional.cross_entropy(logits, y)
-    return float(log_loss), float((logits.argmax(1) == y).double().mean())
-
-
-@torch.no_grad()
-def predict_probabilities(network: nn.Module, x: NDArray[Any], batch: int = 1024) -> NDArray[np.float64]:
-    """Return class probabilities (N, K) for packed rows, on the device the network is on."""
-    device = next(network.parameters()).device
-    network.eval()
-    parts = [
-        network(model_input(torch.tensor(x[i : i + batch], device=device))).double().softmax(1).cpu().numpy()
-        for i in range(0, len(x), batch)
-    ]
-    return np.concatenate(parts)

@@ -11,7 +11,7 @@ from pipeline.core.contracts import Budget, Candidate, EpochRecord, Origin, Tria
 from pipeline.core.errors import DeviceError, SpaceError
 from pipeline.core.settings import SearchSettings, TrainerSettings
 from pipeline.models import build, parameter_count
-from pipeline.training import Data, Watch, fit
+from pipeline.training.fit import Data, Watch, fit
 
 
 @dataclass(frozen=True)

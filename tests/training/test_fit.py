@@ -10,10 +10,12 @@ from pipeline.core.contracts import Budget, Candidate, EpochRecord, ImageInputs,
 from pipeline.core.errors import ArtifactError, DeviceError
 from pipeline.core.settings import TrainerSettings
 from pipeline.core.store import write_json
-from pipeline.training import Arrays, Data, Fit, Watch, fit, load_model, predict_probabilities, save_weights
-from pipeline.training.batches import Batches, augment
+from pipeline.training.batches import Arrays, Batches, augment
 from pipeline.training.device import choose_device
+from pipeline.training.fit import Data, Fit, Watch, fit
 from pipeline.training.pace import learning_rate_factor
+from pipeline.training.predict import predict_probabilities
+from pipeline.training.weights import load_model, save_weights
 
 CPU = TrainerSettings(device="cpu", precision="fp32")
 CANDIDATE = Candidate(

@@ -1,0 +1,147 @@
+"""Attributions against closed forms, and checks that must fail what deserves to fail."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pipeline.attribution import Attribution, Task, baseline_for, choose_rows, completeness, deletion, explain
+from pipeline.attribution.faithfulness import removed
+from pipeline.core.contracts import CategoricalColumn, ImageInputs, Number, NumericColumn, TableInputs
+from pipeline.core.seeds import stream
+from pipeline.interpret import agree_with_gradients, judge
+from pipeline.models import FAMILIES, build
+
+IMAGE = ImageInputs(channels=1, height=6, width=6, mean=(0.25,), std=(0.5,))
+TABLE = TableInputs(
+    columns=(
+        NumericColumn(name="a", edges=(0.0, 1.0, 2.0), median=0.5, missing=True),
+        CategoricalColumn(name="b", categories=("x", "y", "z"), mode=2),
+        NumericColumn(name="c", edges=(0.0, 1.0), median=0.5, missing=True),
+    )
+)
+
+
+class Linear(nn.Module):
+    """Logits W x of flat images; the stem is the identity."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+        self.stem = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1) @ self.weight.T
+
+
+def image_task(network: nn.Module, rows: int = 12) -> Task:
+    rng = torch.Generator().manual_seed(0)
+    x = torch.rand(rows, 1, 6, 6, generator=rng)
+    with torch.no_grad():
+        target = network(x).argmax(1)
+    return Task(network, IMAGE, x, target, baseline_for(IMAGE)[0])
+
+
+def table_task(kind: str = "transformer") -> Task:
+    torch.manual_seed(0)
+    network = build({"kind": kind, "width": 8}, TABLE, 2).eval()
+    x = torch.tensor([[1.7, 1.0, 0.1, 0.0, 1.0], [0.2, 3.0, 0.9, 1.0, 0.0], [0.5, 0.0, 0.4, 0.0, 0.0]])
+    return Task(network, TABLE, x, torch.tensor([0, 1, 1]), baseline_for(TABLE)[0])
+
+
+def test_a_linear_model_gets_weight_times_change_exactly() -> None:
+    weight = torch.randn(3, 36, generator=torch.Generator().manual_seed(1))
+    task = image_task(Linear(weight))
+    gradients = explain(task, 4)[0][0]
+    expected = weight[task.target].view(-1, 1, 6, 6) * (task.x - task.baseline)
+    assert gradients.values == pytest.approx(expected.double().numpy(), abs=1e-5)
+    assert completeness(task, gradients.values).max() < 1e-4
+
+
+def test_a_planted_pixel_is_found_by_every_method() -> None:
+    weight = torch.zeros(2, 36)
+    weight[1, 14], weight[0, 14] = 8.0, -8.0
+    task = image_task(Linear(weight))
+    for attribution in explain(task, 8)[0]:
+        size = np.abs(attribution.values).reshape(12, -1)
+        assert (size[:, 14] >= size.max(axis=1) - 1e-9).all(), attribution.method
+
+
+def test_a_random_map_is_not_called_faithful() -> None:
+    weight = torch.randn(2, 36, generator=torch.Generator().manual_seed(2)) * 3
+    task = image_task(Linear(weight), rows=24)
+    real = explain(task, 16)[0][0]
+    noise = Attribution("noise", stream(3).normal(size=real.values.shape), False)
+    backwards = Attribution("backwards", -real.values, False)
+    gain = {a.method: deletion(task, a, 12, 5, stream(4)).gains for a in (real, noise, backwards)}
+    assert gain["integrated_gradients"].mean() > 0.1
+    assert abs(gain["noise"].mean()) < 0.05
+    assert gain["backwards"].max() < 0
+
+
+@pytest.mark.parametrize("kind", list(FAMILIES))
+def test_gradients_of_tables_add_up_for_every_family(kind: str) -> None:
+    task = table_task(kind)
+    agree_with_gradients(task)
+    before = {name: value.clone() for name, value in task.network.state_dict().items()}
+    found, note = explain(task, 64)
+    assert note.startswith("integrated gradients used")
+    assert found[0].values.shape == found[1].values.shape == (3, 3)
+    assert np.median(completeness(task, found[0].values)) <= 0.05
+    assert all(torch.equal(value, before[name]) for name, value in task.network.state_dict().items())
+
+
+def test_ablation_of_one_column_moves_its_missing_mark_too() -> None:
+    task = table_task()
+    gone = torch.zeros(3, 3, dtype=torch.bool)
+    gone[:, 0] = True
+    without = removed(task, gone)
+    assert without[:, 0].tolist() == [0.5, 0.5, 0.5]
+    assert without[:, 3].tolist() == [0.0, 0.0, 0.0]
+    assert torch.equal(without[:, [1, 2, 4]], task.x[:, [1, 2, 4]])
+    with torch.no_grad():
+        expected = task.logits(task.x) - task.logits(without)
+    assert explain(task, 8)[0][1].values[:, 0] == pytest.approx(expected.double().numpy(), abs=1e-5)
+
+
+def test_the_baseline_of_a_table_is_its_usual_row() -> None:
+    baseline, words = baseline_for(TABLE)
+    assert baseline.tolist() == [[0.5, 2.0, 0.5, 0.0, 0.0]]
+    assert words == "median of each number, most frequent value of each category"
+
+
+def number(value: float, low: float | None, high: float | None) -> Number:
+    return Number(value=value, ci_low=low, ci_high=high, n=24)
+
+
+@pytest.mark.parametrize(
+    ("gain", "error", "promises", "verdict"),
+    [
+        ((0.2, 0.1, 0.3), 0.01, True, "pass"),
+        ((0.2, 0.1, 0.3), 0.1, True, "warn"),
+        ((0.2, 0.1, 0.3), 0.3, True, "fail"),
+        ((0.2, 0.1, 0.3), 4.0, False, "pass"),
+        ((0.01, -0.1, 0.1), 0.01, True, "warn"),
+        ((-0.2, -0.3, -0.1), 0.01, True, "fail"),
+        ((0.2, None, None), 0.01, True, "not_assessed"),
+    ],
+)
+def test_the_worse_of_two_checks_is_the_verdict(
+    gain: tuple[float, float | None, float | None], error: float, promises: bool, verdict: str
+) -> None:
+    assert judge(number(*gain), number(error, 0.0, 1.0), promises, 0.05)[0] == verdict
+
+
+def test_rows_are_chosen_by_the_rule_and_differ() -> None:
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(3), size=200)
+    y = np.where(rng.random(200) < 0.7, p.argmax(1), rng.integers(3, size=200))
+    chosen = choose_rows(y, p, 16, stream(1))
+    assert chosen == choose_rows(y, p, 16, stream(1))
+    assert len({i for i, _ in chosen}) == 16
+    wrong = [i for i, why in chosen if why == "confident mistake"]
+    assert len(wrong) == 4
+    assert all(p[i].argmax() != y[i] for i in wrong)
+    all_right = choose_rows(p.argmax(1), p, 16, stream(1))
+    assert len(all_right) == 16
+    assert len(choose_rows(y[:5], p[:5], 16, stream(1))) == 5

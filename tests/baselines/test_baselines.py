@@ -1,0 +1,50 @@
+"""Baselines are real models: they learn, and they know their limits."""
+
+import numpy as np
+import pytest
+
+from pipeline.baselines import baseline_probabilities, design, subsample
+from pipeline.core.contracts import CategoricalColumn, ImageInputs, NumericColumn, TableInputs
+
+TABLE = TableInputs(
+    columns=(
+        NumericColumn(name="a", edges=(0.0, 1.0), median=0.5, missing=True),
+        CategoricalColumn(name="b", categories=("x", "y"), mode=1),
+    )
+)
+IMAGE = ImageInputs(channels=1, height=2, width=2, mean=(0.5,), std=(0.5,))
+
+
+def rows(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    x = np.stack([rng.random(n), rng.integers(3, size=n), rng.integers(2, size=n)], 1).astype(np.float32)
+    return x, ((x[:, 0] > 0.5) ^ (rng.random(n) < 0.05)).astype(np.int64)
+
+
+@pytest.mark.parametrize(("name", "least"), [("logistic_regression", 0.88), ("gradient_boosting", 0.88)])
+def test_they_learn(name: str, least: float) -> None:
+    x, y = rows(400, 1)
+    p = baseline_probabilities(name, TABLE, rows(600, 0), x, 3, 7)
+    assert p.shape == (400, 3)
+    assert p.sum(1) == pytest.approx(np.ones(400))
+    assert (p[:, 2] == 0).all()  # a class that no fitted row has
+    assert (p.argmax(1) == y).mean() > least
+
+
+def test_the_majority_is_the_training_shares() -> None:
+    p = baseline_probabilities("majority", TABLE, (np.zeros((4, 3)), np.array([0, 1, 1, 1])), np.zeros((2, 3)), 3, 7)
+    assert p.tolist() == [[0.25, 0.75, 0.0]] * 2
+
+
+def test_linear_models_see_one_column_per_category() -> None:
+    x = np.array([[0.3, 2, 1], [0.7, 0, 0]], np.float32)
+    assert design(TABLE, x).tolist() == pytest.approx(np.array([[0.3, 0, 0, 1, 1], [0.7, 1, 0, 0, 0]]))
+    assert design(IMAGE, np.full((1, 1, 2, 2), 255, np.uint8)).tolist() == [[1, 1, 1, 1]]
+
+
+def test_a_subsample_is_sorted_and_without_repetition() -> None:
+    y = np.zeros(100, np.int64)
+    found = subsample(y, 30, 1)
+    assert len(set(found)) == 30
+    assert list(found) == sorted(found)
+    assert list(subsample(y, 100, 1)) == list(range(100))

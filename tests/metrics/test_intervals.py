@@ -1,0 +1,66 @@
+"""Intervals against published examples, closed forms and their own coverage."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.core.contracts import Number
+from pipeline.core.seeds import stream
+from pipeline.metrics.intervals import detectable_gap, mean, newcombe, proportion, rate_gap, wilson
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_agrees_with_newcombe_1998_table_1(k: int, n: int, low: float, high: float) -> None:
+    assert wilson(k, n) == pytest.approx((low, high), abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("counts", "low", "high"),
+    [
+        ((56, 70, 48, 80), 0.0524, 0.3339),
+        ((9, 10, 3, 10), 0.1705, 0.8090),
+        ((10, 10, 0, 10), 0.6075, 1.0),
+        ((5, 56, 0, 29), -0.0381, 0.1926),
+    ],
+)
+def test_newcombe_agrees_with_his_table_2(counts: tuple[int, int, int, int], low: float, high: float) -> None:
+    assert newcombe(*counts) == pytest.approx((low, high), abs=6e-5)
+
+
+@given(n=st.integers(1, 400), data=st.data())
+def test_wilson_holds_the_rate_and_mirrors(n: int, data: st.DataObject) -> None:
+    k = data.draw(st.integers(0, n))
+    low, high = wilson(k, n)
+    assert 0 <= low <= k / n + 1e-12
+    assert k / n - 1e-12 <= high <= 1
+    assert wilson(n - k, n) == pytest.approx((1 - high, 1 - low), abs=1e-9)
+
+
+def test_no_rows_is_null_with_a_reason_never_zero() -> None:
+    assert proportion(0, 0, empty="no_positive_labels") == Number(value=None, n=0, reason="no_positive_labels")
+    assert rate_gap(0, 0, 3, 9).value is None
+
+
+def test_five_of_five_is_not_certain() -> None:
+    assert proportion(5, 5).ci_low == pytest.approx(0.5655, abs=1e-4)
+
+
+def test_the_bootstrap_of_a_mean_agrees_with_the_normal_interval() -> None:
+    values = np.random.default_rng(0).exponential(size=2000)
+    found = mean(values, stream(1), 2000)
+    half = 1.96 * values.std(ddof=1) / np.sqrt(2000)
+    assert (found.ci_low, found.ci_high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.01)
+    assert mean(np.ones(9), stream(1), 100).ci_low is None
+
+
+def test_the_detectable_gap_is_detected_with_its_power() -> None:
+    gap = detectable_gap(0.5, 300, 300, 0.05)
+    rng = np.random.default_rng(3)
+    k1, k2 = rng.binomial(300, 0.5 + gap / 2, 2000), rng.binomial(300, 0.5 - gap / 2, 2000)
+    pooled = (k1 + k2) / 600
+    z = (k1 - k2) / 300 / np.sqrt(pooled * (1 - pooled) * 2 / 300)
+    assert (abs(z) > 1.96).mean() == pytest.approx(0.8, abs=0.03)

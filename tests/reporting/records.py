@@ -1,0 +1,170 @@
+"""A small but complete set of records, hostile where users can put text."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from pipeline.core.contracts import (
+    AuditFeature,
+    BaselineScores,
+    Candidate,
+    CategoricalColumn,
+    DatasetCard,
+    EpochRecord,
+    ExplainedRow,
+    Explanations,
+    ImageInputs,
+    Importance,
+    MethodCheck,
+    ModelCard,
+    NumericColumn,
+    Optimizer,
+    Scores,
+    SearchRecord,
+    TableInputs,
+    TrialRecord,
+)
+from pipeline.core.seeds import stream
+from pipeline.core.settings import FairnessSettings
+from pipeline.metrics.calibration import reliability
+from pipeline.metrics.disparity import audit
+from pipeline.metrics.intervals import mean, proportion
+from pipeline.metrics.scores import class_scores, confusion, paired_gain, score_table
+from pipeline.reporting import Records
+
+HOSTILE = "<script>alert(1)</script>"
+CLASSES = (HOSTILE, 'b" onload="x', "c\u202e{{ 7*7 }}")
+IMAGE = ImageInputs(channels=1, height=4, width=4, mean=(0.2,), std=(0.3,))
+TABLE = TableInputs(
+    columns=(
+        NumericColumn(name=f"<b>{HOSTILE}", edges=(0.0, 1.0), median=0.5, missing=False),
+        CategoricalColumn(name="'; DROP", categories=("x",), mode=1),
+    )
+)
+_RNG = np.random.default_rng(0)
+_Y = _RNG.integers(3, size=90)
+_P = _RNG.dirichlet(np.ones(3), size=90) * 0.7 + 0.3 * np.eye(3)[_Y]
+_CANDIDATE = Candidate(architecture={"kind": "cnn", "width": 8}, optimizer=Optimizer())
+
+
+def _card(inputs: ImageInputs | TableInputs, role: str) -> DatasetCard:
+    feature = AuditFeature(name=HOSTILE, role=role, source=HOSTILE, groups=(HOSTILE, "b"))  # type: ignore[arg-type]
+    rows = tuple(int(n) for n in np.bincount(_Y))
+    return DatasetCard(
+        name=HOSTILE,
+        task="multiclass",
+        classes=CLASSES,
+        inputs=inputs,
+        rows={"train": 90, "val": 90, "test": 90},
+        class_rows={"train": rows, "val": rows, "test": rows},
+        audit=(feature,),
+        source_digest="0" * 64,
+        notes=(f"note {HOSTILE}",),
+    )
+
+
+def _search() -> SearchRecord:
+    done = TrialRecord(
+        number=0,
+        state="complete",
+        score=0.5,
+        accuracy=0.8,
+        origin="default",
+        candidate=_CANDIDATE,
+        parameters=123,
+        epochs=4.0,
+        seconds=2.0,
+        curve=((0.5, 0.7), (1.0, 0.5)),
+    )
+    failed = replace(
+        done, number=1, state="failed", score=None, accuracy=None, parameters=None, error=HOSTILE, traceback="secret"
+    )
+    return SearchRecord(
+        study="search-1", storage="sqlite:///state/optuna.db", trials=(done, failed), best=0, seconds=4.0
+    )
+
+
+def _model(inputs: ImageInputs | TableInputs) -> ModelCard:
+    epochs = tuple(
+        EpochRecord(
+            epoch=i + 1, train_loss=1 / (i + 1), val_log_loss=1 / (i + 1), val_accuracy=1 - 0.5 ** (i + 1), seconds=i
+        )
+        for i in range(130)
+    )
+    return ModelCard(
+        candidate=_CANDIDATE,
+        inputs=inputs,
+        classes=CLASSES,
+        parameters=123,
+        seed=7,
+        device="cpu",
+        precision="fp32",
+        epochs=epochs,
+        seconds=3.0,
+        search_score=0.5,
+        val_log_loss=0.4,
+        val_accuracy=0.8,
+        weights_sha256="1" * 64,
+    )
+
+
+def _scores() -> Scores:
+    right = _P.argmax(1) == _Y
+    baseline = BaselineScores(
+        name="majority",
+        fitted_on="90 of 90 training rows",
+        metrics=score_table(_Y, np.tile([0.4, 0.3, 0.3], (90, 1)), stream(1), 50, 0.95),
+        accuracy_gain=paired_gain(right, _Y == 0, 0.95, stream(1), 50),
+    )
+    return Scores(
+        metrics=score_table(_Y, _P, stream(1), 50, 0.95),
+        classes=class_scores(_Y, _P.argmax(1), CLASSES, stream(1), 0.95),
+        confusion=tuple(tuple(int(n) for n in row) for row in confusion(_Y, _P.argmax(1), 3)),
+        reliability=reliability(_Y, _P, 15, 0.95),
+        baselines=(baseline,),
+        latency_ms=proportion(1, 2),
+    )
+
+
+def _explanations(inputs: ImageInputs | TableInputs) -> Explanations:
+    names = [c.name for c in inputs.columns] if isinstance(inputs, TableInputs) else ["row 1", "row 2"]
+    check = MethodCheck(
+        method="occlusion",
+        baseline=HOSTILE,
+        promises_completeness=False,
+        completeness=proportion(1, 20),
+        deletion_gain=proportion(1, 20),
+        deletion_curve=(0.9, 0.4, 0.1),
+        random_curve=(0.9, 0.6, 0.1),
+        verdict="warn",
+        reason="not shown to be better than random order",
+    )
+    row = ExplainedRow(
+        index=3, row_id=HOSTILE, true=CLASSES[0], predicted=CLASSES[1], probability=0.7, why_chosen="random"
+    )
+    value = mean(np.arange(9.0), stream(0), 50)
+    return Explanations(
+        target="logit",
+        sampling=HOSTILE,
+        rows=(row, row),
+        methods=(check,),
+        importance={"occlusion": tuple(Importance(name=n, value=value) for n in names)},
+        notes=("note",),
+    )
+
+
+def records(inputs: ImageInputs | TableInputs = IMAGE, role: str = "slice") -> Records:
+    """Return records that fit together."""
+    card = _card(inputs, role)
+    group = np.where(np.arange(90) % 3 == 0, HOSTILE, "b").astype(object)
+    maps = np.linspace(-2, 3, 32).reshape(2, 1, 4, 4) if inputs is IMAGE else np.array([[0.5, -1.0], [0.0, 0.0]])
+    shown = np.arange(32, dtype=np.uint8).reshape(2, 1, 4, 4) if inputs is IMAGE else np.ones((2, 2), np.float32)
+    return Records(
+        card=card,
+        search=_search(),
+        model=_model(inputs),
+        scores=_scores(),
+        explanations=_explanations(inputs),
+        attributions={"occlusion": maps, "inputs": shown},
+        fairness=audit(card.audit, {HOSTILE: group}, _Y, _P.argmax(1), CLASSES, FairnessSettings(), 1),
+    )

@@ -1,0 +1,181 @@
+"""The page: everything from the JSON, nothing foreign alive, every number where it says it stands."""
+
+import base64
+import json
+import re
+import struct
+import zlib
+from html.parser import HTMLParser
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.core.contracts import ImageInputs, Provenance, TableInputs
+from pipeline.core.settings import ReportSettings
+from pipeline.core.strict import plain
+from pipeline.reporting import document, render, summary_lines
+from pipeline.reporting.figures import Line, Scale, forest, line_chart, signed_map
+from pipeline.reporting.words import clean, interval, resolve
+from tests.reporting.records import HOSTILE, IMAGE, TABLE, records
+
+SETTINGS = ReportSettings(title=f"A {HOSTILE} title", purpose="")
+BEHIND = [Provenance(stage="prepare", command="python -m pipeline.prepare", digests={"artifacts/prepare/fit": "ab"})]
+
+
+def report(inputs: ImageInputs | TableInputs = IMAGE, role: str = "slice") -> dict[str, Any]:
+    found = document(SETTINGS, records(inputs, role), BEHIND)
+    text = json.dumps(plain(found), allow_nan=False)
+    loaded = json.loads(text)
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+class Page(HTMLParser):
+    """Collects tags, attributes and the text of numbers."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.numbers: list[tuple[str, str]] = []
+        self.pointer: str | None = None
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if (pointer := dict(attrs).get("data-json-pointer")) and dict(attrs).get("class") == "num":
+            self.pointer = pointer
+
+    def handle_data(self, data: str) -> None:
+        if self.pointer:
+            self.numbers.append((self.pointer, data))
+            self.pointer = None
+
+
+CASES = pytest.mark.parametrize(("inputs", "role"), [(IMAGE, "slice"), (TABLE, "sensitive")], ids=["image", "table"])
+
+
+@CASES
+def test_nothing_foreign_comes_alive(inputs: ImageInputs | TableInputs, role: str) -> None:
+    text = render(report(inputs, role))
+    page = Page(text)
+    assert {tag for tag, _ in page.tags} & {"script", "iframe", "object", "form", "link", "b"} == set()
+    handlers = [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    assert handlers == []
+    assert "{{" not in text.replace("{{ 7*7 }}", "")
+    assert "49" not in re.findall(r"c\\u202e(\S+)", text)
+    assert "\u202e" not in text
+    assert "&lt;script&gt;" in text
+
+
+@CASES
+def test_nothing_is_fetched(inputs: ImageInputs | TableInputs, role: str) -> None:
+    page = Page(render(report(inputs, role)))
+    sources = [a.get(k) or "" for _, a in page.tags for k in ("src", "href") if k in a]
+    assert [s for s in sources if not s.startswith(("data:image/png;base64,", "#"))] == []
+    policies = [a["content"] for tag, a in page.tags if tag == "meta" and a.get("http-equiv")]
+    assert policies == ["default-src 'none'; style-src 'unsafe-inline'; img-src data:"]
+
+
+@CASES
+def test_every_number_is_the_one_its_pointer_names(inputs: ImageInputs | TableInputs, role: str) -> None:
+    found = report(inputs, role)
+    page = Page(render(found))
+    assert len(page.numbers) > 60
+    for pointer, text in page.numbers:
+        target = resolve(found, pointer)
+        value = target["value"] if isinstance(target, dict) else target
+        if value is None:
+            assert text.startswith(("undefined", "–")), pointer
+        else:
+            digits = len(text.strip().partition(".")[2])
+            assert float(text.replace(",", "")) == pytest.approx(value, abs=0.5 / 10**digits + 1e-9), pointer
+
+
+@CASES
+def test_every_pointer_resolves(inputs: ImageInputs | TableInputs, role: str) -> None:
+    found = report(inputs, role)
+    for _, attributes in Page(render(found)).tags:
+        if pointer := attributes.get("data-json-pointer"):
+            resolve(found, pointer)
+
+
+@CASES
+def test_pictures_have_words_and_headings_have_order(inputs: ImageInputs | TableInputs, role: str) -> None:
+    page = Page(render(report(inputs, role)))
+    assert all(a.get("alt") for tag, a in page.tags if tag == "img")
+    assert all(a.get("aria-label") for tag, a in page.tags if tag == "svg")
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h\d", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(b - a <= 1 for a, b in pairwise(levels))
+    assert all(a.get("scope") for tag, a in page.tags if tag == "th")
+    identities = [a["id"] for _, a in page.tags if "id" in a]
+    assert len(identities) == len(set(identities))
+    assert {s[1:] for _, a in page.tags if (s := a.get("href")) and s.startswith("#")} <= set(identities)
+
+
+def test_the_same_records_give_the_same_bytes() -> None:
+    assert render(report()) == render(report())
+
+
+def test_people_are_not_shown() -> None:
+    found = report(TABLE, "sensitive")
+    assert "row_id" not in found["interpret"]["gallery"]["rows"][0]
+    assert "input" not in found["interpret"]["gallery"]["rows"][0]
+    assert "input" in report(IMAGE, "slice")["interpret"]["gallery"]["rows"][0]
+    assert "input" not in report(IMAGE, "sensitive")["interpret"]["gallery"]["rows"][0]
+
+
+def test_tracebacks_stay_out_of_the_report() -> None:
+    assert "secret" not in json.dumps(report())
+
+
+def test_long_curves_are_thinned_and_keep_their_end() -> None:
+    epochs = report()["model"]["epochs"]
+    assert len(epochs) <= 61
+    assert epochs[-1]["epoch"] == 130
+
+
+def test_the_terminal_says_score_baseline_winner_report_and_dashboard() -> None:
+    text = "\n".join(summary_lines(report()))
+    for word in ("test accuracy", "baseline", "(majority)", "winner          cnn: width 8", "reports/report.html",
+                 "optuna-dashboard sqlite:///state/optuna.db"):  # fmt: skip
+        assert word in text
+    assert re.search(r"test accuracy   \d\.\d{4} \[\d\.\d{4}, \d\.\d{4}\]", text)
+
+
+def test_words_are_clean_and_short() -> None:
+    assert clean("a\x00b\u202ec") == "a\\u0000b\\u202ec"
+    assert len(clean("x" * 500)) == 200
+    assert interval({"value": None, "reason": "no_positive_labels", "n": 0}) == "undefined (no positive labels)"
+    assert interval({"value": 0.5, "ci_low": 0.25, "ci_high": 0.75, "n": 9}, 2) == "0.50 [0.25, 0.75]"
+
+
+def test_scales_meet_their_ends_and_ticks_are_round() -> None:
+    scale = Scale(0.0, 1.0, 10, 110)
+    assert (scale(0.0), scale(1.0), scale(0.5)) == (10, 110, 60)
+    assert scale.ticks() == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    log = Scale(0.01, 1.0, 0, 100, log=True)
+    assert log(0.1) == pytest.approx(50)
+    assert log.ticks() == pytest.approx([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0])
+
+
+def test_figures_survive_edge_values() -> None:
+    assert "no points" in line_chart([Line("a", [], "a")], ("x", "y"), "s")
+    flat = line_chart([Line("a", [(1, 0.0), (1, 0.0)], "a")], ("x", "y"), "s", log=True)
+    assert "nan" not in flat
+    assert "no values" in forest([], None, "s")
+    assert "nan" not in forest([("a", 0.5, None, None)], 0.5, "s")
+
+
+def test_a_signed_map_is_blue_white_and_orange() -> None:
+    source = re.search(r"base64,([^\"]+)", signed_map([[-127, 0, 127]], "map"))
+    assert source
+    data = base64.b64decode(source.group(1))
+    at = data.index(b"IDAT")
+    size = struct.unpack(">I", data[at - 4 : at])[0]
+    pixels = np.frombuffer(zlib.decompress(data[at + 4 : at + 4 + size])[1:], np.uint8).reshape(3, 3)
+    assert pixels.tolist() == [[0, 114, 178], [255, 255, 255], [213, 94, 0]]
