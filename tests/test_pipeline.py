@@ -100,13 +100,13 @@ def start(project: Path, stage: str) -> "subprocess.Popen[str]":
 
 def kill_at(project: Path, stage: str, mark: str) -> None:
     """Start a stage and kill it hard once a line of its output holds `mark`."""
-    process = start(project, stage)
-    assert process.stdout
-    for line in process.stdout:
-        if mark in line:
-            os.kill(process.pid, signal.SIGKILL)
-            break
-    assert process.wait() == -signal.SIGKILL
+    with start(project, stage) as process:
+        assert process.stdout
+        for line in process.stdout:
+            if mark in line:
+                os.kill(process.pid, signal.SIGKILL)
+                break
+    assert process.returncode == -signal.SIGKILL
 
 
 def trials(project: Path) -> list[tuple[object, ...]]:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from pipeline.core.errors import SpaceError
-from pipeline.space import Choice, Constant, FloatRange, Group, IntRange, Node, OneOf, parse
+from pipeline.space import Choice, Constant, FloatRange, Group, IntRange, Node, OneOf, first_answers, parse
 from pipeline.space.parse import parse_node
 
 
@@ -106,3 +106,11 @@ def test_a_wrong_space_is_refused(tree: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize("path", sorted(Path("search_spaces").glob("*.yaml")), ids=lambda p: p.name)
 def test_every_shipped_space_parses(path: Path) -> None:
     assert parse(yaml.safe_load(path.read_text()), path.name).architecture.branches
+
+
+def test_the_example_of_the_readme_parses() -> None:
+    text = Path("search_spaces/README.md").read_text()
+    example = text.partition("```yaml\n")[2].partition("```")[0]
+    space = parse(yaml.safe_load(example))
+    assert list(space.architecture.branches) == ["cnn", "rnn"]
+    assert len(first_answers(space)) == 3
