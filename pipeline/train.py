@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("pipeline.train")
 
 _CODE = ("core", "models", "training")
+_QUIET_SECONDS = 15
 
 
 def model_card(settings: TrainSlice, card: DatasetCard, best: Best, done: "Fit", weights: str) -> ModelCard:
@@ -71,11 +72,13 @@ def run(settings: TrainSlice) -> None:
     checkpoints = state_folder() / "train" / digest_of(inputs)[:12]
     checkpoints.mkdir(parents=True, exist_ok=True)
 
-    lines_every = max(1, settings.train.epochs // 20)
+    lines_every, told = max(1, settings.train.epochs // 20), 0.0
 
     def on_score(progress: float, record: EpochRecord) -> bool:
-        if record.epoch % lines_every and progress < 1:
+        nonlocal told
+        if record.epoch % lines_every and progress < 1 and record.seconds - told < _QUIET_SECONDS:
             return True
+        told = record.seconds
         left = record.seconds / progress - record.seconds
         log.info(
             "epoch %d/%d · loss %.4f · val log loss %.4f accuracy %.4f · %.0f s, about %.0f s left",

@@ -72,6 +72,25 @@ def test_help_and_cfg_answer_without_heavy_imports(stage: str) -> None:
     assert "standard" in done.stdout
 
 
+def test_help_shows_the_stage_its_groups_and_its_commented_keys() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.train", "--help"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("The best candidate on the full budget")
+    for line in ("  data=adult|digits|fashion_mnist", "seed: 7", "train:", "trainer: # conf/trainer/auto.yaml"):
+        assert line in done.stdout.splitlines()
+    assert "n_trials" not in done.stdout
+
+
+def test_outside_a_project_help_says_so(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.train", "--help"],
+        capture_output=True, text=True, check=False, cwd=tmp_path, env={"PYTHONPATH": str(Path.cwd())},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == "error: conf/config.yaml: not found\n  fix: run from the project's top folder\n"
+
+
 def test_cfg_job_prints_the_composition() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pipeline.train", "seed=11", "--cfg", "job"], capture_output=True, text=True, check=True

@@ -15,6 +15,8 @@ from pipeline.tuning.study import ask, records, spent, tell
 
 log = logging.getLogger("pipeline.search")
 
+_QUIET_SECONDS = 15
+"""A trial that takes longer says something at its rungs."""
 _LEAST_SHARE = 0.02
 """With less than this share of the seconds left no trial is started."""
 
@@ -55,6 +57,8 @@ def note_rung(study: optuna.Study, trial: optuna.Trial, rung: int, score: float,
     ]
     trial.report(score, rung)
     trial.set_user_attr("seconds", seconds)
+    if seconds > _QUIET_SECONDS:
+        log.info("… rung %d: score %.4f after %.0f s", rung + 1, score, seconds)
     return others
 
 
