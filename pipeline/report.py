@@ -15,7 +15,7 @@ from pipeline.core.contracts import (
     Scores,
     SearchRecord,
 )
-from pipeline.core.settings import STAGE_KEYS, ReportSlice
+from pipeline.core.settings import ReportSlice
 from pipeline.core.store import (
     EVALUATE,
     FAIRNESS,
@@ -51,7 +51,6 @@ def provenance() -> list[Provenance]:
         Provenance(
             stage=stage,
             command=f"python -m pipeline.{stage} --params",
-            config={"keys": list(STAGE_KEYS[stage])},
             digests={folder.as_posix(): sha256_folder(folder)},
         )
         for stage, folder in _FOLDERS.items()

@@ -60,14 +60,10 @@ def run(settings: SearchSlice) -> None:
     space = parse(settings.space)
     card = read_record(DatasetCard, FIT / "dataset.json")
 
-    from pipeline.datasets import load_split
-    from pipeline.training.batches import Arrays
-    from pipeline.training.fit import Data
+    from pipeline.training.data import load_data
     from pipeline.tuning import Problem, export, only_one, open_study, search, shown_url, storage_url
 
-    train, val = load_split(FIT, "train"), load_split(FIT, "val")
-    data = Data(card.inputs, len(card.classes), Arrays(train.x, train.y), Arrays(val.x, val.y))
-    problem = Problem(data, settings.search, settings.trainer, settings.seed)
+    problem = Problem(load_data(card, FIT), settings.search, settings.trainer, settings.seed)
     name, state = study_name(settings, sha256_folder(FIT)), state_folder()
     log.info("study %s · watch it with: optuna-dashboard %s", name, shown_url(settings.search.storage))
     with only_one(state, name):

@@ -61,13 +61,10 @@ def run(settings: TrainSlice) -> None:
     card, best = read_record(DatasetCard, FIT / "dataset.json"), read_record(Best, SEARCH / "best.json")
 
     from pipeline.core.contracts import EpochRecord
-    from pipeline.datasets import load_split
-    from pipeline.training.batches import Arrays
-    from pipeline.training.fit import Data, Watch, fit
+    from pipeline.training.data import load_data
+    from pipeline.training.fit import Watch, fit
     from pipeline.training.weights import save_weights
 
-    train, val = load_split(FIT, "train"), load_split(FIT, "val")
-    data = Data(card.inputs, len(card.classes), Arrays(train.x, train.y), Arrays(val.x, val.y))
     inputs = {"settings": plain(settings), "best": best, "data": sha256_folder(FIT), "code": code_digest(*_CODE)}
     checkpoints = state_folder() / "train" / digest_of(inputs)[:12]
     checkpoints.mkdir(parents=True, exist_ok=True)
@@ -89,7 +86,7 @@ def run(settings: TrainSlice) -> None:
 
     done = fit(
         best.candidate,
-        data,
+        load_data(card, FIT),
         Budget(epochs=settings.train.epochs, seconds=settings.train.seconds),
         seed=settings.seed,
         trainer=settings.trainer,

@@ -72,13 +72,14 @@ class TableStem(nn.Module):
         flagged = [row for row, (_, c) in enumerate(numeric) if c.missing]
         flag_places = torch.full((len(numeric),), -1)
         flag_places[flagged] = torch.arange(len(flagged)) + len(inputs.columns)
-        sizes = torch.tensor([len(c.categories) + 1 for _, c in categorical], dtype=torch.long)
+        sizes = [len(c.categories) + 1 for _, c in categorical]
         self.register_buffer("low", low)
         self.register_buffer("width", span)
         self.register_buffer("numbers", torch.tensor([i for i, _ in numeric], dtype=torch.long))
         self.register_buffer("flags", flag_places)
         self.register_buffer("categories", torch.tensor([i for i, _ in categorical], dtype=torch.long))
-        self.register_buffer("offsets", sizes.cumsum(0) - sizes)
+        starts = [sum(sizes[:i]) for i in range(len(sizes))]
+        self.register_buffer("offsets", torch.tensor(starts, dtype=torch.long))
         places = torch.tensor([i for i, _ in numeric] + [i for i, _ in categorical])
         self.register_buffer("order", places.argsort())
         scale = width**-0.5
@@ -88,7 +89,7 @@ class TableStem(nn.Module):
         if flagged:
             self.missing = nn.Parameter(torch.randn(len(numeric), width) * scale)
         if categorical:
-            self.embedding = nn.Embedding(int(sizes.sum()), width)
+            self.embedding = nn.Embedding(sum(sizes), width)
             nn.init.normal_(self.embedding.weight, std=scale)
 
     def forward(self, x_BP: Tensor) -> Tensor:

@@ -4,24 +4,14 @@ The order of an epoch and its augmentation depend on (seed, epoch) alone, so a r
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.core.contracts import Optimizer
 from pipeline.core.seeds import stream_seed
+from pipeline.training.data import Arrays
 from pipeline.training.predict import model_input
-
-
-@dataclass(frozen=True)
-class Arrays:
-    """Packed rows: x uint8 (N, C, H, W) or float32 (N, P), y int64 (N,)."""
-
-    x: NDArray[Any]
-    y: NDArray[Any]
 
 
 class Batches:

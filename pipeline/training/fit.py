@@ -10,28 +10,19 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from pipeline.core.contracts import Budget, Candidate, EpochRecord, Inputs
+from pipeline.core.contracts import Budget, Candidate, EpochRecord
 from pipeline.core.seeds import stream_seed
 from pipeline.core.settings import TrainerSettings
 from pipeline.models import Network, build, parameter_count
-from pipeline.training.batches import Arrays, Batches
+from pipeline.training.batches import Batches
 from pipeline.training.checkpoints import load_checkpoint
+from pipeline.training.data import Data
 from pipeline.training.device import choose_device, device_words
 from pipeline.training.module import Classifier
 from pipeline.training.pace import OnScore, Pace
 from pipeline.training.predict import score
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Data:
-    """What a network learns from: the description of its inputs, the number of classes, and rows of two splits."""
-
-    inputs: Inputs
-    outputs: int
-    train: Arrays
-    val: Arrays
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ log = logging.getLogger("pipeline.search")
 
 _QUIET_SECONDS = 15
 """A trial that takes longer says something at its rungs."""
+_OF_CANDIDATES = ("SpaceError", "FloatingPointError")
+"""Failures that the space can cause; any other is a mistake of ours and keeps its traceback."""
 _LEAST_SHARE = 0.02
 """With less than this share of the seconds left no trial is started."""
 
@@ -65,9 +67,11 @@ def note_rung(study: optuna.Study, trial: optuna.Trial, rung: int, score: float,
 def refuse_hopeless(done: Sequence[TrialRecord]) -> None:
     """Stop when the first candidates all fail: more of them would only spend the budget."""
     if len(done) >= 3 and all(record.state == "failed" for record in done):
+        if not str(done[-1].error).startswith(_OF_CANDIDATES):
+            raise RuntimeError(f"the first {len(done)} trials all failed; the last one:\n{done[-1].traceback}")
         raise SpaceError(
             f"search: the first {len(done)} trials all failed, the last with {done[-1].error}",
-            fix="see the trials' tracebacks with optuna-dashboard; check the space and search.max_parameters",
+            fix="check the space and search.max_parameters",
         )
 
 

@@ -11,7 +11,8 @@ from pipeline.core.contracts import Budget, Candidate, EpochRecord, Origin, Tria
 from pipeline.core.errors import DeviceError, SpaceError
 from pipeline.core.settings import SearchSettings, TrainerSettings
 from pipeline.models import build, parameter_count
-from pipeline.training.fit import Data, Watch, fit
+from pipeline.training.data import Data
+from pipeline.training.fit import Watch, fit
 
 
 @dataclass(frozen=True)

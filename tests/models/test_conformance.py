@@ -81,6 +81,13 @@ def test_loss_is_finite_and_every_weight_gets_a_gradient(architecture: dict[str,
 
 
 @pytest.mark.parametrize(("architecture", "inputs"), CASES)
+def test_the_size_is_known_without_making_the_weights(architecture: dict[str, Any], inputs: Inputs) -> None:
+    with torch.device("meta"):
+        drawn = build(architecture, inputs, 3)
+    assert parameter_count(drawn) == parameter_count(made(architecture, inputs))
+
+
+@pytest.mark.parametrize(("architecture", "inputs"), CASES)
 def test_same_seed_same_weights(architecture: dict[str, Any], inputs: Inputs) -> None:
     first, again, other = (made(architecture, inputs, seed).state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(first[name], again[name]) for name in first)

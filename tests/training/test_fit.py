@@ -10,9 +10,10 @@ from pipeline.core.contracts import Budget, Candidate, EpochRecord, ImageInputs,
 from pipeline.core.errors import ArtifactError, DeviceError
 from pipeline.core.settings import TrainerSettings
 from pipeline.core.store import write_json
-from pipeline.training.batches import Arrays, Batches, augment
+from pipeline.training.batches import Batches, augment
+from pipeline.training.data import Arrays, Data
 from pipeline.training.device import choose_device
-from pipeline.training.fit import Data, Fit, Watch, fit
+from pipeline.training.fit import Fit, Watch, fit
 from pipeline.training.pace import learning_rate_factor
 from pipeline.training.predict import predict_probabilities
 from pipeline.training.weights import load_model, save_weights

@@ -122,7 +122,20 @@ def test_too_large_networks_fail_without_training(tmp_path: Path) -> None:
     with pytest.raises(SpaceError) as caught:
         run(tmp_path, max_parameters=10)
     assert str(caught.value).startswith("search: the first 3 trials all failed, the last with SpaceError: ")
-    assert "weights are more than search.max_parameters 10\n  fix: see the trials' tracebacks" in str(caught.value)
+    assert "weights are more than search.max_parameters 10\n  fix: check the space and search.max_parameters" in str(
+        caught.value
+    )
+
+
+def test_a_crash_of_ours_in_every_trial_keeps_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(*_: Any, **__: Any) -> Any:
+        raise IndexError("ours")
+
+    monkeypatch.setattr(objective, "fit", crash)
+    with pytest.raises(
+        RuntimeError, match=r"(?s)the first 3 trials all failed; the last one:\nTraceback.*IndexError: ours"
+    ):
+        run(tmp_path)
 
 
 def test_a_storage_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:

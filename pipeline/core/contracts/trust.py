@@ -1,8 +1,8 @@
 """What interpret and fairness hand on: explanations and group comparisons with verdicts; and what stands behind."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from pipeline.core.contracts.scores import Number
 
@@ -126,5 +126,5 @@ class Provenance:
 
     stage: str
     command: str
-    config: Mapping[str, Any] = field(default_factory=dict)
-    digests: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str]
+    """SHA-256 of each artifact, by path."""
