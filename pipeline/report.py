@@ -15,6 +15,7 @@ from pipeline.core.contracts import (
     Scores,
     SearchRecord,
 )
+from pipeline.core.errors import PipelineError
 from pipeline.core.settings import ReportSlice
 from pipeline.core.store import (
     EVALUATE,
@@ -31,7 +32,7 @@ from pipeline.core.store import (
     write_bytes,
     write_json,
 )
-from pipeline.stage import prepare_terminal, run_stage
+from pipeline.stage import run_stage
 
 log = logging.getLogger("pipeline.report")
 
@@ -82,17 +83,21 @@ def run(settings: ReportSlice) -> None:
     log.info("%s, %.0f kB", REPORTS / "report.html", (REPORTS / "report.html").stat().st_size / 1000)
 
 
-def summary() -> None:
-    """Print score, baseline, winner, report and dashboard of the last run."""
+def summary() -> int:
+    """Print score, baseline, winner, report and dashboard of the last run; return the exit code."""
     from pipeline.reporting import summary_lines
 
-    prepare_terminal("report")
-    for line in ["", *summary_lines(read_json(REPORTS / "report.json"))]:
-        sys.stdout.write(f"{line}\n")
+    try:
+        report = read_json(REPORTS / "report.json")
+    except PipelineError as mistake:
+        sys.stderr.write(f"error: {mistake}\n")
+        return 2
+    sys.stdout.write("\n".join(["", *summary_lines(report), ""]))
+    return 0
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--summary"]:
-        summary()
+        sys.exit(summary())
     else:
         run_stage("report", ReportSlice, run)

@@ -69,8 +69,9 @@ def missing(path: Path) -> ArtifactError:
 
 
 def _rerun(path: Path) -> str:
-    stage = path.parts[1] if path.parts[:1] == ("artifacts",) and len(path.parts) > 2 else "the stage that writes it"
-    return f"run `dvc repro {stage}`" if stage != "the stage that writes it" else f"run {stage}"
+    if path.parts[:1] == ("artifacts",) and len(path.parts) > 2:
+        return f"run `dvc repro {path.parts[1]}`"
+    return "run `dvc repro`" if path.parts[:1] == ("reports",) else "run the stage that writes it"
 
 
 @contextmanager

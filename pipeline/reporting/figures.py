@@ -45,10 +45,12 @@ class Scale:
         return round(self.start + share * (self.end - self.start), 1)
 
     def ticks(self, count: int = 5) -> list[float]:
-        """Return about `count` round numbers in the range; 1, 2 and 5 of each decade for logarithms."""
+        """Return about `count` round numbers in the range; for logarithms 1, 2, 5 of each decade where enough."""
         if self.log:
             decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-            return [m * 10.0**d for d in decades for m in (1, 2, 5) if self.low <= m * 10.0**d <= self.high]
+            round_ones = [m * 10.0**d for d in decades for m in (1, 2, 5) if self.low <= m * 10.0**d <= self.high]
+            if len(round_ones) >= 3:
+                return round_ones
         span = (self.high - self.low) or 1.0
         raw = span / count
         power = 10.0 ** np.floor(np.log10(raw))
@@ -86,17 +88,26 @@ def line_chart(
     return _figure(_W, _H, parts, summary) + _legend(lines)
 
 
-def forest(rows: Sequence[tuple[str, float, float | None, float | None]], middle: float | None, summary: str) -> Markup:
-    """Return values with intervals, one row each: (label, value, low, high); a vertical line at `middle`."""
+def forest(
+    rows: Sequence[tuple[str, float, float | None, float | None]],
+    middle: float | None,
+    summary: str,
+    *,
+    size: tuple[int, int] = (_W, 190),
+) -> Markup:
+    """Return values with intervals, one row each: (label, value, low, high); a vertical line at `middle`.
+
+    `size` is the width of the figure and of its labels.
+    """
     known = [v for _, value, low, high in rows for v in (value, low, high) if v is not None]
     known += [] if middle is None else [middle]
     if not known:
         return Markup("<p>no values</p>")
-    height, left = 26 * len(rows) + 34, 190
+    (width, left), height = size, 26 * len(rows) + 34
     pad = 0.05 * ((max(known) - min(known)) or 0.1)
-    x = Scale(min(known) - pad, max(known) + pad, left, _W - _RIGHT)
+    x = Scale(min(known) - pad, max(known) + pad, left, width - _RIGHT)
     parts = []
-    for tick in x.ticks():
+    for tick in x.ticks(max(2, (width - left) // 90)):
         parts.append(Markup('<line class="grid" x1="{0}" x2="{0}" y1="4" y2="{1}"/>').format(x(tick), height - 26))
         parts.append(Markup('<text class="tick" x="{}" y="{}" text-anchor="middle">{}</text>').format(
             x(tick), height - 8, f"{tick:.3g}"))  # fmt: skip
@@ -105,7 +116,7 @@ def forest(rows: Sequence[tuple[str, float, float | None, float | None]], middle
     for i, (label, value, low, high) in enumerate(rows):
         y = 20 + 26 * i
         parts.append(Markup('<text class="label" x="{}" y="{}" text-anchor="end">{}</text>').format(
-            left - 10, y + 4, clean(short(label, 24))))  # fmt: skip
+            left - 10, y + 4, clean(short(label, left // 8))))  # fmt: skip
         if low is not None and high is not None:
             parts.append(Markup('<line class="span" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(x(low), x(high), y, y))
         shape = (
@@ -114,7 +125,7 @@ def forest(rows: Sequence[tuple[str, float, float | None, float | None]], middle
             else '<circle class="ring" cx="{}" cy="{}" r="4"/>'
         )
         parts.append(Markup(shape).format(x(value), y))
-    return _figure(_W, height, parts, summary)
+    return _figure(width, height, parts, summary)
 
 
 def picture(values: Sequence[Sequence[Sequence[int]]], alt: str) -> Markup:

@@ -112,7 +112,7 @@ def row_figure(columns: list[str], values: list[int], scale: float) -> Markup:
     pairs = sorted(zip(columns, values, strict=True), key=lambda pair: -abs(pair[1]))[:8]
     rows = [(name, value / 127 * scale, 0.0, value / 127 * scale) for name, value in pairs]
     drawn = [(n, v, min(a, b), max(a, b)) for n, v, a, b in rows]
-    return forest(drawn, 0.0, f"largest contribution: {pairs[0][0]}")
+    return forest(drawn, 0.0, f"largest contribution: {pairs[0][0]}", size=(300, 112))
 
 
 def _row(label: str, number: Mapping[str, Any]) -> tuple[str, float, float | None, float | None]:

@@ -47,10 +47,15 @@ def resolve(report: Mapping[str, Any], pointer: str) -> Any:
     return node
 
 
-def number_span(report: Mapping[str, Any], pointer: str, digits: int = 3) -> Markup:
-    """Return a number of the report as HTML that says where it stands and how it was made."""
+def number_span(report: Mapping[str, Any], pointer: str, digits: int = 3, *, least: bool = False) -> Markup:
+    """Return a number of the report as HTML that says where it stands and how it was made.
+
+    With `least`, what would be shown as 0.0000 is shown as "< 0.0001".
+    """
     found = resolve(report, pointer)
     if not isinstance(found, Mapping):
+        if least and isinstance(found, float) and 0 <= found < 10**-digits:
+            return Markup('<span class="num" data-json-pointer="{}">&lt; {}</span>').format(pointer, 10**-digits)
         shown = f"{found:,.{digits}f}" if isinstance(found, float) else f"{found:,}" if isinstance(found, int) else "–"
         return Markup('<span class="num" data-json-pointer="{}">{}</span>').format(pointer, shown)
     value, _, bounds = interval(found, digits).partition(" [")
