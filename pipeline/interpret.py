@@ -16,6 +16,9 @@ from pipeline.core.contracts import (
     Inputs,
     MethodCheck,
     Number,
+    SeriesInputs,
+    TableInputs,
+    TextInputs,
     Verdict,
 )
 from pipeline.core.seeds import stream
@@ -34,6 +37,8 @@ log = logging.getLogger("pipeline.interpret")
 _LEVEL = 0.95
 _DRAWS = 2000
 _GRID = 4
+_LEAST_ROWS = 2
+"""A word is listed when at least this many explained texts have it."""
 
 
 def check(task: "Task", attribution: "Attribution", words: str, settings: InterpretSettings, seed: int) -> MethodCheck:
@@ -86,25 +91,52 @@ def judge(gain: Number, error: Number, promises: bool, enough: float) -> tuple[V
     return "pass", "better than random order" + (", and contributions add up" if promises else "")
 
 
-def importance(inputs: Inputs, values: "NDArray[np.float64]", seed: int) -> tuple[Importance, ...]:
-    """Return mean absolute contributions: of columns, or of the fields of a 4 x 4 grid over the image."""
+def importance(inputs: Inputs, x: "NDArray[Any]", values: "NDArray[np.float64]", seed: int) -> tuple[Importance, ...]:
+    """Return mean absolute contributions of the modality's parts over the explained rows x."""
     import numpy as np
 
     from pipeline.metrics.intervals import mean
 
-    if isinstance(inputs, ImageInputs):
-        size = np.abs(values).sum(axis=1)
-        rows, columns = np.array_split(np.arange(inputs.height), _GRID), np.array_split(np.arange(inputs.width), _GRID)
-        parts = {
-            f"row {i + 1}, column {j + 1} of {_GRID}": size[:, r][:, :, c].sum(axis=(1, 2))
-            for i, r in enumerate(rows)
-            for j, c in enumerate(columns)
-            if len(r) and len(c)
-        }
-    else:
-        parts = {column.name: np.abs(values[:, i]) for i, column in enumerate(inputs.columns)}
-    rng = stream(seed, "interpret", "importance")
+    rng, size = stream(seed, "interpret", "importance"), np.abs(values)
+    match inputs:
+        case ImageInputs():
+            parts = _fields(inputs, size.sum(axis=1))
+        case TableInputs():
+            parts = {column.name: size[:, i] for i, column in enumerate(inputs.columns)}
+        case TextInputs():
+            parts = _words(inputs, x, size)
+        case SeriesInputs():
+            windows = np.array_split(np.arange(inputs.length), min(_GRID, inputs.length))
+            parts = {
+                f"{name}, steps {w[0] + 1} to {w[-1] + 1}": size[:, c][:, w].sum(axis=1)
+                for c, name in enumerate(inputs.channels)
+                for w in windows
+            }
     return tuple(Importance(name=n, value=mean(part, rng, _DRAWS, _LEVEL)) for n, part in parts.items())
+
+
+def _fields(inputs: ImageInputs, size: "NDArray[np.float64]") -> "dict[str, NDArray[np.float64]]":
+    import numpy as np
+
+    rows, columns = np.array_split(np.arange(inputs.height), _GRID), np.array_split(np.arange(inputs.width), _GRID)
+    return {
+        f"row {i + 1}, column {j + 1} of {_GRID}": size[:, r][:, :, c].sum(axis=(1, 2))
+        for i, r in enumerate(rows)
+        for j, c in enumerate(columns)
+        if len(r) and len(c)
+    }
+
+
+def _words(inputs: TextInputs, x: "NDArray[Any]", size: "NDArray[np.float64]") -> "dict[str, NDArray[np.float64]]":
+    import numpy as np
+
+    found = {}
+    for number in np.unique(x[x > 1]):
+        rows = (x == number).any(axis=1)
+        if rows.sum() >= _LEAST_ROWS:
+            at = np.where(x == number, size, 0.0).sum(axis=1)[rows]
+            found[f"{inputs.vocabulary[number - 2]} ({rows.sum()} texts)"] = at
+    return found
 
 
 def run(settings: InterpretSlice) -> None:
@@ -127,7 +159,7 @@ def run(settings: InterpretSlice) -> None:
     picked = choose_rows(test.y, p, min(chosen.rows, len(test.y)), stream(seed, "interpret", "rows"))
     index = [i for i, _ in picked]
     x = model_input(torch.tensor(test.x[index]))
-    baseline, words = baseline_for(card.inputs)
+    baseline, words = baseline_for(card.inputs, x)
     task = Task(network, card.inputs, x, torch.tensor(p[index].argmax(1)), baseline)
     agree_with_gradients(task)
     attributions, note = explain(task, chosen.steps)
@@ -151,7 +183,7 @@ def run(settings: InterpretSlice) -> None:
             for i, why in picked
         ),
         methods=checks,
-        importance={a.method: importance(card.inputs, a.values, seed) for a in attributions},
+        importance={a.method: importance(card.inputs, np.asarray(test.x[index]), a.values, seed) for a in attributions},
         notes=tuple(notes),
         not_assessed=("stability under small changes, agreement with randomised weights, other baselines",),
         seconds=round(time.monotonic() - start, 3),
@@ -170,7 +202,8 @@ def agree_with_gradients(task: "Task") -> None:
 
     with torch.no_grad():
         without = task.logits(task.x)
-    assert torch.allclose(without, task.logits(task.x.clone().requires_grad_()), atol=1e-4)
+    x = task.x.clone().requires_grad_() if task.x.is_floating_point() else task.x
+    assert torch.allclose(without, task.logits(x), atol=1e-4)
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def test_help_shows_the_stage_its_groups_and_its_commented_keys() -> None:
         [sys.executable, "-m", "pipeline.train", "--help"], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("The best candidate on the full budget")
-    for line in ("  data=adult|digits|fashion_mnist", "seed: 7", "train:", "trainer: # conf/trainer/auto.yaml"):
+    for line in ("  search=standard|tiny", "seed: 7", "train:", "trainer: # conf/trainer/auto.yaml"):
         assert line in done.stdout.splitlines()
     assert "n_trials" not in done.stdout
 

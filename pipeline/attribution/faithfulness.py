@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.attribution.methods import Attribution, Task
-from pipeline.core.contracts import TableInputs
+from pipeline.core.contracts import ImageInputs, TableInputs
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,15 @@ class Deletion:
         return np.asarray(np.trapezoid(self.random - self.curves, dx=1 / (self.curves.shape[1] - 1), axis=1))
 
 
-def pixel_scores(task: Task, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return one score per removable unit, (R, U): pixels over all channels, or columns."""
-    return values.sum(axis=1).reshape(len(values), -1) if values.ndim == 4 else values
+def unit_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return one score per removable unit, (R, U): pixels over all channels, places of a series, columns, words."""
+    summed = values.sum(axis=1) if values.ndim == 4 else values
+    return summed.reshape(len(values), -1)
 
 
 def deletion(task: Task, attribution: Attribution, steps: int, orders: int, rng: np.random.Generator) -> Deletion:
     """Return the deletion curves by descending contribution and by `orders` random orders."""
-    scores = pixel_scores(task, attribution.values)
+    scores = unit_scores(attribution.values)
     ours = curve(task, np.argsort(-scores, axis=1, kind="stable"), steps)
     drawn = [curve(task, np.argsort(rng.random(scores.shape), axis=1), steps) for _ in range(orders)]
     return Deletion(ours, np.mean(drawn, axis=0))
@@ -62,5 +63,8 @@ def removed(task: Task, gone: Tensor) -> Tensor:
         flagged = [i for i, c in enumerate(columns) if c.kind == "numeric" and c.missing]
         places = torch.cat([gone, gone[:, flagged]], dim=1)
         return torch.where(places, task.baseline, task.x)
-    R, _, H, W = task.x.shape
-    return torch.where(gone.view(R, 1, H, W), task.baseline, task.x)
+    if isinstance(task.inputs, ImageInputs):
+        gone = gone.view(len(gone), 1, task.inputs.height, task.inputs.width)
+    else:
+        gone = gone.view_as(task.x)
+    return torch.where(gone, task.baseline, task.x)

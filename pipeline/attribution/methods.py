@@ -1,7 +1,7 @@
 """Attribution methods of Captum on our networks: the logit of the explained class, towards a named baseline.
 
-Legend: R rows, C channels, H height, W width, P packed places, T columns. Images get one number per pixel and channel,
-tables one per column.
+Legend: R rows, C channels, H height, W width, P packed places, T columns, words or steps. Images and series get one
+number per place and channel, tables one per column, texts one per word.
 """
 
 import warnings
@@ -15,22 +15,23 @@ from captum.attr import FeatureAblation, IntegratedGradients, LayerIntegratedGra
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipeline.core.contracts import ImageInputs, Inputs, TableInputs
+from pipeline.core.contracts import ImageInputs, Inputs, SeriesInputs, TableInputs, TextInputs
 
 COMPLETE_ENOUGH = 0.05
 _MOST_STEPS = 512
+_WINDOWS = 16
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is explained: rows x (R, C, H, W) or (R, P), the class of each, and what "absent" means."""
+    """What is explained: packed rows x, the class of each, and what "absent" means."""
 
     network: nn.Module
     inputs: Inputs
     x: Tensor
     target: Tensor
     baseline: Tensor
-    """Same shape as one row, with a leading 1."""
+    """Same shape as x."""
 
     def logits(self, x: Tensor) -> Tensor:
         """Return the explained logit of each row, (R,)."""
@@ -40,7 +41,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Attribution:
-    """Signed contributions (R, C, H, W) or (R, T)."""
+    """Signed contributions: images (R, C, H, W), series (R, C, T), columns of a table or words (R, T)."""
 
     method: str
     values: NDArray[np.float64]
@@ -48,14 +49,21 @@ class Attribution:
     """Whether the method says that contributions add up to F(x) - F(baseline)."""
 
 
-def baseline_for(inputs: Inputs) -> tuple[Tensor, str]:
-    """Return the reference input and its name: mean grey for images, median and most frequent value for tables."""
-    if isinstance(inputs, ImageInputs):
-        mean = torch.tensor(inputs.mean).view(1, -1, 1, 1)
-        return mean.expand(1, inputs.channels, inputs.height, inputs.width), "mean of the training images, per channel"
-    row = [c.median if c.kind == "numeric" else float(c.mode) for c in inputs.columns]
-    flags = [0.0] * (inputs.places - len(row))
-    return torch.tensor([row + flags]), "median of each number, most frequent value of each category"
+def baseline_for(inputs: Inputs, x: Tensor) -> tuple[Tensor, str]:
+    """Return the reference input of each row (same shape as x), and its name."""
+    match inputs:
+        case ImageInputs():
+            mean = torch.tensor(inputs.mean).view(1, -1, 1, 1)
+            return mean.expand_as(x), "mean of the training images, per channel"
+        case TableInputs():
+            row = [c.median if c.kind == "numeric" else float(c.mode) for c in inputs.columns]
+            usual = torch.tensor(row + [0.0] * (inputs.places - len(row)))
+            return usual.expand_as(x), "median of each number, most frequent value of each category"
+        case TextInputs():
+            return (x > 0).to(x.dtype), "the unknown word in place of every word"
+        case SeriesInputs():
+            mean = torch.tensor(inputs.mean).view(1, -1, 1).expand_as(x)
+            return torch.where(x.isnan(), x, mean), "training mean of each channel"
 
 
 def integrated_gradients(task: Task, steps: int) -> tuple[Attribution, int]:
@@ -68,13 +76,15 @@ def integrated_gradients(task: Task, steps: int) -> tuple[Attribution, int]:
 
 
 def _gradients(task: Task, steps: int) -> NDArray[np.float64]:
-    baseline = task.baseline.expand_as(task.x).contiguous()
     options: dict[str, Any] = {"target": task.target, "n_steps": steps, "internal_batch_size": 2048}
-    if isinstance(task.inputs, TableInputs):
-        layer = LayerIntegratedGradients(task.network, task.network.stem)
-        tokens = layer.attribute(task.x, baseline, **options)
-        return np.asarray(tokens.detach().double().sum(dim=2))
-    return np.asarray(IntegratedGradients(task.network).attribute(task.x, baseline, **options).detach().double())
+    if isinstance(task.inputs, ImageInputs):
+        found = IntegratedGradients(task.network).attribute(task.x, task.baseline.contiguous(), **options)
+        return np.asarray(found.detach().double())
+    layer = LayerIntegratedGradients(task.network, task.network.stem)
+    tokens = layer.attribute(task.x, task.baseline.contiguous(), **options).detach().double()
+    if isinstance(task.inputs, SeriesInputs):
+        return np.asarray(tokens[:, :, :-1].transpose(1, 2))
+    return np.asarray(tokens.sum(dim=2))
 
 
 def occlusion(task: Task) -> Attribution:
@@ -91,25 +101,46 @@ def occlusion(task: Task) -> Attribution:
 
 
 def feature_ablation(task: Task) -> Attribution:
-    """Return the change of the logit when one column, with its missing mark, is set to the baseline."""
-    assert isinstance(task.inputs, TableInputs)
-    columns = task.inputs.columns
-    flagged = [i for i, c in enumerate(columns) if c.kind == "numeric" and c.missing]
-    mask = torch.tensor([[*range(len(columns)), *flagged]])
+    """Return the change of the logit when one unit is set to the baseline.
+
+    Units are columns with their missing mark, words, or a channel within one of 16 windows of time.
+    """
     with torch.no_grad():
         values = FeatureAblation(task.network).attribute(
-            task.x, baselines=task.baseline, target=task.target, feature_mask=mask
+            task.x, baselines=task.baseline, target=task.target, feature_mask=_units(task.inputs, task.x)
         )
-    return Attribution("feature_ablation", np.asarray(values.double())[:, : len(columns)], False)
+    found = np.nan_to_num(np.asarray(values.double()))
+    if isinstance(task.inputs, TableInputs):
+        found = found[:, : len(task.inputs.columns)]
+    if isinstance(task.inputs, SeriesInputs):  # Captum gives every place the change of its whole window
+        found = found / max(1, round(task.inputs.length / min(_WINDOWS, task.inputs.length)))
+    return Attribution("feature_ablation", found, False)
 
 
-METHODS: Mapping[str, tuple[Callable[[Task], Attribution], ...]] = {"image": (occlusion,), "table": (feature_ablation,)}
+def _units(inputs: Inputs, x: Tensor) -> Tensor:
+    """Return the number of the unit each place belongs to, with a leading 1."""
+    if isinstance(inputs, TableInputs):
+        flagged = [i for i, c in enumerate(inputs.columns) if c.kind == "numeric" and c.missing]
+        return torch.tensor([[*range(len(inputs.columns)), *flagged]])
+    if isinstance(inputs, SeriesInputs):
+        windows = min(_WINDOWS, inputs.length)
+        of_step = torch.arange(inputs.length) * windows // inputs.length
+        return (torch.arange(len(inputs.channels))[:, None] * windows + of_step)[None]
+    return torch.arange(x.shape[1])[None]
+
+
+METHODS: Mapping[str, tuple[Callable[[Task], Attribution], ...]] = {
+    "image": (occlusion,),
+    "table": (feature_ablation,),
+    "text": (feature_ablation,),
+    "series": (feature_ablation,),
+}
 
 
 @torch.no_grad()
 def completeness(task: Task, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return |sum of contributions - (F(x) - F(baseline))| / |F(x) - F(baseline)| of each row, (R,)."""
-    change = (task.logits(task.x) - task.logits(task.baseline.expand_as(task.x))).double().numpy()
+    change = (task.logits(task.x) - task.logits(task.baseline)).double().numpy()
     total = values.reshape(len(values), -1).sum(axis=1)
     return np.asarray(np.abs(total - change) / np.maximum(np.abs(change), 1e-6))
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pipeline.core.data_settings import DataSettings
+
 STAGE_KEYS: Mapping[str, tuple[str, ...]] = {
     "prepare": ("seed", "data"),
     "search": ("seed", "space", "search", "trainer"),
@@ -17,70 +19,6 @@ STAGE_KEYS: Mapping[str, tuple[str, ...]] = {
     "fairness": ("seed", "fairness"),
     "report": ("report",),
 }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AuditSettings:
-    """How rows are grouped by one feature. Give `column` (tables) or `property` (images)."""
-
-    column: str | None = None
-    property: Literal["mean_intensity"] | None = None
-    edges: tuple[float, ...] = ()
-    """Inner bin edges in raw units; a value equal to an edge falls in the upper bin."""
-    quantiles: int = 0
-    """Or this many bins of equal size, fitted on the training split."""
-
-    def __post_init__(self) -> None:
-        """One source, at most one way to bin."""
-        if (self.column is None) == (self.property is None):
-            raise ValueError("give exactly one of column, property")
-        if self.edges and self.quantiles:
-            raise ValueError("give edges or quantiles, not both")
-        if self.property and not (self.edges or self.quantiles):
-            raise ValueError("a property needs edges or quantiles")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DataSettings:
-    """conf/data/*.yaml."""
-
-    name: str
-    format: Literal["digits", "idx", "csv"]
-    path: str | None = None
-    """Folder of the raw files; none for data that come with scikit-learn."""
-    train_file: str | None = None
-    """csv: file in `path` with the training rows (.gz is tried too)."""
-    test_file: str | None = None
-    """csv: file with the given test rows; none: a share is split off."""
-    header: bool = True
-    columns: tuple[str, ...] = ()
-    """csv without header: the column names in order."""
-    target: str | None = None
-    missing: tuple[str, ...] = ("", "?", "NA")
-    """Cell texts that mean "no value"."""
-    strip_label: str = ""
-    """Characters cut off the end of labels (adult.test writes '>50K.')."""
-    exclude: tuple[str, ...] = ()
-    """Columns that are never model inputs."""
-    sensitive_inputs: tuple[str, ...] = ()
-    """Columns of sensitive features that are declared as inputs all the same."""
-    bins: int = 48
-    """Most bin edges per number column for the piecewise-linear encoding."""
-    min_category_rows: int = 10
-    """Rarer categories share the code "unknown or rare"."""
-    classes: tuple[str, ...] = ()
-    """Class names in order; none: sorted label values. For binary tasks the last is the positive class."""
-    val_fraction: float = 0.15
-    test_fraction: float = 0.2
-    sensitive: Mapping[str, AuditSettings]
-    slices: Mapping[str, AuditSettings]
-
-    def __post_init__(self) -> None:
-        """Fractions leave rows to train on."""
-        if not (0 < self.val_fraction < 1 and 0 < self.test_fraction < 1):
-            raise ValueError("val_fraction and test_fraction must lie between 0 and 1")
-        if self.val_fraction + self.test_fraction >= 1:
-            raise ValueError("val_fraction + test_fraction must leave rows to train on")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,6 +116,8 @@ class ReportSettings:
     title: str
     purpose: str = ""
     """One sentence on what the model is for; a person writes it."""
+    include_raw: bool = False
+    """Whether the report may show single texts, and inputs of data with sensitive features."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,6 +1,6 @@
 """Raw data to checked, split and packed rows. What is fitted is fitted on the training split alone."""
 
-from pipeline.core.settings import DataSettings
+from pipeline.core.data_settings import DataSettings
 from pipeline.datasets.packed import Prepared, Split, load_split, write_split
 
 __all__ = ["Prepared", "Split", "load_split", "prepare_dataset", "write_split"]
@@ -9,7 +9,15 @@ __all__ = ["Prepared", "Split", "load_split", "prepare_dataset", "write_split"]
 def prepare_dataset(settings: DataSettings, seed: int) -> Prepared:
     """Read, check, split and encode the data set that `settings` declare."""
     from pipeline.datasets.images import prepare_digits, prepare_idx
+    from pipeline.datasets.series import prepare_series
     from pipeline.datasets.tables import prepare_table
+    from pipeline.datasets.texts import prepare_texts
 
-    formats = {"digits": prepare_digits, "idx": prepare_idx, "csv": prepare_table}
+    formats = {
+        "digits": prepare_digits,
+        "idx": prepare_idx,
+        "csv": prepare_table,
+        "text": prepare_texts,
+        "series": prepare_series,
+    }
     return formats[settings.format](settings, seed)

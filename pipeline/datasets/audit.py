@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.contracts import AuditFeature
-from pipeline.core.settings import AuditSettings
+from pipeline.core.data_settings import AuditSettings
 
 MISSING = "(missing)"
 _NAMES = {2: ("low", "high"), 3: ("low", "medium", "high")}

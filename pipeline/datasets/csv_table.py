@@ -5,27 +5,30 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import ConfigError, DataError
-from pipeline.core.settings import DataSettings
 from pipeline.core.strict import nearest
 
+_MARKS = {",": "a comma", "\t": "a tab"}
 
-def read_csv(path: Path, settings: DataSettings) -> pd.DataFrame:
+
+def read_csv(path: Path, settings: DataSettings, separator: str = ",") -> pd.DataFrame:
     """Return the rows of a file as text, stripped; marks of `missing` become None; the label's end is cut."""
-    lines = _lines(path)
+    lines = _lines(path, settings, separator)
     names = list(settings.columns) if not settings.header else next(lines, (0, []))[1]
     if not names:
         raise DataError(f"{path}: the file is empty", fix="point data.path at a file with rows")
-    _check_names(path, names, settings)
+    check_names(path, names, settings)
     rows: list[list[str]] = []
     for number, cells in lines:
         if len(cells) != len(names):
             raise DataError(
                 f"{path}, line {number}: {len(cells)} cells, expected {len(names)}",
-                fix="repair the line, or check data.columns and the separator (a comma)",
+                fix=f"repair the line, or check data.columns and the separator ({_MARKS[separator]})",
             )
         rows.append(cells)
     if not rows:
@@ -60,17 +63,20 @@ def require_folder(settings: DataSettings) -> Path:
     return folder
 
 
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _lines(path: Path, settings: DataSettings, separator: str) -> Iterator[tuple[int, list[str]]]:
     unpacked = gzip.open if path.suffix == ".gz" else open
-    with unpacked(path, "rt", encoding="utf-8-sig", newline="") as opened:
-        reader = csv.reader(opened, skipinitialspace=True, strict=True)
+    encoding = "utf-8-sig" if settings.encoding == "utf-8" else settings.encoding
+    with unpacked(path, "rt", encoding=encoding, newline="") as opened:
+        quoting: Any = csv.QUOTE_MINIMAL if settings.quotes else csv.QUOTE_NONE
+        reader = csv.reader(opened, delimiter=separator, skipinitialspace=True, strict=True, quoting=quoting)
         try:
             for cells in reader:
                 if cells and any(cells):
                     yield reader.line_num, [cell.strip() for cell in cells]
         except UnicodeDecodeError as wrong:
             raise DataError(
-                f"{path}, near line {reader.line_num + 1}: not UTF-8 ({wrong.reason})", fix="save the file as UTF-8"
+                f"{path}, near line {reader.line_num + 1}: not {settings.encoding} ({wrong.reason})",
+                fix="declare the file's encoding (data.encoding), for example latin-1",
             ) from None
         except (OSError, EOFError, zlib.error) as wrong:
             raise DataError(f"{path}: cannot be unpacked ({wrong})", fix="download the file again") from None
@@ -78,13 +84,14 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
             raise DataError(f"{path}, line {reader.line_num}: {wrong}", fix="repair the quotes of this line") from None
 
 
-def _check_names(path: Path, names: list[str], settings: DataSettings) -> None:
+def check_names(path: Path, names: list[str], settings: DataSettings) -> None:
+    """Refuse columns that stand there twice, and settings that name a column which is not there."""
     if settings.target is None:
         raise ConfigError("data.target: not set", fix="name the column to predict")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError(f"{path}: column '{twice[0]}' appears twice", fix="rename one of them")
-    asked = {"data.target": [settings.target], "data.exclude": settings.exclude}
+    asked = {"data.target": [settings.target], "data.exclude": settings.exclude, "data.text": settings.text}
     for role in ("sensitive", "slices"):
         asked |= {f"data.{role}.{k}": [s.column] for k, s in getattr(settings, role).items() if s.column}
     for key, columns in asked.items():

@@ -3,19 +3,18 @@
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.core.contracts import AuditFeature, DatasetCard, ImageInputs, SplitName
-from pipeline.core.errors import ConfigError, DataError
-from pipeline.core.settings import DataSettings
-from pipeline.datasets.audit import number_groups
+from pipeline.core.contracts import ImageInputs, SplitName
+from pipeline.core.data_settings import DataSettings
+from pipeline.core.errors import DataError
+from pipeline.datasets.assemble import Part, assemble
 from pipeline.datasets.csv_table import require_folder
 from pipeline.datasets.idx import digest_arrays, digest_files, read_pair
-from pipeline.datasets.packed import Prepared, Split
+from pipeline.datasets.packed import Prepared
 from pipeline.datasets.splits import check_classes, shared_rows, stratified
 
-Part = tuple[NDArray[np.uint8], NDArray[np.int64], list[str]]
+Rows = tuple[NDArray[np.uint8], NDArray[np.int64], list[str]]
 """Images (N, C, H, W), labels (N,), row ids."""
 
 
@@ -44,11 +43,11 @@ def prepare_idx(settings: DataSettings, seed: int) -> Prepared:
     return _prepare(settings, seed, parts[0], parts[1], digest_files(files + test_files))
 
 
-def _take(images: NDArray[np.uint8], labels: NDArray[np.int64], ids: list[str], rows: NDArray[Any]) -> Part:
+def _take(images: NDArray[np.uint8], labels: NDArray[np.int64], ids: list[str], rows: NDArray[Any]) -> Rows:
     return images[rows], labels[rows], [ids[i] for i in rows]
 
 
-def _prepare(settings: DataSettings, seed: int, rest: Part, test: Part, digest: str) -> Prepared:
+def _prepare(settings: DataSettings, seed: int, rest: Rows, test: Rows, digest: str) -> Prepared:
     where = settings.path or settings.name
     most = int(max(rest[1].max(), test[1].max()))
     classes = settings.classes or tuple(str(i) for i in range(most + 1))
@@ -58,27 +57,15 @@ def _prepare(settings: DataSettings, seed: int, rest: Part, test: Part, digest: 
         )
     check_classes(rest[1], classes, where)
     kept, off = stratified(rest[1], settings.val_fraction, seed, "val")
-    parts: dict[SplitName, Part] = {"train": _take(*rest, kept), "val": _take(*rest, off), "test": test}
-    features, groups = _audit(settings, parts)
+    parts: dict[SplitName, Rows] = {"train": _take(*rest, kept), "val": _take(*rest, off), "test": test}
     notes = []
     if same := shared_rows(rest[0], test[0]):
         notes.append(f"{same:,} test images equal some training image byte for byte")
-    splits: dict[SplitName, Split] = {}
-    for split, (x, y, ids) in parts.items():
-        rows = pd.DataFrame({"row_id": ids} | {f"audit.{f.name}": groups[f.name][split] for f in features})
-        splits[split] = Split(np.ascontiguousarray(x), y, rows)
-    card = DatasetCard(
-        name=settings.name,
-        task="binary" if len(classes) == 2 else "multiclass",
-        classes=classes,
-        inputs=_inputs(parts["train"][0]),
-        rows={split: len(y) for split, (_, y, _) in parts.items()},
-        class_rows={s: tuple(int(n) for n in np.bincount(y, minlength=len(classes))) for s, (_, y, _) in parts.items()},
-        audit=tuple(features),
-        source_digest=digest,
-        notes=tuple(notes),
-    )
-    return Prepared(card, splits)
+    packed = {
+        split: Part(x, y, ids, {"mean_intensity": x.reshape(len(x), -1).mean(axis=1) / 255})
+        for split, (x, y, ids) in parts.items()
+    }
+    return assemble(settings, classes, _inputs(parts["train"][0]), packed, digest, notes)
 
 
 def _inputs(train: NDArray[np.uint8]) -> ImageInputs:
@@ -93,17 +80,3 @@ def _inputs(train: NDArray[np.uint8]) -> ImageInputs:
         mean=tuple(round(float(m), 6) for m in mean),
         std=tuple(round(float(s), 6) for s in std),
     )
-
-
-def _audit(
-    settings: DataSettings, parts: dict[SplitName, Part]
-) -> tuple[list[AuditFeature], dict[str, dict[str, NDArray[Any]]]]:
-    features, groups = [], {}
-    for role, declared in (("sensitive", settings.sensitive), ("slice", settings.slices)):
-        for name, setting in declared.items():
-            if setting.property is None:
-                raise ConfigError(f"data.{role}.{name}: images have no column '{setting.column}'", fix="give property")
-            values = {str(s): x.reshape(len(x), -1).mean(axis=1) / 255 for s, (x, _, _) in parts.items()}
-            feature, groups[name] = number_groups(name, role, "mean intensity", setting, values["train"], values)
-            features.append(feature)
-    return features, groups

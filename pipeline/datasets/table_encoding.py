@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.core.contracts import CategoricalColumn, NumericColumn, TableInputs
+from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import DataError
-from pipeline.core.settings import DataSettings
 
 
 def as_numbers(values: pd.Series) -> NDArray[np.float64] | None:

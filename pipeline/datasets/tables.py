@@ -1,21 +1,21 @@
 """A CSV table: read, split, fitted on train, encoded, with the groups of its audit."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.core.contracts import AuditFeature, DatasetCard, SplitName
+from pipeline.core.contracts import SplitName
+from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import ConfigError, DataError
-from pipeline.core.settings import AuditSettings, DataSettings
-from pipeline.datasets.audit import number_groups, value_groups
-from pipeline.datasets.csv_table import find_file, read_csv
+from pipeline.datasets.assemble import Part, assemble
+from pipeline.datasets.csv_table import find_file
 from pipeline.datasets.idx import digest_files
-from pipeline.datasets.packed import Prepared, Split
+from pipeline.datasets.packed import Prepared
+from pipeline.datasets.rows import read_rows
 from pipeline.datasets.splits import check_classes, shared_rows, stratified
-from pipeline.datasets.table_encoding import as_numbers, encode_table, fit_table
+from pipeline.datasets.table_encoding import encode_table, fit_table
 
 
 def prepare_table(settings: DataSettings, seed: int) -> Prepared:
@@ -27,47 +27,48 @@ def prepare_table(settings: DataSettings, seed: int) -> Prepared:
     columns, notes = input_columns(settings, frames["train"])
     inputs, fitted_notes = fit_table(frames["train"], columns, settings)
     x = {split: encode_table(frame, inputs, f"{settings.name} {split}") for split, frame in frames.items()}
-    audit, groups = audit_features(settings, frames)
-    splits: dict[SplitName, Split] = {}
-    for split, frame in frames.items():
-        rows = pd.DataFrame({"row_id": frame.index.astype(str)})
-        for feature in audit:
-            rows[f"audit.{feature.name}"] = groups[feature.name][split]
-        raw = frame.reset_index(drop=True).add_prefix("raw.")
-        splits[split] = Split(x[split], labels[split], pd.concat([rows, raw], axis=1))
     if same := shared_rows(np.concatenate([x["train"], x["val"]]), x["test"]):
         share = same / len(x["test"])
         fitted_notes.append(f"{same:,} test rows ({share:.1%}) have the same inputs as some training row")
-    card = DatasetCard(
-        name=settings.name,
-        task="binary" if len(classes) == 2 else "multiclass",
-        classes=classes,
-        inputs=inputs,
-        rows={split: len(y) for split, y in labels.items()},
-        class_rows={s: tuple(int(n) for n in np.bincount(y, minlength=len(classes))) for s, y in labels.items()},
-        audit=tuple(audit),
-        source_digest=digest_files(files),
-        notes=tuple(notes + fitted_notes),
-    )
-    return Prepared(card, splits)
+    parts = {s: Part(x[s], labels[s], [str(i) for i in frame.index], columns=frame) for s, frame in frames.items()}
+    return assemble(settings, classes, inputs, parts, digest_files(files), notes + fitted_notes)
 
 
 def read_frames(settings: DataSettings, seed: int) -> tuple[dict[SplitName, pd.DataFrame], list[Path]]:
     """Return the raw rows per split, indexed by file and row number, and the files read."""
+    files = raw_files(settings)
+    whole = _numbered(read_rows(files["train"], settings), files["train"])
+    given: dict[SplitName, pd.DataFrame] = {}
+    if "(split)" in whole:
+        given = {s: whole[whole["(split)"] == s] for s in ("val", "test") if (whole["(split)"] == s).any()}
+        whole = whole[~whole["(split)"].isin(list(given))]
+    for split in ("val", "test"):
+        if split in files:
+            frame = _numbered(read_rows(files[split], settings), files[split])
+            if list(frame.columns) != list(whole.columns):
+                message = f"{files[split]}: other columns than {files['train'].name}"
+                raise DataError(message, fix="give both files the same header")
+            given[split] = frame
+    shares: dict[SplitName, float] = {"test": settings.test_fraction, "val": settings.val_fraction}
+    for split, share in shares.items():
+        if split not in given:
+            kept, off = stratified(_rough_codes(whole[str(settings.target)]), share, seed, split)
+            whole, given[split] = whole.iloc[kept], whole.iloc[off]
+    return {"train": whole, "val": given["val"], "test": given["test"]}, list(files.values())
+
+
+def raw_files(settings: DataSettings) -> dict[SplitName, Path]:
+    """Return the file of each given split; texts by class may be data.path itself."""
     if settings.train_file is None:
-        raise ConfigError("data.train_file: not set", fix="name the CSV file in data.path")
-    files = [find_file(settings, settings.train_file)]
-    whole = _numbered(read_csv(files[0], settings), files[0])
-    if settings.test_file is not None:
-        files.append(find_file(settings, settings.test_file))
-        test = _numbered(read_csv(files[1], settings), files[1])
-        if list(test.columns) != list(whole.columns):
-            raise DataError(f"{files[1]}: other columns than {files[0].name}", fix="give both files the same header")
-    else:
-        rest, off = stratified(_rough_codes(whole[str(settings.target)]), settings.test_fraction, seed, "test")
-        whole, test = whole.iloc[rest], whole.iloc[off]
-    kept, off = stratified(_rough_codes(whole[str(settings.target)]), settings.val_fraction, seed, "val")
-    return {"train": whole.iloc[kept], "val": whole.iloc[off], "test": test}, files
+        if settings.format == "text" and settings.path is not None:
+            return {"train": Path(settings.path)}
+        raise ConfigError("data.train_file: not set", fix="name the file in data.path")
+    named: dict[SplitName, str | None] = {
+        "train": settings.train_file,
+        "val": settings.val_file,
+        "test": settings.test_file,
+    }
+    return {split: find_file(settings, name) for split, name in named.items() if name is not None}
 
 
 def class_names(settings: DataSettings, frames: dict[SplitName, pd.DataFrame], where: str) -> tuple[str, ...]:
@@ -101,37 +102,6 @@ def input_columns(settings: DataSettings, frame: pd.DataFrame) -> tuple[list[str
     notes = [f"sensitive columns are not inputs: {', '.join(held)}"] if held else []
     dropped = {str(settings.target), *settings.exclude, *held}
     return [str(c) for c in frame.columns if c not in dropped], notes
-
-
-def audit_features(
-    settings: DataSettings, frames: dict[SplitName, pd.DataFrame]
-) -> tuple[list[AuditFeature], dict[str, dict[str, NDArray[Any]]]]:
-    """Return the audit features and the group of every row, per feature and split."""
-    features, groups = [], {}
-    declared = [("sensitive", settings.sensitive), ("slice", settings.slices)]
-    for role, settings_of in declared:
-        for name, setting in settings_of.items():
-            feature, groups[name] = _column_groups(name, role, setting, frames)
-            features.append(feature)
-    return features, groups
-
-
-def _column_groups(
-    name: str, role: str, setting: AuditSettings, frames: dict[SplitName, pd.DataFrame]
-) -> tuple[AuditFeature, dict[str, NDArray[Any]]]:
-    if setting.column is None:
-        raise ConfigError(f"data.{role}.{name}: tables have no property '{setting.property}'", fix="give column")
-    source = f"column '{setting.column}'"
-    if not (setting.edges or setting.quantiles):
-        texts = {str(s): frame[setting.column].to_numpy(object) for s, frame in frames.items()}
-        return value_groups(name, role, source, texts)
-    numbers = {}
-    for split, frame in frames.items():
-        values = as_numbers(frame[setting.column])
-        if values is None:
-            raise DataError(f"{source}: not a number in all rows of {split}", fix=f"leave out edges for '{name}'")
-        numbers[str(split)] = values
-    return number_groups(name, role, source, setting, numbers["train"], numbers)
 
 
 def _numbered(frame: pd.DataFrame, path: Path) -> pd.DataFrame:

@@ -1,16 +1,18 @@
 """Convolutions: 3 × 3 stages with pooling for images; over the columns' tokens, without pooling, for tables.
 
 Images follow the plain fast nets of speed records (conv, pool, norm, activation, conv, …; global max-pool). For tables
-every column keeps its place: the last tokens are flattened, not pooled.
+every column keeps its place: the last tokens are flattened, not pooled. Texts and series are convolved over steps.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
-from pipeline.core.contracts import ImageInputs, Inputs
+from pipeline.core.contracts import ImageInputs, Inputs, SeriesInputs, TableInputs, TextInputs
 from pipeline.models.network import Network, stem_for, tokens_of
+from pipeline.models.sequence import pooled, split_mask
 
 _SMALLEST_POOLED_SIDE = 4
 
@@ -54,12 +56,18 @@ class Residual(nn.Module):
 
 
 def build(architecture: CnnArchitecture, inputs: Inputs, outputs: int) -> Network:
-    """Return the network for images or tables with K = `outputs` classes."""
+    """Return the network with K = `outputs` classes."""
     stem = stem_for(inputs, architecture.width)
-    if isinstance(inputs, ImageInputs):
-        trunk, features = _image_trunk(architecture, inputs), architecture.widths[-1]
-    else:
-        trunk, features = _table_trunk(architecture), architecture.widths[-1] * tokens_of(inputs)
+    trunk: nn.Module
+    match inputs:
+        case ImageInputs():
+            trunk, features = _image_trunk(architecture, inputs), architecture.widths[-1]
+        case TableInputs():
+            trunk, features = _table_trunk(architecture), architecture.widths[-1] * tokens_of(inputs)
+        case TextInputs():
+            trunk, features = SequenceCnn(architecture, architecture.width), 2 * architecture.widths[-1]
+        case SeriesInputs():
+            trunk, features = SequenceCnn(architecture, len(inputs.channels)), 2 * architecture.widths[-1]
     return Network(stem, trunk, features, outputs, architecture.dropout)
 
 
@@ -89,6 +97,53 @@ def _table_trunk(a: CnnArchitecture) -> nn.Sequential:
             layers.append(Residual(nn.Sequential(conv, nn.GroupNorm(1, width), nn.SiLU(), nn.Dropout(a.dropout))))
         channels = width
     return nn.Sequential(*layers, nn.Flatten())
+
+
+class SequenceCnn(nn.Module):
+    """1-D convolutions over (B, T, D + 1), halving the steps from stage to stage; (B, 2 · last width).
+
+    What lies beyond the end stays 0 before every convolution and never wins a pooling, so padding changes nothing.
+    """
+
+    def __init__(self, a: CnnArchitecture, channels: int) -> None:
+        super().__init__()
+        self.first = nn.ModuleList()
+        self.more = nn.ModuleList()
+        self.depth = a.depth
+        for width in a.widths:
+            self.first.append(StepConv(channels, width, a))
+            self.more.extend(StepConv(width, width, a) for _ in range(a.depth - 1))
+            channels = width
+
+    def forward(self, x_BTE: Tensor) -> Tensor:
+        """Return one vector per row."""
+        x_BTD, mask_BT = split_mask(x_BTE)
+        x_BDT, mask_B1T = x_BTD.transpose(1, 2), mask_BT[:, None]
+        for i, first in enumerate(self.first):
+            if i and x_BDT.shape[2] > 1:
+                lowest = torch.finfo(x_BDT.dtype).min
+                x_BDT = nn.functional.max_pool1d(x_BDT.masked_fill(mask_B1T < 0.5, lowest), 2, ceil_mode=True)
+                mask_B1T = nn.functional.max_pool1d(mask_B1T, 2, ceil_mode=True)
+            x_BDT = first(x_BDT * mask_B1T)
+            for conv in self.more[i * (self.depth - 1) : (i + 1) * (self.depth - 1)]:
+                x_BDT = x_BDT + conv(x_BDT * mask_B1T)
+        return pooled(x_BDT.transpose(1, 2), mask_B1T[:, 0])
+
+
+class StepConv(nn.Module):
+    """Convolution over steps, each step normalised over its channels; (B, C, T) to (B, width, T)."""
+
+    def __init__(self, channels: int, width: int, a: CnnArchitecture) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(channels, width, a.kernel, padding=a.kernel // 2)
+        self.norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(a.dropout)
+
+    def forward(self, x_BCT: Tensor) -> Tensor:
+        """Return transformed steps."""
+        x_BTD = self.norm(self.conv(x_BCT).transpose(1, 2))
+        out: Tensor = self.dropout(nn.functional.silu(x_BTD)).transpose(1, 2)
+        return out
 
 
 class Transposed(nn.Module):

@@ -6,11 +6,12 @@ Legend: B rows, C channels, H height, W width, T tokens, D token width, K classe
 import torch
 from torch import Tensor, nn
 
-from pipeline.core.contracts import ImageInputs, Inputs, TableInputs
+from pipeline.core.contracts import ImageInputs, Inputs, SeriesInputs, TableInputs, TextInputs
+from pipeline.models.sequence import SeriesStem, TextStem
 
 
 class Network(nn.Module):
-    """stem → trunk → head; images (B, C, H, W) in [0, 1] or packed tables (B, P) to logits (B, K)."""
+    """stem → trunk → head; packed inputs of any modality to logits (B, K)."""
 
     def __init__(self, stem: nn.Module, trunk: nn.Module, features: int, outputs: int, dropout: float) -> None:
         super().__init__()
@@ -120,5 +121,13 @@ def parameter_count(network: nn.Module) -> int:
 
 
 def stem_for(inputs: Inputs, width: int) -> nn.Module:
-    """Return the stem of the modality; `width` is D, used by tables."""
-    return TableStem(inputs, width) if isinstance(inputs, TableInputs) else ImageStem(inputs)
+    """Return the stem of the modality; `width` is D, used by tables and texts."""
+    match inputs:
+        case ImageInputs():
+            return ImageStem(inputs)
+        case TableInputs():
+            return TableStem(inputs, width)
+        case TextInputs():
+            return TextStem(inputs, width)
+        case SeriesInputs():
+            return SeriesStem(inputs)

@@ -1,4 +1,4 @@
-"""Recurrent nets: an image is the sequence of its rows, a table the sequence of its columns; GRU or LSTM, both ways."""
+"""Recurrent nets, GRU or LSTM, in both directions: over words, steps, the rows of an image, the columns of a table."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,8 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from pipeline.core.contracts import ImageInputs, Inputs
+from pipeline.core.contracts import ImageInputs, Inputs, SeriesInputs, TableInputs, TextInputs
 from pipeline.models.network import Network, stem_for
+from pipeline.models.sequence import pooled, split_mask
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,24 +43,48 @@ class ImageRows(nn.Module):
 class Recurrent(nn.Module):
     """Bidirectional cells over (B, T, D); mean and maximum over time, (B, 4 · width)."""
 
-    def __init__(self, a: RnnArchitecture) -> None:
+    def __init__(self, a: RnnArchitecture, channels: int) -> None:
         super().__init__()
         cell = {"gru": nn.GRU, "lstm": nn.LSTM}[a.cell]
         between = a.dropout if a.depth > 1 else 0.0
-        self.cells = cell(a.width, a.width, a.depth, batch_first=True, dropout=between, bidirectional=True)
+        self.cells = cell(channels, a.width, a.depth, batch_first=True, dropout=between, bidirectional=True)
         self.norm = nn.LayerNorm(4 * a.width)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Return one vector per row."""
         states, _ = self.cells(x_BTD)
-        pooled: Tensor = self.norm(torch.cat([states.mean(1), states.amax(1)], dim=1))
-        return pooled
+        out: Tensor = self.norm(torch.cat([states.mean(1), states.amax(1)], dim=1))
+        return out
+
+
+class MaskedRecurrent(Recurrent):
+    """The same over (B, T, D + 1), real steps only: neither direction runs over padding."""
+
+    def forward(self, x_BTE: Tensor) -> Tensor:
+        """Return one vector per row."""
+        x_BTD, mask_BT = split_mask(x_BTE)
+        lengths = (mask_BT.detach() * torch.arange(1, mask_BT.shape[1] + 1, device=mask_BT.device)).amax(1).long()
+        packed = nn.utils.rnn.pack_padded_sequence(
+            x_BTD, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
+        )
+        states, _ = self.cells(packed)
+        x_BTD, _ = nn.utils.rnn.pad_packed_sequence(states, batch_first=True, total_length=mask_BT.shape[1])
+        out: Tensor = self.norm(pooled(x_BTD, mask_BT))
+        return out
 
 
 def build(architecture: RnnArchitecture, inputs: Inputs, outputs: int) -> Network:
-    """Return the network for images or tables with K = `outputs` classes."""
+    """Return the network with K = `outputs` classes."""
     stem = stem_for(inputs, architecture.width)
-    trunk: nn.Module = Recurrent(architecture)
-    if isinstance(inputs, ImageInputs):
-        trunk = nn.Sequential(ImageRows(inputs, architecture.width), trunk)
+    trunk: nn.Module
+    match inputs:
+        case ImageInputs():
+            rows = ImageRows(inputs, architecture.width)
+            trunk = nn.Sequential(rows, Recurrent(architecture, architecture.width))
+        case TableInputs():
+            trunk = Recurrent(architecture, architecture.width)
+        case TextInputs():
+            trunk = MaskedRecurrent(architecture, architecture.width)
+        case SeriesInputs():
+            trunk = MaskedRecurrent(architecture, len(inputs.channels))
     return Network(stem, trunk, 4 * architecture.width, outputs, architecture.dropout)

@@ -10,10 +10,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from pipeline.core.contracts import ImageInputs, Inputs
-from pipeline.models.network import Network, stem_for, tokens_of
+from pipeline.core.contracts import ImageInputs, Inputs, SeriesInputs, TextInputs
+from pipeline.models.network import Network, stem_for
+from pipeline.models.sequence import pooled, split_mask
 
 _SMALLEST_HALVED_SIDE = 8
+_MOST_TOKENS = 128
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,12 +53,13 @@ class Block(nn.Module):
             nn.Linear(a.mlp_ratio * a.width, a.width),
         )
 
-    def forward(self, x_BTD: Tensor) -> Tensor:
-        """Let tokens see each other, then change each on its own."""
+    def forward(self, x_BTD: Tensor, mask_BT: Tensor | None = None) -> Tensor:
+        """Let tokens see each other (those of the mask only), then change each on its own."""
         B, T, D = x_BTD.shape
+        seen = None if mask_BT is None else (mask_BT > 0.5)[:, None, None, :]
         q, k, v = self.qkv(self.norm_1(x_BTD)).view(B, T, 3, self.heads, D // self.heads).permute(2, 0, 3, 1, 4)
         dropout = self.dropout if self.training else 0.0
-        mixed = nn.functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
+        mixed = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropout)
         x_BTD = x_BTD + self.project(mixed.transpose(1, 2).reshape(B, T, D))
         out: Tensor = x_BTD + self.mlp(self.norm_2(x_BTD))
         return out
@@ -93,6 +96,30 @@ class TableTokens(nn.Module):
         return torch.cat([self.summary.expand(len(x_BTD), -1, -1), x_BTD], dim=1)
 
 
+class SequenceTransformer(nn.Module):
+    """Attention over (B, T, D + 1): patches of steps so that at most 128 remain, learned positions, masked pooling."""
+
+    def __init__(self, a: TransformerArchitecture, channels: int, length: int) -> None:
+        super().__init__()
+        self.patch = -(-length // _MOST_TOKENS)
+        self.project = nn.Linear(channels * self.patch, a.width)
+        self.positions = nn.Parameter(torch.randn(-(-length // self.patch), a.width) * 0.02)
+        self.blocks = nn.ModuleList(Block(a) for _ in range(a.depth))
+        self.norm = nn.LayerNorm(a.width)
+
+    def forward(self, x_BTE: Tensor) -> Tensor:
+        """Return one vector per row, (B, 2 · width)."""
+        x_BTD, mask_BT = split_mask(x_BTE)
+        short = -x_BTD.shape[1] % self.patch
+        x_BTD = nn.functional.pad(x_BTD * mask_BT[:, :, None], (0, 0, 0, short))
+        mask_BT = nn.functional.pad(mask_BT, (0, short)).reshape(len(x_BTD), -1, self.patch).amax(2)
+        patches = x_BTD.reshape(len(x_BTD), mask_BT.shape[1], -1)
+        x_BTD = self.project(patches) + self.positions[: mask_BT.shape[1]]
+        for block in self.blocks:
+            x_BTD = block(x_BTD, mask_BT)
+        return pooled(self.norm(x_BTD), mask_BT)
+
+
 class Pooled(nn.Module):
     """Normalise, then the mean over tokens, (B, D)."""
 
@@ -107,9 +134,16 @@ class Pooled(nn.Module):
 
 
 def build(architecture: TransformerArchitecture, inputs: Inputs, outputs: int) -> Network:
-    """Return the network for images or tables with K = `outputs` classes."""
+    """Return the network with K = `outputs` classes."""
     a = architecture
-    tokens = ImageTokens(inputs, a.width) if isinstance(inputs, ImageInputs) else TableTokens(a.width)
-    assert isinstance(inputs, ImageInputs) or tokens_of(inputs) > 0
-    trunk = nn.Sequential(tokens, *(Block(a) for _ in range(a.depth)), Pooled(a.width))
-    return Network(stem_for(inputs, a.width), trunk, a.width, outputs, a.dropout)
+    stem = stem_for(inputs, a.width)
+    match inputs:
+        case TextInputs():
+            return Network(stem, SequenceTransformer(a, a.width, inputs.length), 2 * a.width, outputs, a.dropout)
+        case SeriesInputs():
+            trunk = SequenceTransformer(a, len(inputs.channels), inputs.length)
+            return Network(stem, trunk, 2 * a.width, outputs, a.dropout)
+        case _:
+            tokens = ImageTokens(inputs, a.width) if isinstance(inputs, ImageInputs) else TableTokens(a.width)
+            blocks = (Block(a) for _ in range(a.depth))
+            return Network(stem, nn.Sequential(tokens, *blocks, Pooled(a.width)), a.width, outputs, a.dropout)

@@ -12,11 +12,14 @@ from pipeline.core.contracts import (
     DatasetCard,
     Explanations,
     FairnessRecord,
-    ImageInputs,
+    Inputs,
     ModelCard,
     Provenance,
     Scores,
     SearchRecord,
+    SeriesInputs,
+    TableInputs,
+    TextInputs,
 )
 from pipeline.core.settings import ReportSettings
 from pipeline.core.strict import plain
@@ -48,11 +51,11 @@ def document(settings: ReportSettings, records: Records, provenance: Sequence[Pr
         "headline": headline(records),
         "warnings": warnings(records),
         "not_assessed": not_assessed(settings, records),
-        "data": plain(records.card),
+        "data": data_part(records.card),
         "search": search_part(records.search),
         "model": model_part(records.model),
         "evaluate": plain(records.scores),
-        "interpret": plain(records.explanations) | {"gallery": gallery(records)},
+        "interpret": plain(records.explanations) | {"gallery": gallery(settings, records)},
         "fairness": plain(records.fairness),
         "provenance": plain(list(provenance)),
     }
@@ -134,6 +137,15 @@ def not_assessed(settings: ReportSettings, records: Records) -> list[str]:
     return [*purpose, *records.fairness.not_assessed, *records.explanations.not_assessed, *general]
 
 
+def data_part(card: DatasetCard) -> dict[str, Any]:
+    """Return the card; a vocabulary is counted, not listed."""
+    body = plain(card)
+    if isinstance(card.inputs, TextInputs):
+        body["inputs"]["vocabulary"] = len(card.inputs.vocabulary)
+    assert isinstance(body, dict)
+    return body
+
+
 def search_part(record: SearchRecord) -> dict[str, Any]:
     """Return the study without tracebacks; those stay in trials.parquet."""
     body = plain(record)
@@ -156,23 +168,27 @@ def model_part(model: ModelCard) -> dict[str, Any]:
     return body
 
 
-def gallery(records: Records) -> dict[str, Any]:
+def gallery(settings: ReportSettings, records: Records) -> dict[str, Any]:
     """Return explained rows with whole-number maps (-127 to 127) and their scale.
 
-    Inputs are shown for images without sensitive features only; rows of tables are people more often than not.
+    Inputs are shown for images and series without sensitive features; texts and rows of tables are people more often
+    than not: texts are shown only where report.include_raw says so, rows of tables only by their contributions.
     """
-    rows = records.explanations.rows[:_GALLERY_ROWS]
     inputs = records.card.inputs
-    private = any(f.role == "sensitive" for f in records.card.audit) or not isinstance(inputs, ImageInputs)
+    names = [c.name for c in inputs.columns] if isinstance(inputs, TableInputs) else []
+    if isinstance(inputs, TextInputs) and not settings.include_raw:
+        return {"kind": "text", "columns": [], "rows": [], "caption": "single texts need report.include_raw=true"}
+    rows = records.explanations.rows[:_GALLERY_ROWS]
+    private = any(f.role == "sensitive" for f in records.card.audit) and not settings.include_raw
     shown = []
     for i, row in enumerate(rows):
         entry: dict[str, Any] = plain(row) | {"maps": {}}
-        if private:
+        if private or isinstance(inputs, TableInputs):
             entry.pop("row_id")
         else:
-            entry["input"] = records.attributions["inputs"][i].tolist()
+            entry["input"] = shown_input(inputs, records.attributions["inputs"][i])
         for method in records.explanations.methods:
-            values = records.attributions[method.method][i].astype(float)
+            values = np.nan_to_num(records.attributions[method.method][i].astype(float))
             values = values.sum(axis=0) if values.ndim == 3 else values
             scale = float(np.abs(values).max()) or 1.0
             entry["maps"][method.method] = {
@@ -180,6 +196,15 @@ def gallery(records: Records) -> dict[str, Any]:
                 "values": np.round(values / scale * 127).astype(int).tolist(),
             }
         shown.append(entry)
-    columns = [] if isinstance(inputs, ImageInputs) else [c.name for c in inputs.columns]
     of = f"showing {len(shown)} of {len(records.explanations.rows)} explained rows"
-    return {"columns": columns, "rows": shown, "caption": of}
+    return {"kind": inputs.kind, "columns": names, "rows": shown, "caption": of}
+
+
+def shown_input(inputs: Inputs, x: NDArray[Any]) -> list[Any]:
+    """Return an input as plain data: bytes of an image, words, or values with None where they are missing."""
+    if isinstance(inputs, TextInputs):
+        return ["\u25a1" if number == 1 else inputs.vocabulary[number - 2] for number in x[x > 0]]
+    if isinstance(inputs, SeriesInputs):
+        return [[None if np.isnan(v) else round(float(v), 6) for v in channel] for channel in x]
+    found: list[Any] = x.tolist()
+    return found

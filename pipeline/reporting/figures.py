@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from pipeline.reporting.words import clean, short
 
 _W, _H = 640, 300
+_FAINT = 6
+"""Contributions below this (of 127) are not drawn."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 14, 42
 
 
@@ -143,6 +145,52 @@ def signed_map(values: Sequence[Sequence[int]], alt: str) -> Markup:
     white = np.full(3, 255.0)
     colour = np.where(share >= 0, for_it, against)
     return _image((white + np.abs(share) * (colour - white)).astype(np.uint8), alt)
+
+
+def marked_word(word: str, value: int) -> Markup:
+    """Return a word, shaded by its contribution (-127 to 127) and underlined by its sign."""
+    if abs(value) < _FAINT:
+        return Markup("{}").format(clean(word))
+    side, colour = ("for", "--b") if value > 0 else ("against", "--a")
+    shade = f"background:color-mix(in srgb,var({colour}) {round(abs(value) / 127 * 55)}%,transparent)"
+    return Markup('<span class="word {}" style="{}">{}</span>').format(side, shade, clean(word))
+
+
+def series_figure(
+    series: Sequence[Sequence[float | None]], maps: Sequence[Sequence[int]], names: Sequence[str]
+) -> Markup:
+    """Return up to three channels as lines, each over a strip of its contributions."""
+    width, height, strip = 360, 74, 12
+    parts = []
+    ranked = sorted(range(len(series)), key=lambda c: -sum(abs(v) for v in maps[c]))[:3]
+    for place, c in enumerate(sorted(ranked)):
+        top = place * (height + strip + 22)
+        known = [(t, v) for t, v in enumerate(series[c]) if v is not None]
+        if not known:
+            continue
+        values = [v for _, v in known]
+        x = Scale(0, max(1, len(series[c]) - 1), 4, width - 4)
+        y = Scale(min(values), max(values), top + height, top + 18)
+        parts.append(Markup('<text class="label" x="4" y="{}">{}</text>').format(top + 12, clean(short(names[c], 40))))
+        path = " ".join(f"{'L' if i else 'M'}{x(t)} {y(v)}" for i, (t, v) in enumerate(known))
+        parts.append(Markup('<path class="line a" d="{}"/>').format(path))
+        parts.append(_strip(maps[c], top + height + 4, strip, width))
+    total = len(ranked) * (height + strip + 22)
+    return _figure(width, total, parts, f"{len(ranked)} of {len(series)} channels with their contributions")
+
+
+def _strip(values: Sequence[int], top: float, height: float, width: float) -> Markup:
+    step = (width - 8) / max(1, len(values))
+    bar = Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}" opacity="{}"/>')
+    bars = [
+        bar.format(
+            "for-it" if value > 0 else "against-it",
+            round(4 + t * step, 1), top, round(step + 0.1, 1), height, round(abs(value) / 127, 2),
+        )
+        for t, value in enumerate(values)
+        if abs(value) >= _FAINT
+    ]  # fmt: skip
+    return Markup("").join(bars)
 
 
 def _image(pixels: NDArray[np.uint8], alt: str) -> Markup:

@@ -8,7 +8,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from pipeline.reporting.figures import Line, forest, line_chart, picture, signed_map
+from pipeline.reporting.figures import Line, forest, line_chart, marked_word, picture, series_figure, signed_map
 from pipeline.reporting.words import clean, number_span
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -35,6 +35,8 @@ def render(report: Mapping[str, Any]) -> str:
         "importance_figure": importance_figure,
         "group_figure": group_figure,
         "row_figure": row_figure,
+        "series_figure": series_figure,
+        "marked_word": marked_word,
         "picture": picture,
         "signed_map": signed_map,
         "css": Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8")),

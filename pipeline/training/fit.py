@@ -37,7 +37,7 @@ class Fit:
     device: str
     precision: str
     stopped: bool
-    """Whether `on_score` ended it early."""
+    """Whether `on_score` or the deadline ended it early."""
 
 
 def go_on(progress: float, record: EpochRecord) -> bool:
@@ -54,6 +54,8 @@ class Watch:
     """Shares of the budget at which to score; None: after every epoch."""
     checkpoints: Path | None = None
     """Folder to save to after every epoch, and to resume from."""
+    deadline: float | None = None
+    """Seconds after which the training stops where it stands; the schedule does not know of it."""
 
 
 def fit(
@@ -78,7 +80,7 @@ def fit(
     batches = Batches(data.train, candidate.optimizer, seed, device)
     val = torch.tensor(data.val.x, device=device), torch.tensor(data.val.y, device=device)
     pace = Pace(batches, budget, lambda: score(module.network, *val), watch.on_score)
-    pace.rungs, pace.checkpoints = watch.rungs, watch.checkpoints
+    pace.rungs, pace.checkpoints, pace.deadline = watch.rungs, watch.checkpoints, watch.deadline
     saved = load_checkpoint(watch.checkpoints) if watch.checkpoints else None
     if saved is not None:
         pace.resume(saved)

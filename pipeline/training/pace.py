@@ -40,6 +40,7 @@ class Pace(pl.Callback):
         self.score, self.on_score = score, on_score
         self.rungs: Sequence[float] | None = None
         self.checkpoints: Path | None = None
+        self.deadline: float | None = None
         self.epoch = 0
         self.step = 0
         self.before = 0.0
@@ -104,6 +105,8 @@ class Pace(pl.Callback):
             self._record(trainer, pl_module, progress)
         if progress >= 1:
             trainer.should_stop = True
+        elif self.deadline is not None and time.monotonic() - self._start >= self.deadline:
+            self.stopped = trainer.should_stop = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score and save, when every epoch counts."""

@@ -6,7 +6,7 @@ from functools import partial
 
 import optuna
 
-from pipeline.core.contracts import Budget, Origin, SearchRecord, TrialRecord
+from pipeline.core.contracts import Origin, SearchRecord, TrialRecord
 from pipeline.core.errors import SpaceError
 from pipeline.space import Space, first_answers, sample
 from pipeline.tuning.chooser import TrialChooser
@@ -37,17 +37,9 @@ def search(problem: Problem, space: Space, study: optuna.Study) -> None:
         origin: Origin = first[place][0] if place < len(first) else "sampler"
         trial = ask(study, problem.seed, place, dict(first[place][1]) if place < len(first) else None)
         proposal = Proposal(place, origin, sample(space, TrialChooser(trial)))
-        record = run_trial(problem, proposal, trial_budget(problem, left), partial(note_rung, study, trial))
+        record = run_trial(problem, proposal, left, partial(note_rung, study, trial))
         tell(study, trial, record)
         log.info(progress_line(record, [*done, record], used + record.seconds, problem))
-
-
-def trial_budget(problem: Problem, left: float | None) -> Budget:
-    """Return the epochs of a trial, and the seconds after which its schedule ends in any case."""
-    settings = problem.settings
-    if settings.seconds is None or left is None:
-        return Budget(epochs=settings.epochs)
-    return Budget(epochs=settings.epochs, seconds=max(0.1, min(settings.trial_share * settings.seconds, left)))
 
 
 def note_rung(study: optuna.Study, trial: optuna.Trial, rung: int, score: float, seconds: float) -> Sequence[float]:
@@ -78,10 +70,12 @@ def refuse_hopeless(done: Sequence[TrialRecord]) -> None:
 def progress_line(record: TrialRecord, done: Sequence[TrialRecord], used: float, problem: Problem) -> str:
     """Return "trial 12 (cnn) score … accuracy … · best … · rate · time left"."""
     what = f"trial {record.number} ({record.candidate.architecture['kind']})"
-    if record.score is None:
+    if record.state == "failed":
         text = f"{what} failed: {record.error}"
+    elif record.score is None:
+        text = f"{what} had no time left"
     else:
-        word = {"complete": "", "pruned": ", stopped early"}.get(record.state, "")
+        word = ", stopped early" if record.state == "pruned" else ""
         text = f"{what} score {record.score:.4f} accuracy {record.accuracy:.4f}{word}"
     best = best_of(done)
     if best is not None:

@@ -25,6 +25,13 @@ class Problem:
     seed: int
 
     @property
+    def budget(self) -> Budget:
+        """What every trial may spend, if it is not stopped."""
+        seconds = self.settings.seconds
+        share = None if seconds is None else self.settings.trial_share * seconds
+        return Budget(epochs=self.settings.epochs, seconds=share)
+
+    @property
     def rungs(self) -> tuple[float, ...]:
         """Shares of a trial's budget at which it is compared: …, 1/eta², 1/eta, 1; the first is at least one epoch."""
         shares, share = [1.0], 1.0
@@ -53,8 +60,11 @@ def may_go_on(score: float, others: Sequence[float], eta: int) -> bool:
     return better < max(1, (len(others) + 1) // eta) or len(others) + 1 < eta
 
 
-def run_trial(problem: Problem, proposal: Proposal, budget: Budget, at_rung: AtRung) -> TrialRecord:
-    """Train one candidate and return its record, also when it fails."""
+def run_trial(problem: Problem, proposal: Proposal, left: float | None, at_rung: AtRung) -> TrialRecord:
+    """Train one candidate and return its record, also when it fails.
+
+    Every trial plans with the same budget, so that rungs compare; one that is not done after `left` seconds stops.
+    """
     start = time.monotonic()
     rungs = problem.rungs
     curve: list[tuple[float, float]] = []
@@ -70,8 +80,10 @@ def run_trial(problem: Problem, proposal: Proposal, budget: Budget, at_rung: AtR
     done, failure = None, None
     try:
         check_size(proposal.candidate, problem)
-        watch = Watch(on_score=on_score, rungs=rungs)
-        done = fit(proposal.candidate, problem.data, budget, seed=problem.seed, trainer=problem.trainer, watch=watch)
+        watch = Watch(on_score=on_score, rungs=rungs, deadline=left)
+        done = fit(
+            proposal.candidate, problem.data, problem.budget, seed=problem.seed, trainer=problem.trainer, watch=watch
+        )
     except DeviceError:
         raise
     except Exception as wrong:  # noqa: BLE001  one bad candidate must not end a study; its traceback is kept
@@ -79,8 +91,8 @@ def run_trial(problem: Problem, proposal: Proposal, budget: Budget, at_rung: AtR
     return TrialRecord(
         number=proposal.place,
         state="failed" if done is None else "pruned" if done.stopped else "complete",
-        score=curve[-1][1] if done else None,
-        accuracy=accuracy[-1] if done else None,
+        score=curve[-1][1] if done and curve else None,
+        accuracy=accuracy[-1] if done and accuracy else None,
         origin=proposal.origin,
         candidate=proposal.candidate,
         parameters=done.parameters if done else None,

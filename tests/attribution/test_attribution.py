@@ -7,10 +7,19 @@ from torch import Tensor, nn
 
 from pipeline.attribution import Attribution, Task, baseline_for, choose_rows, completeness, deletion, explain
 from pipeline.attribution.faithfulness import removed
-from pipeline.core.contracts import CategoricalColumn, ImageInputs, Number, NumericColumn, TableInputs
+from pipeline.core.contracts import (
+    CategoricalColumn,
+    ImageInputs,
+    Number,
+    NumericColumn,
+    SeriesInputs,
+    TableInputs,
+    TextInputs,
+)
 from pipeline.core.seeds import stream
 from pipeline.interpret import agree_with_gradients, judge
 from pipeline.models import FAMILIES, build
+from pipeline.models.network import stem_for
 
 IMAGE = ImageInputs(channels=1, height=6, width=6, mean=(0.25,), std=(0.5,))
 TABLE = TableInputs(
@@ -39,14 +48,14 @@ def image_task(network: nn.Module, rows: int = 12) -> Task:
     x = torch.rand(rows, 1, 6, 6, generator=rng)
     with torch.no_grad():
         target = network(x).argmax(1)
-    return Task(network, IMAGE, x, target, baseline_for(IMAGE)[0])
+    return Task(network, IMAGE, x, target, baseline_for(IMAGE, x)[0])
 
 
 def table_task(kind: str = "transformer") -> Task:
     torch.manual_seed(0)
     network = build({"kind": kind, "width": 8}, TABLE, 2).eval()
     x = torch.tensor([[1.7, 1.0, 0.1, 0.0, 1.0], [0.2, 3.0, 0.9, 1.0, 0.0], [0.5, 0.0, 0.4, 0.0, 0.0]])
-    return Task(network, TABLE, x, torch.tensor([0, 1, 1]), baseline_for(TABLE)[0])
+    return Task(network, TABLE, x, torch.tensor([0, 1, 1]), baseline_for(TABLE, x)[0])
 
 
 def test_a_linear_model_gets_weight_times_change_exactly() -> None:
@@ -105,8 +114,8 @@ def test_ablation_of_one_column_moves_its_missing_mark_too() -> None:
 
 
 def test_the_baseline_of_a_table_is_its_usual_row() -> None:
-    baseline, words = baseline_for(TABLE)
-    assert baseline.tolist() == [[0.5, 2.0, 0.5, 0.0, 0.0]]
+    baseline, words = baseline_for(TABLE, torch.zeros(2, 5))
+    assert baseline.tolist() == [[0.5, 2.0, 0.5, 0.0, 0.0]] * 2
     assert words == "median of each number, most frequent value of each category"
 
 
@@ -145,3 +154,75 @@ def test_rows_are_chosen_by_the_rule_and_differ() -> None:
     all_right = choose_rows(p.argmax(1), p, 16, stream(1))
     assert len(all_right) == 16
     assert len(choose_rows(y[:5], p[:5], 16, stream(1))) == 5
+
+
+TEXT = TextInputs(length=6, vocabulary=("good", "bad", "film"))
+SERIES = SeriesInputs(channels=("a", "b"), length=20, mean=(0.5, -1.0), std=(1.0, 2.0))
+
+
+def sequence_task(kind: str, inputs: TextInputs | SeriesInputs) -> Task:
+    torch.manual_seed(0)
+    network = build({"kind": kind, "width": 8}, inputs, 2).eval()
+    if isinstance(inputs, TextInputs):
+        x = torch.tensor([[2, 4, 0, 0, 0, 0], [3, 1, 4, 2, 2, 3], [0, 0, 0, 0, 0, 0]], dtype=torch.int32)
+    else:
+        x = torch.randn(3, 2, 20, generator=torch.Generator().manual_seed(1))
+        x[0, :, 12:] = torch.nan
+        x[1, 0, 3] = torch.nan
+    with torch.no_grad():
+        target = network(x).argmax(1)
+    return Task(network, inputs, x, target, baseline_for(inputs, x)[0])
+
+
+@pytest.mark.parametrize("kind", list(FAMILIES))
+@pytest.mark.parametrize("inputs", [TEXT, SERIES], ids=["text", "series"])
+def test_sequences_add_up_and_what_is_not_there_gets_nothing(kind: str, inputs: TextInputs | SeriesInputs) -> None:
+    task = sequence_task(kind, inputs)
+    agree_with_gradients(task)
+    gradients, ablation = explain(task, 64)[0]
+    absent = (task.x == 0).numpy() if inputs is TEXT else task.x.isnan().numpy()
+    for attribution in (gradients, ablation):
+        assert attribution.values.shape == absent.shape
+        assert np.isfinite(attribution.values).all()
+    assert np.abs(gradients.values[absent]).max() == 0
+    assert np.median(completeness(task, gradients.values)[:2]) <= 0.06
+
+
+def test_the_baseline_of_a_text_keeps_its_length() -> None:
+    task = sequence_task("cnn", TEXT)
+    assert task.baseline.tolist() == [[1, 1, 0, 0, 0, 0], [1] * 6, [0] * 6]
+    gone = torch.tensor([[True] + [False] * 5] * 3)
+    assert removed(task, gone).tolist()[0] == [1, 4, 0, 0, 0, 0]
+
+
+def test_a_planted_word_and_a_planted_window_are_found() -> None:
+    class Planted(nn.Module):
+        """Sees one thing only: the word 2, or steps 5 to 9 of channel b."""
+
+        def __init__(self, inputs: TextInputs | SeriesInputs) -> None:
+            super().__init__()
+            self.stem = stem_for(inputs, 4)
+            self.text = isinstance(inputs, TextInputs)
+
+        def forward(self, x: Tensor) -> Tensor:
+            tokens = self.stem(x)
+            seen = (
+                (tokens[:, :, :-1] @ self.stem.embedding.weight[2]).sum(1) if self.text else tokens[:, 5:10, 1].sum(1)
+            )
+            return torch.stack([-seen, seen], 1)
+
+    for inputs in (TEXT, SERIES):
+        network = Planted(inputs).eval()
+        if isinstance(inputs, TextInputs):
+            with torch.no_grad():
+                network.stem.embedding.weight[:] = torch.eye(5, 4) * torch.tensor([[0.0], [0.0], [1.0], [1.0], [1.0]])
+            x = torch.tensor([[3, 2, 4, 3, 4, 0]] * 2, dtype=torch.int32)
+        else:
+            x = torch.randn(2, 2, 20, generator=torch.Generator().manual_seed(2)) + 3
+        task = Task(network, inputs, x, torch.ones(2, dtype=torch.long), baseline_for(inputs, x)[0])
+        for attribution in explain(task, 8)[0]:
+            size = np.abs(attribution.values).reshape(2, *x.shape[1:])
+            if inputs is TEXT:
+                assert size.argmax(1).tolist() == [1, 1]
+            else:
+                assert size[:, 1, 5:10].sum() > 0.7 * size.sum(), attribution.method

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.baselines import baseline_probabilities, design, subsample
-from pipeline.core.contracts import CategoricalColumn, ImageInputs, NumericColumn, TableInputs
+from pipeline.baselines import baseline_probabilities, design, subsample, word_counts
+from pipeline.core.contracts import CategoricalColumn, ImageInputs, NumericColumn, SeriesInputs, TableInputs, TextInputs
 
 TABLE = TableInputs(
     columns=(
@@ -48,3 +48,42 @@ def test_a_subsample_is_sorted_and_without_repetition() -> None:
     assert len(set(found)) == 30
     assert list(found) == sorted(found)
     assert list(subsample(y, 100, 1)) == list(range(100))
+
+
+TEXT = TextInputs(length=5, vocabulary=("a", "b", "c"))
+SERIES = SeriesInputs(channels=("x",), length=8, mean=(1.0,), std=(2.0,))
+
+
+def texts(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    y = rng.integers(2, size=n)
+    x = rng.integers(3, 5, size=(n, 5))
+    x[:, 0] = np.where(y == 1, 2, 1)
+    return x.astype(np.int32), y
+
+
+def series(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    y = rng.integers(2, size=n)
+    x = rng.normal(size=(n, 1, 8)) + 2 * y[:, None, None]
+    x[rng.random(x.shape) < 0.1] = np.nan
+    return x.astype(np.float32), y
+
+
+@pytest.mark.parametrize("name", ["logistic_regression", "gradient_boosting"])
+def test_they_learn_from_texts_and_series(name: str) -> None:
+    x, y = texts(100, 1)
+    assert (baseline_probabilities(name, TEXT, texts(200, 0), x, 2, 7).argmax(1) == y).mean() > 0.95
+    x, y = series(100, 1)
+    assert (baseline_probabilities(name, SERIES, series(300, 0), x, 2, 7).argmax(1) == y).mean() > 0.9
+
+
+def test_word_counts_leave_padding_out() -> None:
+    counts = word_counts(TEXT, np.array([[2, 2, 1, 0, 0], [4, 0, 0, 0, 0]]))
+    assert counts.toarray().tolist() == [[0, 1, 2, 0, 0], [0, 0, 0, 0, 1]]
+
+
+def test_missing_steps_are_the_mean_of_a_linear_model() -> None:
+    x = np.full((1, 1, 8), np.nan, np.float32)
+    x[0, 0, 0] = 5.0
+    assert design(SERIES, x).tolist() == [[2.0] + [0.0] * 7]

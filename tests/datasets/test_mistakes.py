@@ -131,8 +131,8 @@ def test_not_utf_8(folder: Path) -> None:
     (folder / "raw/own.csv").write_bytes("\n".join([HEADER, *ROWS]).encode() + b"\n30,caf\xe9,F,hi\n")
     done = prepare(folder, "data.path=raw")
     assert done.returncode == 2
-    assert "not UTF-8" in done.stderr
-    assert done.stderr.endswith("fix: save the file as UTF-8\n")
+    assert "not utf-8" in done.stderr
+    assert done.stderr.endswith("fix: declare the file's encoding (data.encoding), for example latin-1\n")
 
 
 def test_a_cut_gzip(folder: Path) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pipeline.core.contracts import TableInputs
-from pipeline.core.settings import AuditSettings, DataSettings
+from pipeline.core.data_settings import AuditSettings, DataSettings
 from pipeline.datasets import Prepared, load_split, prepare_dataset, write_split
 from pipeline.datasets.audit import bin_labels, binned
 from pipeline.datasets.splits import stratified

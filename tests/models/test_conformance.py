@@ -6,7 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.core.contracts import CategoricalColumn, ImageInputs, Inputs, NumericColumn, TableInputs
+from pipeline.core.contracts import (
+    CategoricalColumn,
+    ImageInputs,
+    Inputs,
+    NumericColumn,
+    SeriesInputs,
+    TableInputs,
+    TextInputs,
+)
 from pipeline.core.errors import SpaceError
 from pipeline.models import FAMILIES, Network, build, parameter_count
 
@@ -22,7 +30,18 @@ TABLE = TableInputs(
 )
 ONE_COLUMN = TableInputs(columns=(CategoricalColumn(name="b", categories=("x", "y", "z"), mode=2),))
 NUMBERS = TableInputs(columns=(NumericColumn(name="a", edges=(-1.0, 0.0, 2.0), median=0.5, missing=False),) * 2)
-INPUTS: dict[str, Inputs] = {"image": IMAGE, "table": TABLE, "one column": ONE_COLUMN, "numbers": NUMBERS}
+TEXT = TextInputs(length=11, vocabulary=("the", "cat", "sat", "on", "mat"))
+SERIES = SeriesInputs(channels=("x", "y"), length=21, mean=(0.1, -0.2), std=(1.0, 2.0))
+LONG = SeriesInputs(channels=("x",), length=300, mean=(0.0,), std=(1.0,))
+INPUTS: dict[str, Inputs] = {
+    "text": TEXT,
+    "series": SERIES,
+    "long series": LONG,
+    "image": IMAGE,
+    "table": TABLE,
+    "one column": ONE_COLUMN,
+    "numbers": NUMBERS,
+}
 SMALL: dict[str, list[dict[str, Any]]] = {
     "cnn": [{"width": 8}, {"width": 4, "stages": 4, "depth": 3, "kernel": 5, "dropout": 0.2}],
     "rnn": [{"width": 8}, {"width": 8, "cell": "lstm", "depth": 2, "dropout": 0.2}],
@@ -41,6 +60,15 @@ def rows(inputs: Inputs, n: int, seed: int = 0) -> Tensor:
     rng = torch.Generator().manual_seed(seed)
     if isinstance(inputs, ImageInputs):
         return torch.rand(n, inputs.channels, inputs.height, inputs.width, generator=rng)
+    if isinstance(inputs, TextInputs):
+        x = torch.randint(1, len(inputs.vocabulary) + 2, (n, inputs.length), generator=rng)
+        lengths = torch.randint(4, inputs.length + 1, (n, 1), generator=rng)
+        return torch.where(torch.arange(inputs.length) < lengths, x, 0)
+    if isinstance(inputs, SeriesInputs):
+        series = torch.randn(n, len(inputs.channels), inputs.length, generator=rng)
+        lengths = torch.randint(2, inputs.length + 1, (n, 1, 1), generator=rng)
+        gone = (torch.arange(inputs.length) >= lengths) | (torch.rand(series.shape, generator=rng) < 0.05)
+        return series.masked_fill(gone, torch.nan)
     columns = [
         torch.randint(len(c.categories) + 1, (n,), generator=rng).float()
         if c.kind == "categorical"
@@ -109,11 +137,12 @@ def test_logits_are_the_same_with_and_without_gradients(architecture: dict[str, 
     x = rows(inputs, 4)
     with torch.no_grad():
         without = network(x)
-    torch.testing.assert_close(network(x.clone().requires_grad_()).detach(), without, atol=1e-5, rtol=1e-4)
+    x = x.clone().requires_grad_() if x.is_floating_point() else x
+    torch.testing.assert_close(network(x).detach(), without, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", list(FAMILIES))
-@pytest.mark.parametrize("name", ["image", "table"])
+@pytest.mark.parametrize("name", ["image", "table", "text", "series"])
 def test_overfits_32_rows(kind: str, name: str) -> None:
     inputs = INPUTS[name]
     network = made({"kind": kind, "width": 32}, inputs)
@@ -168,3 +197,24 @@ def test_a_wrong_architecture_is_refused(architecture: dict[str, Any], message: 
     with pytest.raises(SpaceError) as caught:
         build(architecture, IMAGE, 3)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("kind", list(FAMILIES))
+def test_padding_changes_nothing(kind: str) -> None:
+    """A text scores the same alone, where training would cut its padding, and among longer ones."""
+    network = made({"kind": kind, "width": 8}, TEXT).eval()
+    x = torch.zeros(2, 11, dtype=torch.long)
+    x[0, :4] = torch.tensor([2, 3, 4, 5])
+    x[1] = 3
+    with torch.no_grad():
+        among = network(x)[:1]
+        network.stem.train()
+        alone = network(x[:1])
+    torch.testing.assert_close(among, alone, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", list(FAMILIES))
+@pytest.mark.parametrize("inputs", [TEXT, SERIES], ids=["text", "series"])
+def test_an_empty_sequence_has_a_finite_prediction(kind: str, inputs: Inputs) -> None:
+    x = torch.zeros(2, 11, dtype=torch.long) if inputs is TEXT else torch.full((2, 2, 21), torch.nan)
+    assert made({"kind": kind, "width": 8}, inputs).eval()(x).isfinite().all()

@@ -21,7 +21,9 @@ from pipeline.core.contracts import (
     Optimizer,
     Scores,
     SearchRecord,
+    SeriesInputs,
     TableInputs,
+    TextInputs,
     TrialRecord,
 )
 from pipeline.core.seeds import stream
@@ -41,13 +43,28 @@ TABLE = TableInputs(
         CategoricalColumn(name="'; DROP", categories=("x",), mode=1),
     )
 )
+TEXT = TextInputs(length=4, vocabulary=(HOSTILE, 'w" onload="x', "plain"))
+SERIES = SeriesInputs(channels=(HOSTILE, "b"), length=5, mean=(0.0, 0.0), std=(1.0, 1.0))
+AnyInputs = ImageInputs | TableInputs | TextInputs | SeriesInputs
+_MAPS = {
+    "image": np.linspace(-2, 3, 32).reshape(2, 1, 4, 4),
+    "table": np.array([[0.5, -1.0], [0.0, 0.0]]),
+    "text": np.array([[0.5, -1.0, 0.1, 0.0], [0.0] * 4]),
+    "series": np.linspace(-1, 1, 20).reshape(2, 2, 5),
+}
+_SHOWN = {
+    "image": np.arange(32, dtype=np.uint8).reshape(2, 1, 4, 4),
+    "table": np.ones((2, 2), np.float32),
+    "text": np.array([[2, 3, 4, 0], [1, 0, 0, 0]], np.int32),
+    "series": np.where(np.arange(20).reshape(2, 2, 5) % 7 == 6, np.nan, 0.5).astype(np.float32),
+}
 _RNG = np.random.default_rng(0)
 _Y = _RNG.integers(3, size=90)
 _P = _RNG.dirichlet(np.ones(3), size=90) * 0.7 + 0.3 * np.eye(3)[_Y]
 _CANDIDATE = Candidate(architecture={"kind": "cnn", "width": 8}, optimizer=Optimizer())
 
 
-def _card(inputs: ImageInputs | TableInputs, role: str) -> DatasetCard:
+def _card(inputs: AnyInputs, role: str) -> DatasetCard:
     feature = AuditFeature(name=HOSTILE, role=role, source=HOSTILE, groups=(HOSTILE, "b"))  # type: ignore[arg-type]
     rows = tuple(int(n) for n in np.bincount(_Y))
     return DatasetCard(
@@ -84,7 +101,7 @@ def _search() -> SearchRecord:
     )
 
 
-def _model(inputs: ImageInputs | TableInputs) -> ModelCard:
+def _model(inputs: AnyInputs) -> ModelCard:
     epochs = tuple(
         EpochRecord(
             epoch=i + 1, train_loss=1 / (i + 1), val_log_loss=1 / (i + 1), val_accuracy=1 - 0.5 ** (i + 1), seconds=i
@@ -126,7 +143,7 @@ def _scores() -> Scores:
     )
 
 
-def _explanations(inputs: ImageInputs | TableInputs) -> Explanations:
+def _explanations(inputs: AnyInputs) -> Explanations:
     names = [c.name for c in inputs.columns] if isinstance(inputs, TableInputs) else ["row 1", "row 2"]
     check = MethodCheck(
         method="occlusion",
@@ -153,18 +170,16 @@ def _explanations(inputs: ImageInputs | TableInputs) -> Explanations:
     )
 
 
-def records(inputs: ImageInputs | TableInputs = IMAGE, role: str = "slice") -> Records:
+def records(inputs: AnyInputs = IMAGE, role: str = "slice") -> Records:
     """Return records that fit together."""
     card = _card(inputs, role)
     group = np.where(np.arange(90) % 3 == 0, HOSTILE, "b").astype(object)
-    maps = np.linspace(-2, 3, 32).reshape(2, 1, 4, 4) if inputs is IMAGE else np.array([[0.5, -1.0], [0.0, 0.0]])
-    shown = np.arange(32, dtype=np.uint8).reshape(2, 1, 4, 4) if inputs is IMAGE else np.ones((2, 2), np.float32)
     return Records(
         card=card,
         search=_search(),
         model=_model(inputs),
         scores=_scores(),
         explanations=_explanations(inputs),
-        attributions={"occlusion": maps, "inputs": shown},
+        attributions={"occlusion": _MAPS[inputs.kind], "inputs": _SHOWN[inputs.kind]},
         fairness=audit(card.audit, {HOSTILE: group}, _Y, _P.argmax(1), CLASSES, FairnessSettings(), 1),
     )

@@ -12,20 +12,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.core.contracts import ImageInputs, Provenance, TableInputs
+from pipeline.core.contracts import Provenance
 from pipeline.core.settings import ReportSettings
 from pipeline.core.strict import plain
 from pipeline.reporting import document, render, summary_lines
 from pipeline.reporting.figures import Line, Scale, forest, line_chart, signed_map
 from pipeline.reporting.words import clean, interval, resolve
-from tests.reporting.records import HOSTILE, IMAGE, TABLE, records
+from tests.reporting.records import HOSTILE, IMAGE, SERIES, TABLE, TEXT, AnyInputs, records
 
-SETTINGS = ReportSettings(title=f"A {HOSTILE} title", purpose="")
+SETTINGS = ReportSettings(title=f"A {HOSTILE} title", purpose="", include_raw=True)
 BEHIND = [Provenance(stage="prepare", command="python -m pipeline.prepare", digests={"artifacts/prepare/fit": "ab"})]
 
 
-def report(inputs: ImageInputs | TableInputs = IMAGE, role: str = "slice") -> dict[str, Any]:
-    found = document(SETTINGS, records(inputs, role), BEHIND)
+def report(inputs: AnyInputs = IMAGE, role: str = "slice", settings: ReportSettings = SETTINGS) -> dict[str, Any]:
+    found = document(settings, records(inputs, role), BEHIND)
     text = json.dumps(plain(found), allow_nan=False)
     loaded = json.loads(text)
     assert isinstance(loaded, dict)
@@ -54,11 +54,15 @@ class Page(HTMLParser):
             self.pointer = None
 
 
-CASES = pytest.mark.parametrize(("inputs", "role"), [(IMAGE, "slice"), (TABLE, "sensitive")], ids=["image", "table"])
+CASES = pytest.mark.parametrize(
+    ("inputs", "role"),
+    [(IMAGE, "slice"), (TABLE, "sensitive"), (TEXT, "slice"), (SERIES, "slice")],
+    ids=["image", "table", "text", "series"],
+)
 
 
 @CASES
-def test_nothing_foreign_comes_alive(inputs: ImageInputs | TableInputs, role: str) -> None:
+def test_nothing_foreign_comes_alive(inputs: AnyInputs, role: str) -> None:
     text = render(report(inputs, role))
     page = Page(text)
     assert {tag for tag, _ in page.tags} & {"script", "iframe", "object", "form", "link", "b"} == set()
@@ -71,7 +75,7 @@ def test_nothing_foreign_comes_alive(inputs: ImageInputs | TableInputs, role: st
 
 
 @CASES
-def test_nothing_is_fetched(inputs: ImageInputs | TableInputs, role: str) -> None:
+def test_nothing_is_fetched(inputs: AnyInputs, role: str) -> None:
     page = Page(render(report(inputs, role)))
     sources = [a.get(k) or "" for _, a in page.tags for k in ("src", "href") if k in a]
     assert [s for s in sources if not s.startswith(("data:image/png;base64,", "#"))] == []
@@ -80,7 +84,7 @@ def test_nothing_is_fetched(inputs: ImageInputs | TableInputs, role: str) -> Non
 
 
 @CASES
-def test_every_number_is_the_one_its_pointer_names(inputs: ImageInputs | TableInputs, role: str) -> None:
+def test_every_number_is_the_one_its_pointer_names(inputs: AnyInputs, role: str) -> None:
     found = report(inputs, role)
     page = Page(render(found))
     assert len(page.numbers) > 60
@@ -98,7 +102,7 @@ def test_every_number_is_the_one_its_pointer_names(inputs: ImageInputs | TableIn
 
 
 @CASES
-def test_every_pointer_resolves(inputs: ImageInputs | TableInputs, role: str) -> None:
+def test_every_pointer_resolves(inputs: AnyInputs, role: str) -> None:
     found = report(inputs, role)
     for _, attributes in Page(render(found)).tags:
         if pointer := attributes.get("data-json-pointer"):
@@ -106,7 +110,7 @@ def test_every_pointer_resolves(inputs: ImageInputs | TableInputs, role: str) ->
 
 
 @CASES
-def test_pictures_have_words_and_headings_have_order(inputs: ImageInputs | TableInputs, role: str) -> None:
+def test_pictures_have_words_and_headings_have_order(inputs: AnyInputs, role: str) -> None:
     page = Page(render(report(inputs, role)))
     assert all(a.get("alt") for tag, a in page.tags if tag == "img")
     assert all(a.get("aria-label") for tag, a in page.tags if tag == "svg")
@@ -124,12 +128,15 @@ def test_the_same_records_give_the_same_bytes() -> None:
     assert render(report()) == render(report())
 
 
-def test_people_are_not_shown() -> None:
-    found = report(TABLE, "sensitive")
-    assert "row_id" not in found["interpret"]["gallery"]["rows"][0]
-    assert "input" not in found["interpret"]["gallery"]["rows"][0]
-    assert "input" in report(IMAGE, "slice")["interpret"]["gallery"]["rows"][0]
-    assert "input" not in report(IMAGE, "sensitive")["interpret"]["gallery"]["rows"][0]
+def test_people_and_texts_are_shown_only_where_that_is_declared() -> None:
+    quiet = ReportSettings(title="t")
+    for inputs, role, shown in ((TABLE, "sensitive", False), (IMAGE, "slice", True), (IMAGE, "sensitive", False),
+                                (SERIES, "slice", True), (SERIES, "sensitive", False)):  # fmt: skip
+        row = report(inputs, role, quiet)["interpret"]["gallery"]["rows"][0]
+        assert ("input" in row, "row_id" in row) == (shown, shown)
+    assert report(TEXT, "slice", quiet)["interpret"]["gallery"]["rows"] == []
+    assert report(TEXT)["interpret"]["gallery"]["rows"][0]["input"][2] == "plain"
+    assert "input" not in report(TABLE)["interpret"]["gallery"]["rows"][0]
 
 
 def test_tracebacks_stay_out_of_the_report() -> None:

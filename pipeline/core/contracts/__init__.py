@@ -10,9 +10,11 @@ from pipeline.core.contracts.data import (
     ImageInputs,
     Inputs,
     NumericColumn,
+    SeriesInputs,
     SplitName,
     TableInputs,
     Task,
+    TextInputs,
 )
 from pipeline.core.contracts.scores import BaselineScores, Bin, ClassScores, Number, Scores
 from pipeline.core.contracts.search import (
@@ -70,9 +72,11 @@ __all__ = [
     "Provenance",
     "Scores",
     "SearchRecord",
+    "SeriesInputs",
     "SplitName",
     "TableInputs",
     "Task",
+    "TextInputs",
     "TrialRecord",
     "Verdict",
 ]

@@ -60,7 +60,30 @@ class TableInputs:
         return len(self.columns) + sum(c.kind == "numeric" and c.missing for c in self.columns)
 
 
-Inputs = ImageInputs | TableInputs
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextInputs:
+    """Texts as word numbers (B, L), int32: 0 pads the end, 1 is any other word, i + 2 is vocabulary[i]."""
+
+    kind: Literal["text"] = "text"
+    length: int
+    """L, the most words kept of a text."""
+    vocabulary: tuple[str, ...]
+    """Words of the training texts, most frequent first."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeriesInputs:
+    """Series as float32 (B, C, T); NaN where a value is missing or the series has ended."""
+
+    kind: Literal["series"] = "series"
+    channels: tuple[str, ...]
+    length: int
+    """T, the longest training series; longer ones are cut."""
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+Inputs = ImageInputs | TableInputs | TextInputs | SeriesInputs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

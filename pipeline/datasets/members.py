@@ -1,0 +1,118 @@
+"""Files of a folder, a tar or a zip as (name, bytes), read in place: nothing is unpacked, so nothing can escape."""
+
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pipeline.core.errors import DataError
+
+SPLIT_FOLDERS = {
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+_LARGEST_FILE = 256 * 1024**2
+_LARGEST_RATIO = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file; `label` is its folder, `split` the folder above if that is named like a split."""
+
+    name: str
+    data: bytes
+
+    @property
+    def label(self) -> str:
+        """The class, by folder."""
+        return PurePosixPath(self.name).parent.name
+
+    @property
+    def split(self) -> str | None:
+        """train, val or test, where the data are given so."""
+        return SPLIT_FOLDERS.get(PurePosixPath(self.name).parent.parent.name.lower())
+
+
+def is_archive(path: Path) -> bool:
+    """Tell tar (also packed) and zip files by their content."""
+    return path.is_file() and (zipfile.is_zipfile(path) or _is_tar(path))
+
+
+def _is_tar(path: Path) -> bool:
+    try:
+        return tarfile.is_tarfile(path)
+    except (EOFError, OSError, zlib.error):  # a packed file that is cut; whoever reads it next says so
+        return False
+
+
+def members(path: Path, suffixes: tuple[str, ...]) -> Iterator[Member]:
+    """Yield the files with one of these endings (lower case), sorted by name."""
+    if path.is_dir():
+        return _folder(path, suffixes)
+    if not path.exists():
+        raise DataError(f"{path}: not found", fix="set data.path to a folder, or a tar or zip file")
+    if zipfile.is_zipfile(path):
+        return _zip(path, suffixes)
+    if _is_tar(path):
+        return _tar(path, suffixes)
+    raise DataError(f"{path}: neither a folder nor a tar or zip file", fix="set data.path to one of these")
+
+
+def _wanted(name: str, suffixes: tuple[str, ...]) -> bool:
+    path = PurePosixPath(name)
+    return path.suffix.lower() in suffixes and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
+
+
+def _folder(path: Path, suffixes: tuple[str, ...]) -> Iterator[Member]:
+    for file in sorted(path.rglob("*")):
+        name = file.relative_to(path).as_posix()
+        if file.is_file() and _wanted(name, suffixes):
+            yield Member(name, file.read_bytes())
+
+
+def _refuse(path: Path, name: str, why: str) -> DataError:
+    return DataError(f"{path}: member {name!r} {why}", fix="make the archive again from plain files")
+
+
+def _check(path: Path, name: str, size: int, packed: int) -> None:
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    if name.startswith("/") or ".." in parts or (parts and parts[0].endswith(":")):
+        raise _refuse(path, name, "points outside the archive")
+    if size > _LARGEST_FILE or (packed and size > _LARGEST_RATIO * packed and size > 1024**2):
+        raise _refuse(path, name, f"would unpack to {size / 1024**2:,.0f} MB")
+
+
+def _zip(path: Path, suffixes: tuple[str, ...]) -> Iterator[Member]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = sorted(archive.infolist(), key=lambda e: e.filename)
+            for entry in entries:
+                if entry.is_dir():
+                    continue
+                _check(path, entry.filename, entry.file_size, entry.compress_size)
+                if (entry.external_attr >> 16) & 0o170000 == 0o120000:
+                    raise _refuse(path, entry.filename, "is a link")
+                if _wanted(entry.filename, suffixes):
+                    yield Member(entry.filename, archive.read(entry))
+    except (zipfile.BadZipFile, EOFError, OSError) as wrong:
+        raise DataError(f"{path}: damaged ({wrong})", fix="download the archive again") from None
+
+
+def _tar(path: Path, suffixes: tuple[str, ...]) -> Iterator[Member]:
+    try:
+        with tarfile.open(path) as archive:
+            for entry in archive:
+                if entry.isdir():
+                    continue
+                _check(path, entry.name, entry.size, 0)
+                if not entry.isreg():
+                    raise _refuse(path, entry.name, "is a link or a device")
+                if _wanted(entry.name, suffixes):
+                    opened = archive.extractfile(entry)
+                    assert opened is not None
+                    yield Member(entry.name.removeprefix("./"), opened.read())
+    except (tarfile.TarError, EOFError, OSError) as wrong:
+        raise DataError(f"{path}: damaged ({wrong})", fix="download the archive again") from None
