@@ -76,7 +76,9 @@ def run(settings: SearchSlice) -> None:
         write_json(folder / "search.json", record)
         write_json(folder / "best.json", Best(number=best.number, score=best.score, candidate=best.candidate))
         trials_table(record).to_parquet(folder / "trials.parquet", index=False)
-    log.info("best of %d trials: %d, score %.4f", len(record.trials), best.number, best.score)
+    for note in record.notes:
+        log.info("note: %s", note)
+    log.info("handed on: trial %d of %d, score %.4f", best.number, len(record.trials), best.score)
 
 
 if __name__ == "__main__":

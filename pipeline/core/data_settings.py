@@ -32,7 +32,7 @@ class DataSettings:
     """conf/data/*.yaml."""
 
     name: str
-    format: Literal["digits", "idx", "csv", "text", "series"]
+    format: Literal["digits", "idx", "images", "csv", "text", "series"]
     path: str | None = None
     """Folder of the raw files; none for data that come with scikit-learn. Text: also a tar or zip by class."""
     layout: Literal["csv", "tsv", "jsonl", "parquet", "label_text", "folder"] | None = None
@@ -47,6 +47,10 @@ class DataSettings:
     """csv, text: file with the given validation rows; none: a share of the training rows is split off."""
     test_file: str | None = None
     """File with the given test rows; none: a share is split off."""
+    side: int | None = None
+    """images: pixels of each side; the short side is scaled to it and the middle cut out. None: all have one size."""
+    max_unreadable: float = 0.01
+    """images: share of the files that may be unreadable; they are left out and named."""
     text: tuple[str, ...] = ()
     """text: the columns with texts."""
     max_words: int = 256
@@ -84,6 +88,8 @@ class DataSettings:
             raise ValueError("val_fraction and test_fraction must lie between 0 and 1")
         if self.val_fraction + self.test_fraction >= 1:
             raise ValueError("val_fraction + test_fraction must leave rows to train on")
+        if not 0 <= self.max_unreadable < 1 or (self.side is not None and self.side < 4):
+            raise ValueError("max_unreadable must lie in [0, 1), side must be at least 4")
         if min(self.max_words, self.vocabulary, self.min_word_rows, self.bins) < 1:
             raise ValueError("max_words, vocabulary, min_word_rows and bins must be at least 1")
         try:

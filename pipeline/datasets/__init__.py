@@ -9,6 +9,7 @@ __all__ = ["Prepared", "Split", "load_split", "prepare_dataset", "write_split"]
 def prepare_dataset(settings: DataSettings, seed: int) -> Prepared:
     """Read, check, split and encode the data set that `settings` declare."""
     from pipeline.datasets.images import prepare_digits, prepare_idx
+    from pipeline.datasets.photos import prepare_photos
     from pipeline.datasets.series import prepare_series
     from pipeline.datasets.tables import prepare_table
     from pipeline.datasets.texts import prepare_texts
@@ -16,6 +17,7 @@ def prepare_dataset(settings: DataSettings, seed: int) -> Prepared:
     formats = {
         "digits": prepare_digits,
         "idx": prepare_idx,
+        "images": prepare_photos,
         "csv": prepare_table,
         "text": prepare_texts,
         "series": prepare_series,

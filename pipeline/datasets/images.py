@@ -58,8 +58,15 @@ def _prepare(settings: DataSettings, seed: int, rest: Rows, test: Rows, digest: 
     check_classes(rest[1], classes, where)
     kept, off = stratified(rest[1], settings.val_fraction, seed, "val")
     parts: dict[SplitName, Rows] = {"train": _take(*rest, kept), "val": _take(*rest, off), "test": test}
-    notes = []
-    if same := shared_rows(rest[0], test[0]):
+    return from_rows(settings, parts, classes, digest, [])
+
+
+def from_rows(
+    settings: DataSettings, parts: dict[SplitName, Rows], classes: tuple[str, ...], digest: str, notes: list[str]
+) -> Prepared:
+    """Return packed images with their statistics and audit groups."""
+    seen = [parts["train"][0], parts["val"][0]]
+    if same := shared_rows(seen, parts["test"][0]):
         notes.append(f"{same:,} test images equal some training image byte for byte")
     packed = {
         split: Part(x, y, ids, {"mean_intensity": x.reshape(len(x), -1).mean(axis=1) / 255})
@@ -69,10 +76,15 @@ def _prepare(settings: DataSettings, seed: int, rest: Rows, test: Rows, digest: 
 
 
 def _inputs(train: NDArray[np.uint8]) -> ImageInputs:
-    """Fit mean and standard deviation per channel on the training images, in units of [0, 1]."""
-    flat = train.transpose(1, 0, 2, 3).reshape(train.shape[1], -1)
-    mean = flat.mean(axis=1) / 255
-    std = np.maximum(flat.std(axis=1) / 255, 1e-3)
+    """Fit mean and standard deviation per channel on the training images, in units of [0, 1], some rows at a time."""
+    sums, squares = np.zeros(train.shape[1]), np.zeros(train.shape[1])
+    for start in range(0, len(train), 1024):
+        part = train[start : start + 1024] / 255
+        sums += part.sum(axis=(0, 2, 3))
+        squares += (part**2).sum(axis=(0, 2, 3))
+    n = train.size / train.shape[1]
+    mean = sums / n
+    std = np.maximum(np.sqrt(np.maximum(squares / n - mean**2, 0)), 1e-3)
     return ImageInputs(
         channels=train.shape[1],
         height=train.shape[2],

@@ -59,7 +59,7 @@ def prepare_series(settings: DataSettings, seed: int) -> Prepared:
         packed[split] = Part(pack(series, inputs.length), labels, names_of, {"length": length})
     if gone := int(np.isnan(np.concatenate([r.ravel() for r in rows])).sum()):
         notes.append(f"{gone:,} values are missing and stand for the training mean")
-    if same := shared_rows(np.concatenate([packed["train"].x, packed["val"].x]), packed["test"].x):
+    if same := shared_rows([packed["train"].x, packed["val"].x], packed["test"].x):
         notes.append(f"{same:,} test series equal some training series")
     return assemble(settings, classes, inputs, packed, digest_files(files), notes)
 

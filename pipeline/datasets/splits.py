@@ -1,5 +1,7 @@
 """Who goes where: stratified splits that depend on the seed alone, and a count of rows that sit on both sides."""
 
+import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,7 +38,11 @@ def check_classes(y: NDArray[np.int64], classes: tuple[str, ...], where: str, le
             )
 
 
-def shared_rows(first: NDArray[Any], second: NDArray[Any]) -> int:
-    """Count rows of `second` that occur byte for byte in `first`."""
-    known = {row.tobytes() for row in first}
-    return sum(row.tobytes() in known for row in second)
+def shared_rows(seen: Sequence[NDArray[Any]], later: NDArray[Any]) -> int:
+    """Count rows of `later` that occur byte for byte in one of the arrays `seen`."""
+    known = {_fingerprint(row) for rows in seen for row in rows}
+    return sum(_fingerprint(row) in known for row in later)
+
+
+def _fingerprint(row: NDArray[Any]) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(row).tobytes(), digest_size=16).digest()

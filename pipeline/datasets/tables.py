@@ -27,7 +27,7 @@ def prepare_table(settings: DataSettings, seed: int) -> Prepared:
     columns, notes = input_columns(settings, frames["train"])
     inputs, fitted_notes = fit_table(frames["train"], columns, settings)
     x = {split: encode_table(frame, inputs, f"{settings.name} {split}") for split, frame in frames.items()}
-    if same := shared_rows(np.concatenate([x["train"], x["val"]]), x["test"]):
+    if same := shared_rows([x["train"], x["val"]], x["test"]):
         share = same / len(x["test"])
         fitted_notes.append(f"{same:,} test rows ({share:.1%}) have the same inputs as some training row")
     parts = {s: Part(x[s], labels[s], [str(i) for i in frame.index], columns=frame) for s, frame in frames.items()}

@@ -46,7 +46,7 @@ def prepare_texts(settings: DataSettings, seed: int) -> Prepared:
         kept = [c for c in frame.columns if c not in (*settings.text, "(split)", "(name)")]
         x = encode_texts(split_words[split], inputs)
         parts[split] = Part(x, labels[split], list(frame.index), {"length": counts}, frame[kept])
-    if same := shared_rows(np.concatenate([parts["train"].x, parts["val"].x]), parts["test"].x):
+    if same := shared_rows([parts["train"].x, parts["val"].x], parts["test"].x):
         notes.append(f"{same:,} test texts ({same / len(parts['test'].y):.1%}) equal some training text, word by word")
     return assemble(settings, classes, inputs, parts, digest_files(_raw(files)), notes)
 

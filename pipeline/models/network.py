@@ -11,17 +11,23 @@ from pipeline.models.sequence import SeriesStem, TextStem
 
 
 class Network(nn.Module):
-    """stem → trunk → head; packed inputs of any modality to logits (B, K)."""
+    """stem → trunk → head; packed inputs of any modality to logits (B, K).
+
+    `temperature` divides the logits; it is 1 while training and set on the validation rows afterwards.
+    """
+
+    temperature: Tensor
 
     def __init__(self, stem: nn.Module, trunk: nn.Module, features: int, outputs: int, dropout: float) -> None:
         super().__init__()
         self.stem = stem
         self.trunk = trunk
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(features, outputs))
+        self.register_buffer("temperature", torch.ones(()))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, K)."""
-        logits_BK: Tensor = self.head(self.trunk(self.stem(x)))
+        logits_BK: Tensor = self.head(self.trunk(self.stem(x))) / self.temperature
         return logits_BK
 
 

@@ -27,10 +27,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A trained network (on the CPU, in evaluation mode) and how it came about."""
+    """A trained network (on the CPU, in evaluation mode, its temperature set on validation rows) and its history."""
 
     network: Network
     records: tuple[EpochRecord, ...]
+    standard_error: float
+    """Of the validation log loss, over rows."""
     parameters: int
     passes: float
     seconds: float
@@ -88,11 +90,14 @@ def fit(
         log.info("continuing after epoch %d", pace.epoch)
     if pace.progress < 1:
         _run(module, pace, _Restored(saved), device, precision)
+    final = score(module.network, *val)
     network = module.network.cpu().eval()
     assert isinstance(network, Network)
+    network.temperature.fill_(final.temperature)
     return Fit(
         network=network,
         records=tuple(pace.records),
+        standard_error=final.standard_error,
         parameters=parameter_count(network),
         passes=pace.passes,
         seconds=pace.seconds,

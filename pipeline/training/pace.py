@@ -14,6 +14,7 @@ from pipeline.core.seeds import stream_seed
 from pipeline.training.batches import Batches
 from pipeline.training.checkpoints import save_checkpoint
 from pipeline.training.module import Classifier
+from pipeline.training.predict import ValidationScore
 
 OnScore = Callable[[float, EpochRecord], bool]
 """Called with the share of the budget spent and the scores there; False stops the training."""
@@ -34,7 +35,7 @@ class Pace(pl.Callback):
     """Progress is the larger of steps done / planned and seconds spent / granted, so a budget always ends in order."""
 
     def __init__(
-        self, batches: Batches, budget: Budget, score: Callable[[], tuple[float, float]], on_score: OnScore
+        self, batches: Batches, budget: Budget, score: Callable[[], ValidationScore], on_score: OnScore
     ) -> None:
         self.batches, self.budget = batches, budget
         self.score, self.on_score = score, on_score
@@ -118,14 +119,14 @@ class Pace(pl.Callback):
     def _record(self, trainer: pl.Trainer, module: pl.LightningModule, progress: float) -> None:
         assert isinstance(module, Classifier)
         train_loss = module.take_loss()
-        log_loss, accuracy = self.score()
-        if not (math.isfinite(train_loss) and math.isfinite(log_loss)):
+        found = self.score()
+        if not (math.isfinite(train_loss) and math.isfinite(found.log_loss)):
             raise FloatingPointError(f"loss is not finite after {self.passes:.2f} epochs")
         record = EpochRecord(
             epoch=self.epoch,
             train_loss=train_loss,
-            val_log_loss=log_loss,
-            val_accuracy=accuracy,
+            val_log_loss=found.log_loss,
+            val_accuracy=found.accuracy,
             seconds=self.seconds,
         )
         self.records.append(record)

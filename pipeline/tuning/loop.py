@@ -99,11 +99,30 @@ def best_of(done: Sequence[TrialRecord]) -> TrialRecord | None:
     return min(complete, key=lambda r: (r.score or 0.0, r.number)) if complete else None
 
 
+def chosen_of(done: Sequence[TrialRecord]) -> TrialRecord | None:
+    """Return the trial to hand on: the best, or the first default that is worse by no more than a standard error.
+
+    The lowest of many noisy scores is partly luck; what was good before any search is the safer bet (one-standard-
+    error rule, Breiman et al. 1984).
+    """
+    best = best_of(done)
+    if best is None:
+        return None
+    near = [r for r in done if r.origin == "default" and r.state == "complete" and _within_error(r, best)]
+    return near[0] if near else best
+
+
+def _within_error(default: TrialRecord, best: TrialRecord) -> bool:
+    assert default.score is not None
+    assert best.score is not None
+    return default.score - best.score <= max(default.standard_error or 0.0, best.standard_error or 0.0)
+
+
 def export(problem: Problem, study: optuna.Study, storage: str) -> SearchRecord:
     """Return the first `n_trials` counted trials as a record; the same study gives the same bytes."""
     done = records(study)[: problem.settings.n_trials]
-    best = best_of(done)
-    if best is None:
+    best, chosen = best_of(done), chosen_of(done)
+    if best is None or chosen is None:
         failed = [r for r in done if r.state == "failed"]
         why = failed[-1].error if failed else "no trial was completed"
         raise SpaceError(f"search: no trial was completed ({why})", fix="raise search.seconds or mend the space")
@@ -112,11 +131,16 @@ def export(problem: Problem, study: optuna.Study, storage: str) -> SearchRecord:
         notes.append(f"{failed_count} of {len(done)} trials failed; see trials.parquet for class and traceback")
     if problem.settings.seconds is not None and len(done) < problem.settings.n_trials:
         notes.append(f"search.seconds ended the study after {len(done)} of {problem.settings.n_trials} trials")
+    if chosen is not best:
+        notes.append(
+            f"trial {best.number} scored {best.score:.4f}, trial {chosen.number} {chosen.score:.4f}: no more than a "
+            "standard error apart, so the default was kept"
+        )
     return SearchRecord(
         study=study.study_name,
         storage=storage,
         trials=tuple(done),
-        best=best.number,
+        best=chosen.number,
         seconds=round(sum(r.seconds for r in done), 3),
         notes=tuple(notes),
     )

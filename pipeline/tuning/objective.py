@@ -92,6 +92,7 @@ def run_trial(problem: Problem, proposal: Proposal, left: float | None, at_rung:
         number=proposal.place,
         state="failed" if done is None else "pruned" if done.stopped else "complete",
         score=curve[-1][1] if done and curve else None,
+        standard_error=done.standard_error if done and not done.stopped else None,
         accuracy=accuracy[-1] if done and accuracy else None,
         origin=proposal.origin,
         candidate=proposal.candidate,

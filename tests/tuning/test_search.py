@@ -14,7 +14,7 @@ from pipeline.core.contracts import SearchRecord, TrialRecord
 from pipeline.core.errors import ConfigError, SpaceError
 from pipeline.core.settings import SearchSettings
 from pipeline.space import parse
-from pipeline.tuning import Problem, best_of, export, open_study, search, shown_url
+from pipeline.tuning import Problem, best_of, chosen_of, export, open_study, search, shown_url
 from pipeline.tuning.objective import may_go_on
 from pipeline.tuning.study import records
 from tests.training.test_fit import CPU, DATA
@@ -49,7 +49,10 @@ def test_defaults_of_each_family_come_first_and_the_best_is_complete(tmp_path: P
     assert [t.number for t in record.trials] == [0, 1, 2, 3, 4]
     best = record.trials[record.best]
     assert best.state == "complete"
-    assert best.score == min(t.score for t in record.trials if t.state == "complete" and t.score is not None)
+    assert best.score is not None
+    assert best.standard_error is not None
+    lowest = min((t.score, t.standard_error or 0.0) for t in record.trials if t.state == "complete" and t.score)
+    assert best.score <= lowest[0] + max(lowest[1], best.standard_error)
     assert all(t.parameters and t.seconds > 0 and t.curve for t in record.trials)
 
 
@@ -185,6 +188,21 @@ def test_the_earlier_of_two_equal_trials_is_best(tmp_path: Path) -> None:
     best = best_of(twins)
     assert best is not None
     assert best.number == 1
+
+
+@pytest.mark.parametrize(
+    ("default", "errors", "chosen"),
+    [(0.50, (0.02, 0.02), 1), (0.44, (0.02, 0.05), 0), (0.44, (0.05, 0.02), 0), (0.40, (0.0, 0.0), 0)],
+)
+def test_a_default_within_one_standard_error_is_kept(
+    tmp_path: Path, default: float, errors: tuple[float, float], chosen: int
+) -> None:
+    done = run(tmp_path, n_trials=1).trials[0]
+    first = replace(done, number=0, origin="default", score=default, standard_error=errors[0])
+    found = replace(done, number=1, origin="sampler", score=0.40, standard_error=errors[1])
+    handed_on = chosen_of([first, found])
+    assert handed_on is not None
+    assert handed_on.number == chosen
 
 
 def test_records_of_the_study_are_what_is_exported(tmp_path: Path) -> None:

@@ -54,7 +54,9 @@ class TrialRecord:
     number: int
     state: Literal["complete", "pruned", "failed"]
     score: float | None
-    """Validation log loss at the last rung reached (lower is better); None if failed."""
+    """Validation log loss, after temperature scaling, at the last rung reached (lower is better); None if failed."""
+    standard_error: float | None = None
+    """Of the score of a complete trial, over validation rows."""
     accuracy: float | None
     """Validation accuracy there."""
     origin: Origin
@@ -81,7 +83,7 @@ class SearchRecord:
     metric: Literal["log_loss"] = "log_loss"
     trials: tuple[TrialRecord, ...]
     best: int
-    """Number of the best trial."""
+    """Number of the trial that is handed on: the lowest score, or a default within one standard error of it."""
     seconds: float
     """Training seconds of all trials, over restarts."""
     notes: tuple[str, ...] = ()
@@ -106,6 +108,7 @@ class EpochRecord:
     train_loss: float
     """Mean loss of the optimiser since the last record."""
     val_log_loss: float
+    """After temperature scaling."""
     val_accuracy: float
     seconds: float
 

@@ -1,0 +1,216 @@
+"""Image files by class: a folder or an archive, any size and mode, decoded on all cores, one size for all.
+
+The short side is scaled to `side` and the middle is cut out. What cannot be read is left out and named, up to a
+declared share of the files. Pixels go to an unnamed file as they are decoded, so memory does not grow with the data.
+"""
+
+import hashlib
+import io
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from pipeline.core.contracts import SplitName
+from pipeline.core.data_settings import DataSettings
+from pipeline.core.errors import ConfigError, DataError
+from pipeline.core.store import ARTIFACTS
+from pipeline.datasets.images import Rows, from_rows
+from pipeline.datasets.members import Member, members
+from pipeline.datasets.packed import Prepared
+from pipeline.datasets.splits import check_classes, stratified
+
+log = logging.getLogger("pipeline.prepare")
+
+Image.MAX_IMAGE_PIXELS = None  # the limit below is stricter, and names the file
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+_MOST_PIXELS = 50_000_000
+_MOST_EXTREME = 20
+_AT_ONCE = 256
+_SAID_EVERY = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One file: its pixels (H, W, 3) as bytes, or why there are none."""
+
+    member: Member
+    pixels: NDArray[np.uint8] | None = None
+    grey: bool = False
+    failure: str | None = None
+
+
+@dataclass
+class Album:
+    """What was decoded: pixels lie one after the other in an unnamed file, the rest is small."""
+
+    shape: tuple[int, ...]
+    names: list[str]
+    labels: list[str]
+    splits: list[str]
+    grey: bool
+    failed: list[str]
+    digest: str
+    pixels: NDArray[np.uint8]
+    """(N, H, W, 3), memory-mapped."""
+
+
+def prepare_photos(settings: DataSettings, seed: int) -> Prepared:
+    """Decode, check, split and pack the files below data.path."""
+    if settings.path is None:
+        raise ConfigError("data.path: not set", fix="data.path=<folder, tar or zip of images by class>")
+    album = read_album(Path(settings.path), settings)
+    notes = quarantine(settings, len(album.names), album.failed)
+    classes = settings.classes or tuple(sorted(set(album.labels)))
+    strange = next((i for i, label in enumerate(album.labels) if label not in classes), None)
+    if strange is not None:
+        message = f"{settings.path}: {album.names[strange]}: class '{album.labels[strange]}' is not declared"
+        raise DataError(message, fix="list it in data.classes")
+    y = np.array([classes.index(label) for label in album.labels], dtype=np.int64)
+    check_classes(y, classes, settings.path)
+    wide, high = album.shape[1], album.shape[0]
+    notes.append(f"{len(y):,} images of {wide} x {high} pixels, {'grey' if album.grey else 'in colour'}")
+    at = split_places(y, np.array(album.splits, object), settings, seed)
+    parts: dict[SplitName, Rows] = {
+        split: (_taken(album, rows), y[rows], [album.names[i] for i in rows]) for split, rows in at.items()
+    }
+    return from_rows(settings, parts, classes, album.digest, notes)
+
+
+def read_album(path: Path, settings: DataSettings) -> Album:
+    """Decode all files of a folder or archive in one pass."""
+    album = Album((), [], [], [], True, [], "", np.empty(0, np.uint8))
+    whole = hashlib.sha256()
+    ARTIFACTS.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=ARTIFACTS) as store:
+        for photo in decoded_photos(path, settings):
+            name = photo.member.name
+            if photo.pixels is None:
+                album.failed.append(f"{name} ({photo.failure})")
+                continue
+            if not album.shape:
+                album.shape = photo.pixels.shape
+            if photo.pixels.shape != album.shape:
+                raise DataError(f"{path}: {name}: {_size(photo.pixels.shape)} pixels, the first image has "
+                                f"{_size(album.shape)}", fix="give all the same size: data.side=64")  # fmt: skip
+            data = photo.pixels.tobytes()
+            store.write(data)
+            whole.update(name.encode() + b"\0" + data)
+            album.names.append(name)
+            album.labels.append(photo.member.label)
+            album.splits.append(photo.member.split or "")
+            album.grey &= photo.grey
+            if len(album.names) % _SAID_EVERY == 0:
+                log.info("%s images read", f"{len(album.names):,}")
+        store.flush()
+        if album.names:
+            album.pixels = np.memmap(store, np.uint8, "r", shape=(len(album.names), *album.shape))
+    album.digest = whole.hexdigest()
+    return album
+
+
+def decoded_photos(path: Path, settings: DataSettings) -> Iterator[Photo]:
+    """Yield every image file, decoded on all cores, a few hundred in memory at a time."""
+    with ThreadPoolExecutor(os.cpu_count()) as workers:
+        batch: list[Member] = []
+        for member in members(path, SUFFIXES):
+            batch.append(member)
+            if len(batch) == _AT_ONCE:
+                yield from workers.map(lambda m: decode(m, settings.side), batch)
+                batch = []
+        yield from workers.map(lambda m: decode(m, settings.side), batch)
+
+
+def decode(member: Member, side: int | None) -> Photo:
+    """Return the pixels of a file as they are meant to be seen: upright, first frame, on white where transparent."""
+    try:
+        with Image.open(io.BytesIO(member.data)) as opened:
+            wide, high = opened.size
+            if wide * high > _MOST_PIXELS:
+                raise ValueError(f"{wide} x {high} pixels are too many")
+            if max(wide, high) > _MOST_EXTREME * min(wide, high):
+                raise ValueError(f"{wide} x {high} pixels are too narrow")
+            if side is not None and opened.format == "JPEG":
+                opened.draft(None, (2 * side, 2 * side))
+            image = _plain(ImageOps.exif_transpose(opened))
+            if side is not None:
+                image = ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR)
+            grey = image.mode == "L"
+            pixels = np.asarray(image.convert("RGB"), dtype=np.uint8)
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as wrong:
+        why = "no image" if isinstance(wrong, UnidentifiedImageError) else str(wrong).partition("\n")[0]
+        return Photo(member, failure=why)
+    return Photo(member, pixels, grey)
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """Return the image as 8-bit grey or colour."""
+    if image.mode in ("I", "I;16", "I;16B", "F"):  # more than 8 bits: the range of the file becomes 0 to 255
+        values = np.asarray(image, dtype=np.float64)
+        low, high = values.min(), values.max()
+        return Image.fromarray(np.round((values - low) * (255 / max(high - low, 1))).astype(np.uint8))
+    if image.mode in ("1", "L"):
+        return image.convert("L")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        layered = image.convert("RGBA")
+        white = Image.new("RGBA", layered.size, "white")
+        return Image.alpha_composite(white, layered).convert("RGB")
+    return image.convert("RGB")
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]} x {shape[0]}"
+
+
+def _taken(album: Album, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return some images as (n, C, H, W) in an unnamed file of their own."""
+    channels = 1 if album.grey else 3
+    shape = (len(rows), channels, album.shape[0], album.shape[1])
+    with tempfile.TemporaryFile(dir=ARTIFACTS) as store:
+        for start in range(0, len(rows), _AT_ONCE):
+            part = album.pixels[rows[start : start + _AT_ONCE]][..., :channels]
+            store.write(np.ascontiguousarray(part.transpose(0, 3, 1, 2)).tobytes())
+        store.flush()
+        taken: Any = np.memmap(store, np.uint8, "r", shape=shape)
+    return np.asarray(taken)
+
+
+def quarantine(settings: DataSettings, kept: int, failed: list[str]) -> list[str]:
+    """Return the note on files that were left out; too many of them, or none left, is an error."""
+    if not kept and not failed:
+        raise DataError(f"{settings.path}: no images by class", fix="lay them out as <class>/<name>.jpg")
+    if not failed:
+        return []
+    listed = "; ".join(failed[:5]) + (" …" if len(failed) > 5 else "")
+    if len(failed) > settings.max_unreadable * (kept + len(failed)):
+        message = f"{settings.path}: {len(failed):,} of {kept + len(failed):,} images cannot be read: {listed}"
+        raise DataError(message, fix="repair or remove them, or raise data.max_unreadable")
+    return [f"{len(failed):,} images could not be read and are left out: {listed}"]
+
+
+def split_places(
+    y: NDArray[np.int64], given: NDArray[np.object_], settings: DataSettings, seed: int
+) -> dict[SplitName, NDArray[np.int64]]:
+    """Return the rows of each split: as the folders say, the rest by stratified shares.
+
+    Where there are train and val folders alone, val is what its makers tested on, and becomes the test split.
+    """
+    if (given == "val").any() and not (given == "test").any():
+        given = np.where(given == "val", "test", given)
+    free = np.flatnonzero((given != "val") & (given != "test"))
+    at: dict[SplitName, NDArray[np.int64]] = {}
+    shares: tuple[tuple[SplitName, float], ...] = (("test", settings.test_fraction), ("val", settings.val_fraction))
+    for split, share in shares:
+        at[split] = np.flatnonzero(given == split)
+        if not len(at[split]):
+            kept, off = stratified(y[free], share, seed, split)
+            free, at[split] = free[kept], free[off]
+    return {"train": free, "val": at["val"], "test": at["test"]}
