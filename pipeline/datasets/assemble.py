@@ -42,7 +42,7 @@ def assemble(
         rows = pd.DataFrame({"row_id": list(part.ids)} | {f"audit.{f.name}": groups[f.name][split] for f in features})
         if part.columns is not None:
             rows = pd.concat([rows, part.columns.reset_index(drop=True).add_prefix("raw.")], axis=1)
-        splits[split] = Split(np.ascontiguousarray(part.x), part.y, rows)
+        splits[split] = Split(part.x, part.y, rows)
     card = DatasetCard(
         name=settings.name,
         task="binary" if len(classes) == 2 else "multiclass",

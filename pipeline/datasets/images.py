@@ -11,7 +11,7 @@ from pipeline.core.errors import DataError
 from pipeline.datasets.assemble import Part, assemble
 from pipeline.datasets.csv_table import require_folder
 from pipeline.datasets.idx import digest_arrays, digest_files, read_pair
-from pipeline.datasets.packed import Prepared
+from pipeline.datasets.packed import Prepared, chunks
 from pipeline.datasets.splits import check_classes, shared_rows, stratified
 
 Rows = tuple[NDArray[np.uint8], NDArray[np.int64], list[str]]
@@ -69,7 +69,7 @@ def from_rows(
     if same := shared_rows(seen, parts["test"][0]):
         notes.append(f"{same:,} test images equal some training image byte for byte")
     packed = {
-        split: Part(x, y, ids, {"mean_intensity": x.reshape(len(x), -1).mean(axis=1) / 255})
+        split: Part(x, y, ids, {"mean_intensity": np.concatenate([p.mean(axis=(1, 2, 3)) / 255 for p in chunks(x)])})
         for split, (x, y, ids) in parts.items()
     }
     return assemble(settings, classes, _inputs(parts["train"][0]), packed, digest, notes)
@@ -78,10 +78,10 @@ def from_rows(
 def _inputs(train: NDArray[np.uint8]) -> ImageInputs:
     """Fit mean and standard deviation per channel on the training images, in units of [0, 1], some rows at a time."""
     sums, squares = np.zeros(train.shape[1]), np.zeros(train.shape[1])
-    for start in range(0, len(train), 1024):
-        part = train[start : start + 1024] / 255
-        sums += part.sum(axis=(0, 2, 3))
-        squares += (part**2).sum(axis=(0, 2, 3))
+    for part in chunks(train):
+        scaled = part.astype(np.float32) / 255
+        sums += scaled.sum(axis=(0, 2, 3), dtype=float)
+        squares += (scaled**2).sum(axis=(0, 2, 3), dtype=float)
     n = train.size / train.shape[1]
     mean = sums / n
     std = np.maximum(np.sqrt(np.maximum(squares / n - mean**2, 0)), 1e-3)

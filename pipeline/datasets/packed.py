@@ -1,6 +1,7 @@
 """Splits as they lie on disk: arrays as .npy (memory-mapped on reading), rows as Parquet."""
 
-from collections.abc import Mapping
+import mmap
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,9 +34,25 @@ class Prepared:
     splits: Mapping[SplitName, Split]
 
 
+def chunks(x: NDArray[Any], rows: int = 2048) -> Iterator[NDArray[Any]]:
+    """Yield x some rows at a time; pages of a memory-mapped array are given back, so that memory stays flat."""
+    for start in range(0, len(x), rows):
+        yield x[start : start + rows]
+        if isinstance(x, np.memmap):
+            x._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+
+
+def save_rows(path: Path, x: NDArray[Any]) -> None:
+    """Write an array as .npy, some rows at a time."""
+    with path.open("wb") as out:
+        np.lib.format.write_array_header_1_0(out, np.lib.format.header_data_from_array_1_0(x))
+        for part in chunks(x):
+            out.write(np.ascontiguousarray(part).tobytes())
+
+
 def write_split(folder: Path, name: SplitName, split: Split) -> None:
     """Write <name>_x.npy, <name>_y.npy and <name>_rows.parquet."""
-    np.save(folder / f"{name}_x.npy", split.x, allow_pickle=False)
+    save_rows(folder / f"{name}_x.npy", split.x)
     np.save(folder / f"{name}_y.npy", split.y, allow_pickle=False)
     split.rows.to_parquet(folder / f"{name}_rows.parquet", index=False)
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
 from pipeline.core.seeds import stream
+from pipeline.datasets.packed import chunks
 
 
 def stratified(y: NDArray[np.int64], fraction: float, seed: int, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -40,8 +41,8 @@ def check_classes(y: NDArray[np.int64], classes: tuple[str, ...], where: str, le
 
 def shared_rows(seen: Sequence[NDArray[Any]], later: NDArray[Any]) -> int:
     """Count rows of `later` that occur byte for byte in one of the arrays `seen`."""
-    known = {_fingerprint(row) for rows in seen for row in rows}
-    return sum(_fingerprint(row) in known for row in later)
+    known = {_fingerprint(row) for rows in seen for part in chunks(rows) for row in part}
+    return sum(_fingerprint(row) in known for part in chunks(later) for row in part)
 
 
 def _fingerprint(row: NDArray[Any]) -> bytes:
