@@ -128,7 +128,7 @@ def read_album(path: Path, settings: DataSettings, store: IO[bytes]) -> Album:
 def decoded_photos(path: Path, settings: DataSettings) -> Iterator[Photo]:
     """Yield every image file in order; after the first thousand all cores decode, some thousands in memory at a time.
 
-    Processes, not threads: decoding holds Python's lock for too long (1.2 instead of 1.9 times one core's speed).
+    Processes, not threads: decoding holds Python's lock for too long (threads on two cores gave 1.2 times one's speed).
     """
     one = partial(decode, side=settings.side)
     files = members(path, SUFFIXES)
