@@ -8,8 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.contracts import BaselineScores, DatasetCard, Number, Scores
-from pipeline.core.seeds import stream
+from pipeline.core.contracts import TASKS, BaselineScores, DatasetCard, Number, Scores
 from pipeline.core.settings import EvaluateSettings, EvaluateSlice
 from pipeline.core.store import EVALUATE, FIT, REPORTS, TEST, TRAIN, fresh_folder, read_record, write_json
 from pipeline.stage import run_stage
@@ -20,44 +19,68 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
+    from pipeline.core.contracts import Inputs
     from pipeline.datasets import Split
+    from pipeline.evaluation import Judge
 
 log = logging.getLogger("pipeline.evaluate")
 
 
 def baseline_scores(
-    settings: EvaluateSettings, card: DatasetCard, train: "Split", test: "Split", p: "NDArray[np.float64]", seed: int
+    settings: EvaluateSettings,
+    judge: "Judge",
+    train: "tuple[NDArray[Any], NDArray[Any], str]",
+    test_x: "NDArray[Any]",
+    p: "NDArray[np.float64]",
+    headline: str,
 ) -> tuple[BaselineScores, ...]:
-    """Fit each declared baseline on training rows and pair it with the network's predictions `p` (N, K)."""
-    from pipeline.baselines import baseline_probabilities, subsample
-    from pipeline.metrics.scores import paired_gain, score_table
-
-    rows = subsample(train.y, settings.baseline_rows, seed)
-    fitted_on = f"{len(rows):,} of {len(train.y):,} training rows"
+    """Fit each declared baseline on training rows (x, y, words) and pair it with the network's predictions `p`."""
+    x, y, fitted_on = train
     found = []
-    for name in settings.baselines:
-        x, y = train.x[rows], train.y[rows]
-        q = baseline_probabilities(name, card.inputs, (x, y), test.x, len(card.classes), seed)
-        metrics = score_table(test.y, q, stream(seed, "evaluate", name), settings.resamples, settings.level)
-        right, baseline_right = p.argmax(1) == test.y, q.argmax(1) == test.y
-        rng = stream(seed, "evaluate", name, "gain")
-        gain = paired_gain(right, baseline_right, settings.level, rng, settings.resamples)
-        log.info("baseline %s: accuracy %.4f", name, metrics["accuracy"].value)
-        found.append(BaselineScores(name=name, fitted_on=fitted_on, metrics=metrics, accuracy_gain=gain))
+    for kind in settings.baselines:
+        baseline = judge.baseline(kind, (x, y), test_x)
+        if baseline is None:
+            continue
+        name, q = baseline
+        metrics, gain = judge.metrics(q, name), judge.gain(p, q, name)
+        log.info("baseline %s: %s %s", name.replace("_", " "), headline.replace("_", " "), shown(metrics[headline]))
+        found.append(BaselineScores(name=name, fitted_on=fitted_on, metrics=metrics, gain=gain))
     return tuple(found)
 
 
-def latency(network: "nn.Module", row: "NDArray[Any]", repeats: int = 50) -> Number:
+def shown(number: Number) -> str:
+    """Return the value with four digits, or why there is none."""
+    return f"undefined ({number.reason})" if number.value is None else f"{number.value:.4f}"
+
+
+def baseline_rows(
+    settings: EvaluateSettings, split: "Split", inputs: "Inputs", seed: int
+) -> "tuple[NDArray[Any], NDArray[Any], str]":
+    """Return the training rows baselines are fitted on (x, y), and how many of how many they are."""
+    import torch
+
+    from pipeline.baselines import subsample
+    from pipeline.training.data import Rows
+
+    picked = subsample(split.y, settings.baseline_rows, seed)
+    words = f"{len(picked):,} of {len(split.y):,} training rows"
+    x, y = Rows(split.x, split.y, inputs, "cpu").take(torch.tensor(picked))
+    return x.numpy(), y.numpy(), words
+
+
+def latency(network: "nn.Module", x: "NDArray[Any]", repeats: int = 50) -> Number:
     """Return the median milliseconds of one forward pass of one row, with a distribution-free interval."""
     import numpy as np
+    import torch
 
-    from pipeline.training.predict import predict_probabilities
+    from pipeline.training.predict import model_input
 
-    taken = []
-    for _ in range(repeats + 5):
-        start = time.perf_counter()
-        predict_probabilities(network, row)
-        taken.append((time.perf_counter() - start) * 1000)
+    row, taken = torch.tensor(x[:1]), []
+    with torch.no_grad():
+        for _ in range(repeats + 5):
+            start = time.perf_counter()
+            network(model_input(row))
+            taken.append((time.perf_counter() - start) * 1000)
     ordered = np.sort(taken[5:])
     half = 1.96 * np.sqrt(repeats) / 2  # binomial ranks around the median
     low, high = ordered[int(repeats / 2 - half)], ordered[int(np.ceil(repeats / 2 + half))]
@@ -72,51 +95,59 @@ def latency(network: "nn.Module", row: "NDArray[Any]", repeats: int = 50) -> Num
     )
 
 
-def predictions_table(test: "Split", p: "NDArray[np.float64]") -> "pd.DataFrame":
-    """Return one row per test row: id, true and predicted class, probabilities, audit groups."""
+def predictions_table(test: "Split", columns: Mapping[str, Any]) -> "pd.DataFrame":
+    """Return one row per test row: id, what the judge lists, audit groups."""
     import pandas as pd
 
-    columns: dict[str, object] = {"row_id": test.rows["row_id"], "y_true": test.y, "y_pred": p.argmax(1)}
-    columns |= {f"p_{k}": p[:, k] for k in range(p.shape[1])}
-    columns |= {name: test.rows[name] for name in test.rows.columns if str(name).startswith("audit.")}
-    return pd.DataFrame(columns)
+    groups = {name: test.rows[name] for name in test.rows.columns if str(name).startswith("audit.")}
+    return pd.DataFrame({"row_id": test.rows["row_id"], **columns, **groups})
 
 
 def flat_metrics(scores: Scores) -> Mapping[str, float]:
     """Return {name: value} for `dvc metrics` and `dvc exp show`."""
     flat = {name: number.value for name, number in scores.metrics.items() if number.value is not None}
     for baseline in scores.baselines:
-        accuracy = baseline.metrics["accuracy"].value
-        if accuracy is not None:
-            flat[f"{baseline.name}_accuracy"] = accuracy
+        value = baseline.metrics[scores.headline].value
+        if value is not None:
+            flat[f"{baseline.name}_{scores.headline}"] = value
     return flat
 
 
 def run(settings: EvaluateSlice) -> None:
     """Read the weights and the test split, write predictions.parquet, scores.json and metrics.json."""
+    import numpy as np
+    import torch
+
     from pipeline.datasets import load_split
-    from pipeline.metrics.calibration import reliability
-    from pipeline.metrics.scores import class_scores, confusion, score_table
-    from pipeline.training.predict import predict_probabilities
+    from pipeline.evaluation import judge_for
+    from pipeline.training.data import Rows
+    from pipeline.training.heads import head_for
+    from pipeline.training.predict import predict
     from pipeline.training.weights import load_model
 
     chosen, seed = settings.evaluate, settings.seed
     card = read_record(DatasetCard, FIT / "dataset.json")
+    headline = TASKS[card.task].headline
     network, _ = load_model(TRAIN)
-    train, test = load_split(FIT, "train"), load_split(TEST, "test")
-    p = predict_probabilities(network, test.x)
-    metrics = score_table(test.y, p, stream(seed, "evaluate"), chosen.resamples, chosen.level)
-    log.info("test accuracy %.4f on %s rows", metrics["accuracy"].value, f"{len(test.y):,}")
+    test = load_split(TEST, "test")
+    rows = Rows(test.x, test.y, card.inputs, "cpu")
+    p = predict(network, rows, head_for(card.task, card.inputs, card.targets))
+    x, y = (part.numpy() for part in rows.take(torch.arange(len(rows))))
+    judge = judge_for(card, chosen, seed, y, test.rows, x)
+    metrics = judge.metrics(p, "")
+    log.info("test %s %s on %s rows", headline.replace("_", " "), shown(metrics[headline]), f"{len(y):,}")
+    train = baseline_rows(chosen, load_split(FIT, "train"), card.inputs, seed)
     scores = Scores(
+        headline=headline,
         metrics=metrics,
-        classes=class_scores(test.y, p.argmax(1), card.classes, stream(seed, "evaluate", "classes"), chosen.level),
-        confusion=tuple(tuple(int(n) for n in row) for row in confusion(test.y, p.argmax(1), len(card.classes))),
-        reliability=reliability(test.y, p, 15, chosen.level),
-        baselines=baseline_scores(chosen, card, train, test, p, seed),
-        latency_ms=latency(network, test.x[:1]),
+        baselines=baseline_scores(chosen, judge, train, x, p, headline),
+        latency_ms=latency(network, x[:1]),
+        **judge.details(p),
     )
     with fresh_folder(EVALUATE) as folder:
-        predictions_table(test, p).to_parquet(folder / "predictions.parquet", index=False)
+        predictions_table(test, judge.table(p)).to_parquet(folder / "predictions.parquet", index=False)
+        if card.task == "forecast":
+            np.save(folder / "forecasts.npy", p.astype(np.float32), allow_pickle=False)
         write_json(folder / "scores.json", scores)
     write_json(REPORTS / "metrics.json", flat_metrics(scores))
 

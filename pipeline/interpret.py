@@ -11,6 +11,7 @@ from pipeline.core.contracts import (
     DatasetCard,
     ExplainedRow,
     Explanations,
+    ForecastInputs,
     ImageInputs,
     Importance,
     Inputs,
@@ -83,11 +84,11 @@ def judge(gain: Number, error: Number, promises: bool, enough: float) -> tuple[V
     if gain.ci_high < 0:
         return "fail", "removing what it calls important changes the prediction less than removing at random"
     if promises and error.value > 4 * enough:
-        return "fail", f"contributions miss the change of the logit by {error.value:.0%} in the median"
+        return "fail", f"contributions miss the change of the output by {error.value:.0%} in the median"
     if gain.ci_low <= 0:
         return "warn", "not shown to be better than random order"
     if promises and error.value > enough:
-        return "warn", f"contributions miss the change of the logit by {error.value:.0%} in the median"
+        return "warn", f"contributions miss the change of the output by {error.value:.0%} in the median"
     return "pass", "better than random order" + (", and contributions add up" if promises else "")
 
 
@@ -105,14 +106,21 @@ def importance(inputs: Inputs, x: "NDArray[Any]", values: "NDArray[np.float64]",
             parts = {column.name: size[:, i] for i, column in enumerate(inputs.columns)}
         case TextInputs():
             parts = _words(inputs, x, size)
-        case SeriesInputs():
+        case SeriesInputs() | ForecastInputs():
             windows = np.array_split(np.arange(inputs.length), min(_GRID, inputs.length))
             parts = {
-                f"{name}, steps {w[0] + 1} to {w[-1] + 1}": size[:, c][:, w].sum(axis=1)
+                f"{name}, {_stretch(inputs, w)}": size[:, c][:, w].sum(axis=1)
                 for c, name in enumerate(inputs.channels)
                 for w in windows
             }
     return tuple(Importance(name=n, value=mean(part, rng, _DRAWS, _LEVEL)) for n, part in parts.items())
+
+
+def _stretch(inputs: SeriesInputs | ForecastInputs, steps: "NDArray[np.int64]") -> str:
+    first, last = int(steps[0]), int(steps[-1])
+    if isinstance(inputs, SeriesInputs):
+        return f"steps {first + 1} to {last + 1}"
+    return f"{first - inputs.window + 1:+d} to {last - inputs.window + 1:+d} steps from now"
 
 
 def _fields(inputs: ImageInputs, size: "NDArray[np.float64]") -> "dict[str, NDArray[np.float64]]":
@@ -144,10 +152,11 @@ def run(settings: InterpretSlice) -> None:
     import numpy as np
     import torch
 
-    from pipeline.attribution import RULE, Task, baseline_for, choose_rows, explain
+    from pipeline.attribution import Task, baseline_for, choose_rows, explain, subject_of
     from pipeline.datasets import load_split
-    from pipeline.metrics.intervals import wilson
-    from pipeline.training.predict import model_input, predict_probabilities
+    from pipeline.training.data import Rows
+    from pipeline.training.heads import head_for
+    from pipeline.training.predict import model_input, predict, targets_of
     from pipeline.training.weights import load_model
 
     start, chosen, seed = time.monotonic(), settings.interpret, settings.seed
@@ -155,55 +164,72 @@ def run(settings: InterpretSlice) -> None:
     card = read_record(DatasetCard, FIT / "dataset.json")
     network, _ = load_model(TRAIN)
     test = load_split(TEST, "test")
-    p = predict_probabilities(network, test.x)
-    picked = choose_rows(test.y, p, min(chosen.rows, len(test.y)), stream(seed, "interpret", "rows"))
+    rows = Rows(test.x, test.y, card.inputs, "cpu")
+    p, y = predict(network, rows, head_for(card.task, card.inputs, card.targets)), targets_of(rows)
+    subject = subject_of(card, y, p)
+    picked = choose_rows(subject, min(chosen.rows, len(y)), stream(seed, "interpret", "rows"))
     index = [i for i, _ in picked]
-    x = model_input(torch.tensor(test.x[index]))
+    packed, _ = rows.take(torch.tensor(index))
+    x = model_input(packed)
     baseline, words = baseline_for(card.inputs, x)
-    task = Task(network, card.inputs, x, torch.tensor(p[index].argmax(1)), baseline)
+    task = Task(network, card.inputs, x, torch.tensor(subject.outputs[index]), baseline, card.task)
     agree_with_gradients(task)
     attributions, note = explain(task, chosen.steps)
     checks = tuple(check(task, a, words, chosen, seed) for a in attributions)
-    right = int((p.argmax(1) == test.y).sum())
-    notes = [note]
-    if wilson(right, len(test.y))[0] <= np.bincount(test.y).max() / len(test.y):
-        notes.append("the model is not better than always guessing the largest class: these pictures describe noise")
     record = Explanations(
-        target="logit of the predicted class",
-        sampling=f"{len(index)} of {len(test.y):,} test rows; {RULE}",
+        target=subject.words,
+        sampling=f"{len(index)} of {len(y):,} test rows; {subject.rule}",
         rows=tuple(
             ExplainedRow(
                 index=i,
                 row_id=str(test.rows["row_id"][i]),
-                true=card.classes[test.y[i]],
-                predicted=card.classes[p[i].argmax()],
-                probability=float(p[i].max()),
+                true=subject.true[i],
+                predicted=subject.predicted[i],
+                probability=None if subject.probability is None else subject.probability[i],
                 why_chosen=why,
             )
             for i, why in picked
         ),
         methods=checks,
-        importance={a.method: importance(card.inputs, np.asarray(test.x[index]), a.values, seed) for a in attributions},
-        notes=tuple(notes),
+        importance={a.method: importance(card.inputs, packed.numpy(), a.values, seed) for a in attributions},
+        notes=(note, *no_better_than_guessing(card, y, p)),
         not_assessed=("stability under small changes, agreement with randomised weights, other baselines",),
         seconds=round(time.monotonic() - start, 3),
     )
     with fresh_folder(INTERPRET) as folder:
         write_json(folder / "checks.json", record)
         arrays: dict[str, Any] = {a.method: a.values.astype(np.float32) for a in attributions}
-        np.savez(folder / "attributions.npz", **arrays, inputs=np.asarray(test.x[index]))
+        np.savez(folder / "attributions.npz", **arrays, inputs=packed.numpy())
     for item in checks:
         log.info("%s: %s (%s)", item.method.replace("_", " "), item.verdict, item.reason)
 
 
+def no_better_than_guessing(card: DatasetCard, y: "NDArray[Any]", p: "NDArray[np.float64]") -> list[str]:
+    """Return a warning when the model knows nothing: then pictures of it describe noise."""
+    import numpy as np
+
+    from pipeline.metrics.intervals import wilson
+
+    if card.task in ("binary", "multiclass"):
+        right = int((p.argmax(1) == y).sum())
+        if wilson(right, len(y))[0] <= np.bincount(y).max() / len(y):
+            return ["the model is not better than always guessing the largest class: these pictures describe noise"]
+    if (
+        card.task == "regression"
+        and (np.abs(p - y).mean(axis=0) >= np.abs(y - np.median(y, axis=0)).mean(axis=0)).all()
+    ):
+        return ["the model is not better than always guessing the median: these pictures describe noise"]
+    return []
+
+
 def agree_with_gradients(task: "Task") -> None:
-    """Make sure that what is explained is what predicts: logits with and without gradients must agree."""
+    """Make sure that what is explained is what predicts: outputs with and without gradients must agree."""
     import torch
 
     with torch.no_grad():
-        without = task.logits(task.x)
+        without = task.outputs(task.x)
     x = task.x.clone().requires_grad_() if task.x.is_floating_point() else task.x
-    assert torch.allclose(without, task.logits(x), atol=1e-4)
+    assert torch.allclose(without, task.outputs(x), atol=1e-4)
 
 
 if __name__ == "__main__":

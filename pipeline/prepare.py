@@ -17,11 +17,11 @@ def run(settings: PrepareSlice) -> None:
     card = prepared.card
     with fresh_folder(FIT) as fit, fresh_folder(TEST) as test:
         write_json(fit / "dataset.json", card)
-        write_split(fit, "train", prepared.splits["train"])
-        write_split(fit, "val", prepared.splits["val"])
-        write_split(test, "test", prepared.splits["test"])
+        for split, packed in prepared.splits.items():
+            write_split(test if split == "test" else fit, split, packed)
     rows = ", ".join(f"{split} {n:,}" for split, n in card.rows.items())
-    log.info("%s: %s, %d classes; rows: %s", card.name, card.inputs.kind, len(card.classes), rows)
+    what = f"{len(card.classes)} classes" if card.classes else ", ".join(target.name for target in card.targets[:5])
+    log.info("%s: %s, %s (%s); rows: %s", card.name, card.inputs.kind, card.task, what, rows)
     for note in card.notes:
         log.info("note: %s", note)
 

@@ -7,7 +7,7 @@ import logging
 import shutil
 from typing import TYPE_CHECKING
 
-from pipeline.core.contracts import Best, Budget, DatasetCard, ModelCard
+from pipeline.core.contracts import TASKS, Best, Budget, DatasetCard, ModelCard
 from pipeline.core.settings import TrainSlice
 from pipeline.core.store import (
     FIT,
@@ -41,7 +41,7 @@ def model_card(settings: TrainSlice, card: DatasetCard, best: Best, done: "Fit",
     return ModelCard(
         candidate=best.candidate,
         inputs=card.inputs,
-        classes=card.classes,
+        outputs=card.outputs,
         parameters=done.parameters,
         seed=settings.seed,
         device=done.device,
@@ -49,8 +49,8 @@ def model_card(settings: TrainSlice, card: DatasetCard, best: Best, done: "Fit",
         epochs=done.records,
         seconds=round(done.seconds, 3),
         search_score=best.score,
-        val_log_loss=last.val_log_loss,
-        val_accuracy=last.val_accuracy,
+        val_score=last.val_score,
+        val_quality=last.val_quality,
         weights_sha256=weights,
         notes=tuple(notes),
     )
@@ -69,6 +69,7 @@ def run(settings: TrainSlice) -> None:
     checkpoints = state_folder() / "train" / digest_of(inputs)[:12]
     checkpoints.mkdir(parents=True, exist_ok=True)
 
+    facts = TASKS[card.task]
     lines_every, told = max(1, settings.train.epochs // 20), 0.0
 
     def on_score(progress: float, record: EpochRecord) -> bool:
@@ -78,9 +79,9 @@ def run(settings: TrainSlice) -> None:
         told = record.seconds
         left = record.seconds / progress - record.seconds
         log.info(
-            "epoch %d/%d · loss %.4f · val log loss %.4f accuracy %.4f · %.0f s, about %.0f s left",
-            record.epoch, settings.train.epochs, record.train_loss, record.val_log_loss, record.val_accuracy,
-            record.seconds, left,
+            "epoch %d/%d · loss %.4f · val %s %.4f %s %.4f · %.0f s, about %.0f s left",
+            record.epoch, settings.train.epochs, record.train_loss, facts.score.replace("_", " "), record.val_score,
+            facts.quality.replace("_", " "), record.val_quality, record.seconds, left,
         )  # fmt: skip
         return True
 

@@ -2,17 +2,18 @@
 
 from pipeline.attribution.faithfulness import Deletion, deletion
 from pipeline.attribution.methods import COMPLETE_ENOUGH, Attribution, Task, baseline_for, completeness, explain
-from pipeline.attribution.sampling import RULE, choose_rows
+from pipeline.attribution.subject import Subject, choose_rows, subject_of
 
 __all__ = [
     "COMPLETE_ENOUGH",
-    "RULE",
     "Attribution",
     "Deletion",
+    "Subject",
     "Task",
     "baseline_for",
     "choose_rows",
     "completeness",
     "deletion",
     "explain",
+    "subject_of",
 ]

@@ -1,4 +1,4 @@
-"""Does an attribution find what the network uses? Remove its most important input first and watch the probability.
+"""Does an attribution find what the network uses? Remove its most important input first and watch the prediction.
 
 The curve of each method is compared with random orders on the same rows: an attribution that is no better than chance
 is said to be so.
@@ -17,7 +17,7 @@ from pipeline.core.contracts import ImageInputs, TableInputs
 
 @dataclass(frozen=True)
 class Deletion:
-    """Probability of the explained class after removing 0, 1/k, …, all of the input; (R, k + 1)."""
+    """What falls (Task.worth) after removing 0, 1/k, …, all of the input; (R, k + 1)."""
 
     curves: NDArray[np.float64]
     random: NDArray[np.float64]
@@ -38,6 +38,8 @@ def unit_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def deletion(task: Task, attribution: Attribution, steps: int, orders: int, rng: np.random.Generator) -> Deletion:
     """Return the deletion curves by descending contribution and by `orders` random orders."""
     scores = unit_scores(attribution.values)
+    if task.task in ("regression", "forecast"):  # numbers may be moved either way
+        scores = np.abs(scores)
     ours = curve(task, np.argsort(-scores, axis=1, kind="stable"), steps)
     drawn = [curve(task, np.argsort(rng.random(scores.shape), axis=1), steps) for _ in range(orders)]
     return Deletion(ours, np.mean(drawn, axis=0))
@@ -45,14 +47,13 @@ def deletion(task: Task, attribution: Attribution, steps: int, orders: int, rng:
 
 @torch.no_grad()
 def curve(task: Task, order: NDArray[np.int64], steps: int) -> NDArray[np.float64]:
-    """Return probabilities (R, steps + 1) while units are removed in the given order (R, U)."""
+    """Return what is left of the prediction (R, steps + 1) while units are removed in the given order (R, U)."""
     rank = torch.tensor(np.argsort(order, axis=1))
     units = order.shape[1]
     found = []
     for step in range(steps + 1):
         gone = rank < round(units * step / steps)
-        p = task.network(removed(task, gone)).double().softmax(1).gather(1, task.target[:, None])
-        found.append(p[:, 0].numpy())
+        found.append(task.worth(removed(task, gone)).numpy())
     return np.stack(found, axis=1)
 
 

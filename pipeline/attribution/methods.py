@@ -1,4 +1,4 @@
-"""Attribution methods of Captum on our networks: the logit of the explained class, towards a named baseline.
+"""Attribution methods of Captum on our networks: one output of each row, towards a named baseline.
 
 Legend: R rows, C channels, H height, W width, P packed places, T columns, words or steps. Images and series get one
 number per place and channel, tables one per column, texts one per word.
@@ -15,7 +15,8 @@ from captum.attr import FeatureAblation, IntegratedGradients, LayerIntegratedGra
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipeline.core.contracts import ImageInputs, Inputs, SeriesInputs, TableInputs, TextInputs
+from pipeline.core.contracts import ForecastInputs, ImageInputs, Inputs, SeriesInputs, TableInputs, TextInputs
+from pipeline.core.contracts import Task as TaskName
 
 COMPLETE_ENOUGH = 0.05
 _MOST_STEPS = 512
@@ -24,7 +25,7 @@ _WINDOWS = 16
 
 @dataclass(frozen=True)
 class Task:
-    """What is explained: packed rows x, the class of each, and what "absent" means."""
+    """What is explained: packed rows x, the output of each (class, label, number), and what "absent" means."""
 
     network: nn.Module
     inputs: Inputs
@@ -32,11 +33,24 @@ class Task:
     target: Tensor
     baseline: Tensor
     """Same shape as x."""
+    task: TaskName = "multiclass"
 
-    def logits(self, x: Tensor) -> Tensor:
-        """Return the explained logit of each row, (R,)."""
+    def outputs(self, x: Tensor) -> Tensor:
+        """Return the explained output of each row, (R,)."""
         out: Tensor = self.network(x).gather(1, self.target[:, None])[:, 0]
         return out
+
+    def worth(self, x: Tensor) -> Tensor:
+        """Return what falls when important input is removed, (R,).
+
+        The probability of the class or label; for numbers minus the distance from the full prediction, in training
+        standard deviations.
+        """
+        if self.task in ("binary", "multiclass"):
+            p: Tensor = self.network(x).double().softmax(1).gather(1, self.target[:, None])[:, 0]
+            return p
+        out = self.outputs(x).double()
+        return out.sigmoid() if self.task == "multilabel" else -(out - self.outputs(self.x).double()).abs()
 
 
 @dataclass(frozen=True)
@@ -61,6 +75,12 @@ def baseline_for(inputs: Inputs, x: Tensor) -> tuple[Tensor, str]:
             return usual.expand_as(x), "median of each number, most frequent value of each category"
         case TextInputs():
             return (x > 0).to(x.dtype), "the unknown word in place of every word"
+        case ForecastInputs():
+            steps = torch.arange(x.shape[2])
+            seen = torch.where(x.isnan() | (steps >= inputs.window), -1, steps).amax(2, keepdim=True)
+            last = torch.where(seen >= 0, x.gather(2, seen.clamp(min=0)), 0.0)
+            flat = torch.where(steps < inputs.window, last, 0.0)
+            return torch.where(x.isnan(), x, flat), "last known value of each channel, repeated"
         case SeriesInputs():
             mean = torch.tensor(inputs.mean).view(1, -1, 1).expand_as(x)
             return torch.where(x.isnan(), x, mean), "training mean of each channel"
@@ -82,13 +102,13 @@ def _gradients(task: Task, steps: int) -> NDArray[np.float64]:
         return np.asarray(found.detach().double())
     layer = LayerIntegratedGradients(task.network, task.network.stem)
     tokens = layer.attribute(task.x, task.baseline.contiguous(), **options).detach().double()
-    if isinstance(task.inputs, SeriesInputs):
+    if isinstance(task.inputs, SeriesInputs | ForecastInputs):
         return np.asarray(tokens[:, :, :-1].transpose(1, 2))
     return np.asarray(tokens.sum(dim=2))
 
 
 def occlusion(task: Task) -> Attribution:
-    """Zeiler and Fergus 2014: change of the logit when a window of an eighth of the side is set to the baseline."""
+    """Zeiler and Fergus 2014: change of the output when a window of an eighth of the side is set to the baseline."""
     _, C, H, W = task.x.shape
     size = (C, max(2, round(H / 8)), max(2, round(W / 8)))
     stride = (C, max(1, size[1] // 2), max(1, size[2] // 2))
@@ -101,7 +121,7 @@ def occlusion(task: Task) -> Attribution:
 
 
 def feature_ablation(task: Task) -> Attribution:
-    """Return the change of the logit when one unit is set to the baseline.
+    """Return the change of the output when one unit is set to the baseline.
 
     Units are columns with their missing mark, words, or a channel within one of 16 windows of time.
     """
@@ -112,7 +132,9 @@ def feature_ablation(task: Task) -> Attribution:
     found = np.nan_to_num(np.asarray(values.double()))
     if isinstance(task.inputs, TableInputs):
         found = found[:, : len(task.inputs.columns)]
-    if isinstance(task.inputs, SeriesInputs):  # Captum gives every place the change of its whole window
+    if isinstance(
+        task.inputs, SeriesInputs | ForecastInputs
+    ):  # Captum gives every place the change of its whole window
         found = found / max(1, round(task.inputs.length / min(_WINDOWS, task.inputs.length)))
     return Attribution("feature_ablation", found, False)
 
@@ -122,7 +144,7 @@ def _units(inputs: Inputs, x: Tensor) -> Tensor:
     if isinstance(inputs, TableInputs):
         flagged = [i for i, c in enumerate(inputs.columns) if c.kind == "numeric" and c.missing]
         return torch.tensor([[*range(len(inputs.columns)), *flagged]])
-    if isinstance(inputs, SeriesInputs):
+    if isinstance(inputs, SeriesInputs | ForecastInputs):
         windows = min(_WINDOWS, inputs.length)
         of_step = torch.arange(inputs.length) * windows // inputs.length
         return (torch.arange(len(inputs.channels))[:, None] * windows + of_step)[None]
@@ -134,13 +156,14 @@ METHODS: Mapping[str, tuple[Callable[[Task], Attribution], ...]] = {
     "table": (feature_ablation,),
     "text": (feature_ablation,),
     "series": (feature_ablation,),
+    "forecast": (feature_ablation,),
 }
 
 
 @torch.no_grad()
 def completeness(task: Task, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return |sum of contributions - (F(x) - F(baseline))| / |F(x) - F(baseline)| of each row, (R,)."""
-    change = (task.logits(task.x) - task.logits(task.baseline)).double().numpy()
+    change = (task.outputs(task.x) - task.outputs(task.baseline)).double().numpy()
     total = values.reshape(len(values), -1).sum(axis=1)
     return np.asarray(np.abs(total - change) / np.maximum(np.abs(change), 1e-6))
 

@@ -8,6 +8,7 @@ __all__ = ["Prepared", "Split", "load_split", "prepare_dataset", "write_split"]
 
 def prepare_dataset(settings: DataSettings, seed: int) -> Prepared:
     """Read, check, split and encode the data set that `settings` declare."""
+    from pipeline.datasets.forecasts import prepare_forecast
     from pipeline.datasets.images import prepare_digits, prepare_idx
     from pipeline.datasets.photos import prepare_photos
     from pipeline.datasets.series import prepare_series
@@ -21,5 +22,6 @@ def prepare_dataset(settings: DataSettings, seed: int) -> Prepared:
         "csv": prepare_table,
         "text": prepare_texts,
         "series": prepare_series,
+        "forecast": prepare_forecast,
     }
     return formats[settings.format](settings, seed)

@@ -1,7 +1,8 @@
 """Encoded splits to what prepare hands on: groups of the audit, counts, the card."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -12,49 +13,96 @@ from pipeline.core.contracts import AuditFeature, DatasetCard, Inputs, SplitName
 from pipeline.core.data_settings import AuditSettings, DataSettings
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.datasets.audit import number_groups, value_groups
+from pipeline.datasets.labels import Labels
 from pipeline.datasets.packed import Prepared, Split
 from pipeline.datasets.table_encoding import as_numbers
+
+_IMBALANCE = 10
 
 
 @dataclass(frozen=True)
 class Part:
-    """One split, encoded: inputs, class numbers, row ids, and what rows can be grouped by."""
+    """One split, encoded: inputs, what is to be predicted, row ids, and what rows can be grouped by."""
 
     x: NDArray[Any]
-    y: NDArray[np.int64]
+    y: NDArray[Any]
     ids: Sequence[str]
     properties: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     """Numbers by name of the property."""
     columns: pd.DataFrame | None = None
     """Text as in the file; kept under raw.<column>."""
+    paths: Sequence[str] = ()
+    """Names of the rows' own files, where they have one."""
 
 
 Parts = Mapping[SplitName, Part]
 
 
 def assemble(
-    settings: DataSettings, classes: tuple[str, ...], inputs: Inputs, parts: Parts, digest: str, notes: Sequence[str]
+    settings: DataSettings, labels: Labels, inputs: Inputs, parts: Parts, digest: str, notes: Sequence[str]
 ) -> Prepared:
     """Return the splits with their audit groups, and the card."""
-    features, groups = _audit(settings, parts)
+    joined, side_notes = _with_side_table(settings, parts)
+    features, groups = _audit(settings, joined)
     splits: dict[SplitName, Split] = {}
     for split, part in parts.items():
         rows = pd.DataFrame({"row_id": list(part.ids)} | {f"audit.{f.name}": groups[f.name][split] for f in features})
         if part.columns is not None:
             rows = pd.concat([rows, part.columns.reset_index(drop=True).add_prefix("raw.")], axis=1)
         splits[split] = Split(part.x, part.y, rows)
+    y = {split: part.y for split, part in parts.items()}
+    counts = labels.counts(y)
     card = DatasetCard(
         name=settings.name,
-        task="binary" if len(classes) == 2 else "multiclass",
-        classes=classes,
+        task=labels.task,
+        classes=labels.classes,
+        targets=labels.targets(y["train"]),
         inputs=inputs,
         rows={split: len(part.y) for split, part in parts.items()},
-        class_rows={s: tuple(int(n) for n in np.bincount(part.y, minlength=len(classes))) for s, part in parts.items()},
+        class_rows=counts,
         audit=tuple(features),
         source_digest=digest,
-        notes=tuple(notes),
+        notes=(*notes, *side_notes, *_imbalance(labels, counts)),
     )
     return Prepared(card, splits)
+
+
+def _imbalance(labels: Labels, counts: Mapping[str, tuple[int, ...]]) -> list[str]:
+    known = [(n, name) for n, name in zip(counts.get("train", ()), labels.classes, strict=False) if n]
+    if labels.task not in ("binary", "multiclass") or not known or max(known)[0] <= _IMBALANCE * min(known)[0]:
+        return []
+    (most, large), (least, small) = max(known), min(known)
+    return [f"imbalance: '{large}' has {most:,} training rows, '{small}' {least:,}; accuracy alone says little"]
+
+
+def _with_side_table(settings: DataSettings, parts: Parts) -> tuple[Parts, list[str]]:
+    """Join the columns of data.side_table to every row, for the audit alone."""
+    if settings.side_table is None:
+        return parts, []
+    from pipeline.datasets.rows import read_rows
+
+    if settings.side_key is None:
+        raise ConfigError("data.side_key: not set", fix="name the column of data.side_table that names the rows")
+    path = Path(settings.path or ".") / settings.side_table
+    if not path.is_file():
+        raise DataError(f"{path}: not found (data.side_table)", fix="give its path from data.path")
+    alone = replace(settings, target=settings.side_key, sensitive={}, slices={}, exclude=(), text=(), layout=None,
+                    time=None, group_by=None, header=True, columns=(), strip_label="")  # fmt: skip
+    table = read_rows(path, alone).set_index(settings.side_key)
+    if not table.index.is_unique:
+        twice = table.index[table.index.duplicated()][0]
+        raise DataError(f"{path}: '{twice}' stands in several rows", fix="give every row one line")
+    found, notes = {}, []
+    for split, part in parts.items():
+        own = part.columns is not None and settings.side_key in part.columns
+        names = part.columns[settings.side_key] if own and part.columns is not None else list(part.paths or part.ids)
+        there = table.reindex(names)
+        there = there.astype(object).where(there.notna(), None).reset_index(drop=True)
+        if gone := int((~pd.Index(names).isin(table.index)).sum()):
+            notes.append(f"{gone:,} rows of {split} are not in {path.name}: their groups are missing")
+        kept = part.columns.reset_index(drop=True) if part.columns is not None else pd.DataFrame(index=there.index)
+        found[split] = replace(part, columns=pd.concat([kept, there], axis=1))
+    return found, notes
 
 
 def _audit(settings: DataSettings, parts: Parts) -> tuple[list[AuditFeature], dict[str, dict[str, NDArray[Any]]]]:
@@ -63,6 +111,8 @@ def _audit(settings: DataSettings, parts: Parts) -> tuple[list[AuditFeature], di
         for name, setting in declared.items():
             where = f"data.{role}.{name}"
             feature, groups[name] = _groups(name, where, setting, parts)
+            if setting.origin:
+                feature = replace(feature, source=f"{feature.source}, {setting.origin.replace('_', '-')}")
             features.append(feature)
     return features, groups
 
@@ -79,6 +129,9 @@ def _groups(
         values = {str(split): part.properties[setting.property] for split, part in parts.items()}
         words = setting.property.replace("_", " ")
         return number_groups(name, role, words, setting, values["train"], values)
+    if setting.folder is not None:
+        levels = {str(split): _folders(part, setting.folder, where) for split, part in parts.items()}
+        return value_groups(name, role, f"folder {setting.folder} above the file", levels)
     column = str(setting.column)
     frames = {str(split): part.columns for split, part in parts.items()}
     texts = {split: frame[column] for split, frame in frames.items() if frame is not None and column in frame}
@@ -94,3 +147,10 @@ def _groups(
             raise DataError(f"{source}: not a number in all rows of {split}", fix=f"leave out edges for '{name}'")
         numbers[split] = found
     return number_groups(name, role, source, setting, numbers["train"], numbers)
+
+
+def _folders(part: Part, level: int, where: str) -> NDArray[Any]:
+    if not part.paths:
+        raise ConfigError(f"{where}: these rows have no files of their own", fix="give column or property")
+    parents = [PurePosixPath(path).parents for path in part.paths]
+    return np.array([p[level - 1].name or None if len(p) > level - 1 else None for p in parents], dtype=object)

@@ -1,8 +1,11 @@
 """Image sets: digits of scikit-learn and folders of idx files, packed as uint8 (N, C, H, W)."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.core.contracts import ImageInputs, SplitName
@@ -11,11 +14,9 @@ from pipeline.core.errors import DataError
 from pipeline.datasets.assemble import Part, assemble
 from pipeline.datasets.csv_table import require_folder
 from pipeline.datasets.idx import digest_arrays, digest_files, read_pair
+from pipeline.datasets.labels import Labels, read_labels
 from pipeline.datasets.packed import Prepared, chunks
-from pipeline.datasets.splits import check_classes, shared_rows, stratified
-
-Rows = tuple[NDArray[np.uint8], NDArray[np.int64], list[str]]
-"""Images (N, C, H, W), labels (N,), row ids."""
+from pipeline.datasets.splits import RowFacts, array_keys, given_splits, split_rows
 
 
 def prepare_digits(settings: DataSettings, seed: int) -> Prepared:
@@ -25,10 +26,9 @@ def prepare_digits(settings: DataSettings, seed: int) -> Prepared:
     raw = load_digits()
     images = np.round(raw.images * (255 / 16)).astype(np.uint8)[:, None]
     labels = raw.target.astype(np.int64)
-    rest, off = stratified(labels, settings.test_fraction, seed, "test")
     ids = [f"digits:{i}" for i in range(len(labels))]
-    digest = digest_arrays(images, labels)
-    return _prepare(settings, seed, _take(images, labels, ids, rest), _take(images, labels, ids, off), digest)
+    sources = [ImageRows(images, labels, ids)]
+    return prepare_arrays(settings, seed, sources, given_splits(train=len(labels)), digest_arrays(images, labels))
 
 
 def prepare_idx(settings: DataSettings, seed: int) -> Prepared:
@@ -38,41 +38,70 @@ def prepare_idx(settings: DataSettings, seed: int) -> Prepared:
     test_images, test_labels, test_files = read_pair(folder, "t10k")
     if images.shape[1:] != test_images.shape[1:]:
         raise DataError(f"{folder}: training images are {images.shape[2:]}, test images {test_images.shape[2:]}")
-    parts = [(x, y, [f"{n}:{i}" for i in range(len(y))]) for x, y, n in
-             ((images, labels, "train"), (test_images, test_labels, "t10k"))]  # fmt: skip
-    return _prepare(settings, seed, parts[0], parts[1], digest_files(files + test_files))
+    sources = [ImageRows(x, y, [f"{n}:{i}" for i in range(len(y))]) for x, y, n in
+               ((images, labels, "train"), (test_images, test_labels, "t10k"))]  # fmt: skip
+    given = given_splits(train=len(labels), test=len(test_labels))
+    return prepare_arrays(settings, seed, sources, given, digest_files(files + test_files))
 
 
-def _take(images: NDArray[np.uint8], labels: NDArray[np.int64], ids: list[str], rows: NDArray[Any]) -> Rows:
-    return images[rows], labels[rows], [ids[i] for i in rows]
+@dataclass(frozen=True)
+class ImageRows:
+    """Images (N, C, H, W), labels (N,) and row ids of one file."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[Any]
+    ids: list[str]
 
 
-def _prepare(settings: DataSettings, seed: int, rest: Rows, test: Rows, digest: str) -> Prepared:
+def prepare_arrays(
+    settings: DataSettings, seed: int, sources: Sequence[ImageRows], given: NDArray[np.object_], digest: str
+) -> Prepared:
+    """Split and pack images that lie in memory; `given` names the split of every row of all sources in order."""
     where = settings.path or settings.name
-    most = int(max(rest[1].max(), test[1].max()))
-    classes = settings.classes or tuple(str(i) for i in range(most + 1))
-    if most >= len(classes):
-        raise DataError(
-            f"{where}: labels go up to {most}, but only {len(classes)} classes are named", fix="complete data.classes"
-        )
-    check_classes(rest[1], classes, where)
-    kept, off = stratified(rest[1], settings.val_fraction, seed, "val")
-    parts: dict[SplitName, Rows] = {"train": _take(*rest, kept), "val": _take(*rest, off), "test": test}
-    return from_rows(settings, parts, classes, digest, [])
+    numbers = np.concatenate([s.labels for s in sources])
+    ids = [i for s in sources for i in s.ids]
+    labels = _labels(settings, numbers, ids, given, where)
+    keys = array_keys(*[s.images for s in sources])
+    places, notes = split_rows(settings, seed, RowFacts(keys, given, labels.strata, where=where))
+    whole = sources[0].images if len(sources) == 1 else np.concatenate([s.images for s in sources])
+    parts = {split: ImageRows(whole[rows], labels.y[rows], [ids[i] for i in rows]) for split, rows in places.items()}
+    return from_rows(settings, parts, labels, digest, notes)
+
+
+def _labels(
+    settings: DataSettings, numbers: NDArray[Any], ids: list[str], given: NDArray[np.object_], where: str
+) -> Labels:
+    """Return the labels; numbered classes may have names in data.classes."""
+    if settings.classes and numbers.ndim == 1 and np.issubdtype(numbers.dtype, np.integer):
+        most = int(numbers.max())
+        if most >= len(settings.classes):
+            raise DataError(f"{where}: labels go up to {most}, but only {len(settings.classes)} classes are named",
+                            fix="complete data.classes")  # fmt: skip
+        cells = pd.DataFrame({"label": [settings.classes[i] for i in numbers]}, index=ids, dtype=object)
+        return read_labels(settings, cells, given, where)
+    columns = numbers[:, None] if numbers.ndim == 1 else numbers
+    names = ["label"] if columns.shape[1] == 1 else [f"label_{i + 1}" for i in range(columns.shape[1])]
+    cells = pd.DataFrame(columns.astype(str), columns=names, index=ids, dtype=object)
+    whole = np.issubdtype(numbers.dtype, np.integer) and numbers.ndim == 1 and settings.task is None
+    named = replace(settings, classes=tuple(str(i) for i in range(int(numbers.max()) + 1))) if whole else settings
+    return read_labels(named, cells, given, where)
 
 
 def from_rows(
-    settings: DataSettings, parts: dict[SplitName, Rows], classes: tuple[str, ...], digest: str, notes: list[str]
+    settings: DataSettings,
+    rows: Mapping[SplitName, ImageRows],
+    labels: Labels,
+    digest: str,
+    notes: list[str],
+    columns: Mapping[SplitName, pd.DataFrame] | None = None,
 ) -> Prepared:
-    """Return packed images with their statistics and audit groups."""
-    seen = [parts["train"][0], parts["val"][0]]
-    if same := shared_rows(seen, parts["test"][0]):
-        notes.append(f"{same:,} test images equal some training image byte for byte")
-    packed = {
-        split: Part(x, y, ids, {"mean_intensity": np.concatenate([p.mean(axis=(1, 2, 3)) / 255 for p in chunks(x)])})
-        for split, (x, y, ids) in parts.items()
-    }
-    return assemble(settings, classes, _inputs(parts["train"][0]), packed, digest, notes)
+    """Return packed images with their statistics and audit groups; the ids are file names where there are files."""
+    packed: dict[SplitName, Part] = {}
+    for split, part in rows.items():
+        means = np.concatenate([p.mean(axis=(1, 2, 3)) / 255 for p in chunks(part.images)])
+        own = columns[split] if columns else None
+        packed[split] = Part(part.images, part.labels, part.ids, {"mean_intensity": means}, own, part.ids)
+    return assemble(settings, labels, _inputs(rows["train"].images), packed, digest, notes)
 
 
 def _inputs(train: NDArray[np.uint8]) -> ImageInputs:

@@ -19,9 +19,9 @@ class Split:
     """Packed rows of one split."""
 
     x: NDArray[Any]
-    """Images: uint8 (N, C, H, W). Tables: float32 (N, P), see contracts.TableInputs."""
-    y: NDArray[np.int64]
-    """(N,) class numbers."""
+    """As contracts' inputs say: bytes of images, places of tables, words; forecasts: all steps (C, S) of the split."""
+    y: NDArray[Any]
+    """(N,) class numbers, (N, K) labels of 0 and 1, (N, T) numbers; forecasts: (N,) first step after each window."""
     rows: pd.DataFrame
     """`row_id`, `audit.<feature>` and, for tables, `raw.<column>` as in the file."""
 

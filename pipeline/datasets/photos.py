@@ -11,15 +11,16 @@ import multiprocessing
 import os
 import tempfile
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -27,10 +28,11 @@ from pipeline.core.contracts import SplitName
 from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.core.store import ARTIFACTS
-from pipeline.datasets.images import Rows, from_rows
+from pipeline.datasets.images import ImageRows, from_rows
+from pipeline.datasets.labels import read_labels
 from pipeline.datasets.members import Member, members
 from pipeline.datasets.packed import Prepared
-from pipeline.datasets.splits import check_classes, stratified
+from pipeline.datasets.splits import RowFacts, split_rows
 
 log = logging.getLogger("pipeline.prepare")
 
@@ -67,6 +69,8 @@ class Album:
     digest: str
     store: IO[bytes]
     """(N, H, W, 3) bytes."""
+    keys: list[bytes] = field(default_factory=list)
+    """Digest of each image's pixels."""
 
 
 def prepare_photos(settings: DataSettings, seed: int) -> Prepared:
@@ -81,20 +85,28 @@ def prepare_photos(settings: DataSettings, seed: int) -> Prepared:
 
 def _packed(album: Album, settings: DataSettings, where: str, seed: int) -> Prepared:
     notes = quarantine(settings, len(album.names), album.failed)
-    classes = settings.classes or tuple(sorted(set(album.labels)))
-    strange = next((i for i, label in enumerate(album.labels) if label not in classes), None)
-    if strange is not None:
-        message = f"{where}: {album.names[strange]}: class '{album.labels[strange]}' is not declared"
-        raise DataError(message, fix="list it in data.classes")
-    y = np.array([classes.index(label) for label in album.labels], dtype=np.int64)
-    check_classes(y, classes, where)
+    given = given_folders(album.splits)
+    cells = pd.DataFrame({"class": album.labels}, index=album.names, dtype=object)
+    labels = read_labels(settings, cells, given, where)
     wide, high = album.shape[1], album.shape[0]
-    notes.append(f"{len(y):,} images of {wide} x {high} pixels, {'grey' if album.grey else 'in colour'}")
-    at = split_places(y, np.array(album.splits, object), settings, seed)
-    parts: dict[SplitName, Rows] = {
-        split: (_taken(album, rows), y[rows], [album.names[i] for i in rows]) for split, rows in at.items()
+    notes.append(f"{len(given):,} images of {wide} x {high} pixels, {'grey' if album.grey else 'in colour'}")
+    places, split_notes = split_rows(settings, seed, RowFacts(album.keys, given, labels.strata, where=where))
+    parts: dict[SplitName, ImageRows] = {
+        split: ImageRows(_taken(album, rows), labels.y[rows], [album.names[i] for i in rows])
+        for split, rows in places.items()
     }
-    return from_rows(settings, parts, classes, album.digest, notes)
+    return from_rows(settings, parts, labels, album.digest, notes + split_notes)
+
+
+def given_folders(splits: Sequence[str]) -> NDArray[np.object_]:
+    """Return the split of each row as the folders say.
+
+    Where there are train and val folders alone, val is what its makers tested on, and becomes the test split.
+    """
+    given = np.array(["" if split == "train" else split for split in splits], dtype=object)
+    if (given == "val").any() and not (given == "test").any():
+        given = np.where(given == "val", "test", given)
+    return given
 
 
 def read_album(path: Path, settings: DataSettings, store: IO[bytes]) -> Album:
@@ -114,6 +126,7 @@ def read_album(path: Path, settings: DataSettings, store: IO[bytes]) -> Album:
         data = photo.pixels.tobytes()
         store.write(data)
         whole.update(name.encode() + b"\0" + data)
+        album.keys.append(hashlib.blake2b(data, digest_size=16).digest())
         album.names.append(name)
         album.labels.append(photo.label)
         album.splits.append(photo.split or "")
@@ -214,23 +227,3 @@ def quarantine(settings: DataSettings, kept: int, failed: list[str]) -> list[str
         message = f"{settings.path}: {len(failed):,} of {kept + len(failed):,} images cannot be read: {listed}"
         raise DataError(message, fix="repair or remove them, or raise data.max_unreadable")
     return [f"{len(failed):,} images could not be read and are left out: {listed}"]
-
-
-def split_places(
-    y: NDArray[np.int64], given: NDArray[np.object_], settings: DataSettings, seed: int
-) -> dict[SplitName, NDArray[np.int64]]:
-    """Return the rows of each split: as the folders say, the rest by stratified shares.
-
-    Where there are train and val folders alone, val is what its makers tested on, and becomes the test split.
-    """
-    if (given == "val").any() and not (given == "test").any():
-        given = np.where(given == "val", "test", given)
-    free = np.flatnonzero((given != "val") & (given != "test"))
-    at: dict[SplitName, NDArray[np.int64]] = {}
-    shares: tuple[tuple[SplitName, float], ...] = (("test", settings.test_fraction), ("val", settings.val_fraction))
-    for split, share in shares:
-        at[split] = np.flatnonzero(given == split)
-        if not len(at[split]):
-            kept, off = stratified(y[free], share, seed, split)
-            free, at[split] = free[kept], free[off]
-    return {"train": free, "val": at["val"], "test": at["test"]}

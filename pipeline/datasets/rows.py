@@ -10,16 +10,30 @@ import pandas as pd
 
 from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import DataError
-from pipeline.datasets.csv_table import check_names, read_csv
+from pipeline.datasets.csv_table import check_names, line_number, read_csv
 from pipeline.datasets.members import is_archive, members
 
 
 def read_rows(path: Path, settings: DataSettings) -> pd.DataFrame:
     """Return the rows of a file or folder, every cell text or None; `settings.layout` wins over the file's name."""
-    layout = settings.layout or _LAYOUTS.get(Path(path.name.removesuffix(".gz")).suffix.lower(), "csv")
+    return _READERS[_layout(path, settings)](path, settings)
+
+
+def place_of(path: Path, settings: DataSettings, row: int) -> str:
+    """Return "file, line n" of a row (from 0) that read_rows gave; formats without lines: "file, row n" (from 1)."""
+    layout = _layout(path, settings)
+    if layout in _SEPARATORS:
+        return f"{path}, line {line_number(path, settings, _SEPARATORS[layout], row)}"
+    if layout in ("jsonl", "label_text"):
+        lines = enumerate(text_of(path, settings.encoding).splitlines(), 1)
+        return f"{path}, line {[number for number, line in lines if line.strip()][row]}"
+    return f"{path}, row {row + 1}"
+
+
+def _layout(path: Path, settings: DataSettings) -> str:
     if path.is_dir() or is_archive(path):
-        layout = "folder"
-    return _READERS[layout](path, settings)
+        return "folder"
+    return settings.layout or _LAYOUTS.get(Path(path.name.removesuffix(".gz")).suffix.lower(), "csv")
 
 
 def text_of(path: Path, encoding: str) -> str:
@@ -84,7 +98,7 @@ def _label_text(path: Path, settings: DataSettings) -> pd.DataFrame:
         rows.append((label, text))
     if not rows:
         raise DataError(f"{path}: holds no rows", fix="point data.path at a file with rows")
-    return pd.DataFrame(rows, columns=[str(settings.target), settings.text[0]], dtype=object)
+    return pd.DataFrame(rows, columns=[settings.targets[0], settings.text[0]], dtype=object)
 
 
 def _folder(path: Path, settings: DataSettings) -> pd.DataFrame:
@@ -95,14 +109,15 @@ def _folder(path: Path, settings: DataSettings) -> pd.DataFrame:
     ]
     if not rows:
         raise DataError(f"{path}: no .txt files by class", fix="lay them out as <class>/<name>.txt")
-    columns = [str(settings.target), settings.text[0], "(split)", "(name)"]
+    columns = [settings.targets[0], settings.text[0], "(split)", "(name)"]
     return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
 _LAYOUTS = {".csv": "csv", ".data": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+_SEPARATORS = {"csv": ",", "tsv": "\t"}
 _READERS: Mapping[str, Callable[[Path, DataSettings], pd.DataFrame]] = {
     "csv": read_csv,
-    "tsv": lambda path, settings: read_csv(path, settings, "\t"),
+    "tsv": lambda path, settings: read_csv(path, settings, _SEPARATORS["tsv"]),
     "jsonl": _json_lines,
     "parquet": _parquet,
     "label_text": _label_text,

@@ -1,9 +1,11 @@
-"""Labelled series in the .ts format of the UCR and UEA archives: equal or unequal length, one or several channels."""
+"""Labelled series, of .ts files (UCR and UEA archives) or tables: equal or unequal length, one or more channels."""
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.core.contracts import SeriesInputs, SplitName
@@ -12,9 +14,11 @@ from pipeline.core.errors import ConfigError, DataError
 from pipeline.datasets.assemble import Part, assemble
 from pipeline.datasets.csv_table import find_file
 from pipeline.datasets.idx import digest_files
+from pipeline.datasets.labels import read_labels
 from pipeline.datasets.packed import Prepared
 from pipeline.datasets.rows import text_of
-from pipeline.datasets.splits import check_classes, shared_rows, stratified
+from pipeline.datasets.series_tables import SeriesRows, read_long, read_wide
+from pipeline.datasets.splits import RowFacts, given_splits, split_rows
 
 _MISSING = ("?", "NaN", "nan")
 
@@ -25,47 +29,56 @@ Series = list[NDArray[np.float32]]
 def prepare_series(settings: DataSettings, seed: int) -> Prepared:
     """Read and split series; statistics and length are those of the training rows."""
     if settings.train_file is None:
-        raise ConfigError("data.train_file: not set", fix="name the .ts file in data.path")
-    files = [find_file(settings, settings.train_file)]
-    rows, names = read_ts(files[0], settings)
-    if settings.test_file is not None:
-        files.append(find_file(settings, settings.test_file))
-        test, test_names = read_ts(files[1], settings)
-        if {r.shape[0] for r in test} != {r.shape[0] for r in rows}:
-            raise DataError(f"{files[1]}: other channels than {files[0].name}", fix="give both files the same channels")
-    classes = settings.classes or tuple(sorted(set(names)))
-    y = numbers(names, classes, files[0])
-    check_classes(y, classes, str(files[0]), least=2)
-    ids = [f"{files[0].name}:{i + 1}" for i in range(len(rows))]
-    taken = np.arange(len(rows))
-    parts: dict[SplitName, tuple[Series, NDArray[np.int64], list[str]]] = {}
-    if settings.test_file is not None:
-        known = [f"{files[1].name}:{i + 1}" for i in range(len(test))]
-        parts["test"] = test, numbers(test_names, classes, files[1]), known
-    else:
-        taken, off = stratified(y, settings.test_fraction, seed, "test")
-        parts["test"] = [rows[i] for i in off], y[off], [ids[i] for i in off]
-    kept, off = stratified(y[taken], settings.val_fraction, seed, "val")
-    own: dict[SplitName, NDArray[np.int64]] = {"train": taken[kept], "val": taken[off]}
-    parts |= {split: ([rows[i] for i in at], y[at], [ids[i] for i in at]) for split, at in own.items()}
-    inputs = fit_series(parts["train"][0])
-    notes = []
+        raise ConfigError("data.train_file: not set", fix="name the file in data.path")
+    named = {"train": settings.train_file, "val": settings.val_file, "test": settings.test_file}
+    files = {split: find_file(settings, name) for split, name in named.items() if name is not None}
+    found = {split: read_series(path, settings) for split, path in files.items()}
+    first = found["train"]
+    other = next((s for s in found if found[s].channels != first.channels), None)
+    if other:
+        raise DataError(f"{files[other]}: other channels than {files['train'].name}",
+                        fix="give both files the same channels")  # fmt: skip
+    rows, names, ids = ([v for part in found.values() for v in getattr(part, what)]
+                        for what in ("series", "labels", "ids"))  # fmt: skip
+    given = given_splits(**{split: len(part.series) for split, part in found.items()})
+    where = str(files["train"])
+    cells = pd.DataFrame({(settings.targets or ("label",))[0]: names}, index=ids, dtype=object)
+    labels = read_labels(settings, cells, given, where, least=2)
+    facts = RowFacts([digest(row) for row in rows], given, labels.strata, where=where)
+    places, split_notes = split_rows(settings, seed, facts)
+    notes = [note for part in found.values() for note in part.notes] + split_notes
+    inputs = replace(fit_series([rows[i] for i in places["train"]]), channels=first.channels)
     packed: dict[SplitName, Part] = {}
-    for split in get_args(SplitName):
-        series, labels, names_of = parts[split]
+    for split, at in places.items():
+        series = [rows[i] for i in at]
         if cut := sum(r.shape[1] > inputs.length for r in series):
             notes.append(f"{cut:,} series of {split} are longer than any in training and cut at {inputs.length} steps")
         length = np.array([r.shape[1] for r in series], dtype=float)
-        packed[split] = Part(pack(series, inputs.length), labels, names_of, {"length": length})
+        packed[split] = Part(pack(series, inputs.length), labels.y[at], [ids[i] for i in at], {"length": length})
     if gone := int(np.isnan(np.concatenate([r.ravel() for r in rows])).sum()):
         notes.append(f"{gone:,} values are missing and stand for the training mean")
-    if same := shared_rows([packed["train"].x, packed["val"].x], packed["test"].x):
-        notes.append(f"{same:,} test series equal some training series")
-    return assemble(settings, classes, inputs, packed, digest_files(files), notes)
+    return assemble(settings, labels, inputs, packed, digest_files(list(files.values())), notes)
+
+
+def digest(row: NDArray[np.float32]) -> bytes:
+    """Return a digest of a series' shape and values."""
+    return hashlib.blake2b(str(row.shape).encode() + row.tobytes(), digest_size=16).digest()
+
+
+def read_series(path: Path, settings: DataSettings) -> SeriesRows:
+    """Read a file by data.series_layout, or by what its name and the settings say."""
+    long = settings.series_id is not None and settings.time is not None
+    is_ts = path.name.removesuffix(".gz").lower().endswith(".ts")
+    layout = settings.series_layout or ("ts" if is_ts else "long" if long else "wide")
+    if layout != "ts":
+        return (read_long if layout == "long" else read_wide)(path, settings)
+    rows, labels = read_ts(path, settings)
+    channels = tuple(f"channel {c + 1}" for c in range(len(rows[0]))) if len(rows[0]) > 1 else ("value",)
+    return SeriesRows(rows, labels, [f"{path.name}:{i + 1}" for i in range(len(rows))], channels)
 
 
 def read_ts(path: Path, settings: DataSettings) -> tuple[Series, list[str]]:
-    """Return the series (C, T) and the class name of each row; `?` and NaN are missing values."""
+    """Return the series (C, T) and the label of each row, a class or a number as text; `?` and NaN are missing."""
     rows: Series = []
     labels: list[str] = []
     in_data = False
@@ -75,9 +88,9 @@ def read_ts(path: Path, settings: DataSettings) -> tuple[Series, list[str]]:
             continue
         if not in_data:
             head = text.lower().split()
-            if head[:2] in (["@timestamps", "true"], ["@classlabel", "false"], ["@targetlabel", "true"]):
+            if head[:2] in (["@timestamps", "true"], ["@classlabel", "false"]):
                 raise DataError(f"{path}, line {number}: {text.split()[0]} {head[1]} is not supported yet",
-                                fix="give series with a class label and without time stamps")  # fmt: skip
+                                fix="give series with a label and without time stamps")  # fmt: skip
             in_data = head[0] == "@data"
             continue
         *channels, label = text.split(":")
@@ -103,16 +116,6 @@ def _row(path: Path, number: int, channels: list[str]) -> NDArray[np.float32]:
     if np.isinf(row).any():
         raise DataError(f"{path}, line {number}: an infinite value", fix="write ? for a missing value")
     return row
-
-
-def numbers(names: list[str], classes: tuple[str, ...], path: Path) -> NDArray[np.int64]:
-    """Return class numbers (N,)."""
-    index = {name: i for i, name in enumerate(classes)}
-    strange = next((name for name in names if name not in index), None)
-    if strange is not None:
-        raise DataError(f"{path}: label '{strange}' is not among the classes {', '.join(classes[:10])}",
-                        fix="list it in data.classes")  # fmt: skip
-    return np.array([index[name] for name in names], dtype=np.int64)
 
 
 def fit_series(train: Series) -> SeriesInputs:

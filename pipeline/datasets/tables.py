@@ -1,5 +1,6 @@
-"""A CSV table: read, split, fitted on train, encoded, with the groups of its audit."""
+"""A table: read, split, fitted on train, encoded, with the groups of its audit."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,49 +13,87 @@ from pipeline.core.errors import ConfigError, DataError
 from pipeline.datasets.assemble import Part, assemble
 from pipeline.datasets.csv_table import find_file
 from pipeline.datasets.idx import digest_files
+from pipeline.datasets.labels import Labels, read_labels
 from pipeline.datasets.packed import Prepared
 from pipeline.datasets.rows import read_rows
-from pipeline.datasets.splits import check_classes, shared_rows, stratified
+from pipeline.datasets.splits import Places, RowFacts, split_rows
 from pipeline.datasets.table_encoding import encode_table, fit_table
+from pipeline.datasets.times import moments
+
+
+@dataclass(frozen=True)
+class Pool:
+    """All rows as text, indexed by file and row number, the split the data name for each, and the files read."""
+
+    frame: pd.DataFrame
+    given: NDArray[np.object_]
+    files: list[Path]
+
+    def keys(self, columns: list[str]) -> list[bytes]:
+        """Return a digest of some columns per row."""
+        cells = self.frame[columns].map(lambda v: "\0" if v is None else v)
+        hashed = pd.util.hash_pandas_object(cells, index=False)
+        return [int(h).to_bytes(8, "little") for h in hashed]
 
 
 def prepare_table(settings: DataSettings, seed: int) -> Prepared:
     """Read and split a table; input columns are all but target, excluded and undeclared sensitive ones."""
-    frames, files = read_frames(settings, seed)
-    classes = class_names(settings, frames, str(files[0]))
-    labels = {split: codes(frame[str(settings.target)], classes, str(files[-1])) for split, frame in frames.items()}
-    check_classes(np.concatenate(list(labels.values())), classes, str(files[0]))
+    pool = read_pool(settings)
+    labels = read_labels(settings, pool.frame[list(settings.targets)], pool.given, str(pool.files[0]))
+    known = [str(c) for c in pool.frame.columns if c not in settings.exclude]
+    places, split_notes = split_pool(settings, seed, pool, pool.keys(known), labels)
+    frames = {split: pool.frame.iloc[rows] for split, rows in places.items()}
     columns, notes = input_columns(settings, frames["train"])
     inputs, fitted_notes = fit_table(frames["train"], columns, settings)
-    x = {split: encode_table(frame, inputs, f"{settings.name} {split}") for split, frame in frames.items()}
-    if same := shared_rows([x["train"], x["val"]], x["test"]):
-        share = same / len(x["test"])
-        fitted_notes.append(f"{same:,} test rows ({share:.1%}) have the same inputs as some training row")
-    parts = {s: Part(x[s], labels[s], [str(i) for i in frame.index], columns=frame) for s, frame in frames.items()}
-    return assemble(settings, classes, inputs, parts, digest_files(files), notes + fitted_notes)
+    parts: dict[SplitName, Part] = {}
+    for split, frame in frames.items():
+        x = encode_table(frame, inputs, f"{settings.name} {split}")
+        parts[split] = Part(x, labels.y[places[split]], [str(i) for i in frame.index], columns=frame)
+    notes += split_notes + fitted_notes
+    return assemble(settings, labels, inputs, parts, digest_files(pool.files), notes)
 
 
-def read_frames(settings: DataSettings, seed: int) -> tuple[dict[SplitName, pd.DataFrame], list[Path]]:
-    """Return the raw rows per split, indexed by file and row number, and the files read."""
+def read_pool(settings: DataSettings) -> Pool:
+    """Return the rows of all given files."""
     files = raw_files(settings)
-    whole = _numbered(read_rows(files["train"], settings), files["train"])
-    given: dict[SplitName, pd.DataFrame] = {}
-    if "(split)" in whole:
-        given = {s: whole[whole["(split)"] == s] for s in ("val", "test") if (whole["(split)"] == s).any()}
-        whole = whole[~whole["(split)"].isin(list(given))]
-    for split in ("val", "test"):
-        if split in files:
-            frame = _numbered(read_rows(files[split], settings), files[split])
-            if list(frame.columns) != list(whole.columns):
-                message = f"{files[split]}: other columns than {files['train'].name}"
-                raise DataError(message, fix="give both files the same header")
-            given[split] = frame
-    shares: dict[SplitName, float] = {"test": settings.test_fraction, "val": settings.val_fraction}
-    for split, share in shares.items():
-        if split not in given:
-            kept, off = stratified(_rough_codes(whole[str(settings.target)]), share, seed, split)
-            whole, given[split] = whole.iloc[kept], whole.iloc[off]
-    return {"train": whole, "val": given["val"], "test": given["test"]}, list(files.values())
+    frames: list[pd.DataFrame] = []
+    given: list[NDArray[np.object_]] = []
+    for split, path in files.items():
+        frame = read_rows(path, settings)
+        frame = frame.set_axis([f"{path.name.removesuffix('.gz')}:{i + 1}" for i in range(len(frame))], axis=0)
+        if frames and list(frame.columns) != list(frames[0].columns):
+            message = f"{path}: other columns than {files['train'].name}"
+            raise DataError(message, fix="give both files the same header")
+        frames.append(frame)
+        if "(split)" in frame:
+            given.append(frame["(split)"].where(frame["(split)"] != "train", "").to_numpy(object))
+        else:
+            given.append(np.full(len(frame), "" if split == "train" else split, dtype=object))
+    return Pool(pd.concat(frames), np.concatenate(given), list(files.values()))
+
+
+def split_pool(
+    settings: DataSettings, seed: int, pool: Pool, keys: list[bytes], labels: Labels
+) -> tuple[Places, list[str]]:
+    """Return the rows of each split by content, group or time, and notes."""
+    where = str(pool.files[0])
+    groups, times = None, None
+    if settings.group_by is not None:
+        groups = pool.frame[settings.group_by].to_numpy(object)
+        if gone := sum(g is None for g in groups):
+            raise DataError(f"{where}: {gone:,} rows have no '{settings.group_by}' (data.group_by)",
+                            fix="give every row its group, or remove these rows")  # fmt: skip
+    if settings.time is not None:
+        times = moments(pool.frame[settings.time], where)
+    facts = RowFacts(keys, pool.given, labels.strata, groups, times, where)
+    places, notes = split_rows(settings, seed, facts)
+    if times is not None:
+        late = float(np.nanmin(times[places["test"]])) < float(np.nanmax(times[places["train"]]))
+        notes.append(f"split by time ('{settings.time}')" + (": WARNING given test rows begin before training ends"
+                                                             if late else ""))  # fmt: skip
+    if groups is not None:
+        notes.append(f"split by group: {len(set(groups)):,} values of '{settings.group_by}', none on two sides")
+    return places, notes
 
 
 def raw_files(settings: DataSettings) -> dict[SplitName, Path]:
@@ -71,42 +110,13 @@ def raw_files(settings: DataSettings) -> dict[SplitName, Path]:
     return {split: find_file(settings, name) for split, name in named.items() if name is not None}
 
 
-def class_names(settings: DataSettings, frames: dict[SplitName, pd.DataFrame], where: str) -> tuple[str, ...]:
-    """Return the declared class names, or the sorted labels of train and val."""
-    target = str(settings.target)
-    for split, frame in frames.items():
-        if gone := int(frame[target].isna().sum()):
-            raise DataError(
-                f"{where}: {gone} rows of {split} have no label in '{target}'", fix="remove or label these rows"
-            )
-    found = {str(v) for split in ("train", "val") for v in frames[split][target]}
-    return settings.classes or tuple(sorted(found))
-
-
-def codes(labels: pd.Series, classes: tuple[str, ...], where: str) -> NDArray[np.int64]:
-    """Return class numbers (N,); a label that is not among the classes is refused."""
-    numbers = labels.map({name: i for i, name in enumerate(classes)})
-    if numbers.isna().any():
-        strange = str(labels[numbers.isna()].iloc[0])
-        raise DataError(
-            f"{where}: label '{strange}' is not among the classes {', '.join(classes[:10])}",
-            fix="list it in data.classes, or check data.strip_label",
-        )
-    return np.asarray(numbers, dtype=np.int64)
-
-
 def input_columns(settings: DataSettings, frame: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """Return the names of input columns, and a note on the sensitive ones held back."""
+    """Return the names of input columns, and notes on those held back."""
     sensitive = {s.column for s in settings.sensitive.values()} - set(settings.sensitive_inputs)
     held = [c for c in frame.columns if c in sensitive]
     notes = [f"sensitive columns are not inputs: {', '.join(held)}"] if held else []
-    dropped = {str(settings.target), *settings.exclude, *held}
+    named = [c for c in (settings.group_by, settings.time) if c and c in frame.columns]
+    if named:
+        notes.append(f"columns that split the rows are not inputs: {', '.join(named)}")
+    dropped = {*settings.targets, *settings.exclude, *held, *named}
     return [str(c) for c in frame.columns if c not in dropped], notes
-
-
-def _numbered(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
-    return frame.set_axis([f"{path.name.removesuffix('.gz')}:{i + 1}" for i in range(len(frame))], axis=0)
-
-
-def _rough_codes(labels: pd.Series) -> NDArray[np.int64]:
-    return np.asarray(pd.factorize(labels, sort=True)[0], dtype=np.int64)

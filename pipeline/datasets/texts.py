@@ -1,8 +1,9 @@
 """Labelled texts: split, vocabulary of the training rows, packed as word numbers."""
 
+import hashlib
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import ConfigError
 from pipeline.datasets.assemble import Part, assemble
 from pipeline.datasets.idx import digest_files
+from pipeline.datasets.labels import read_labels
 from pipeline.datasets.packed import Prepared
-from pipeline.datasets.splits import check_classes, shared_rows
-from pipeline.datasets.tables import class_names, codes, read_frames
+from pipeline.datasets.tables import read_pool, split_pool
 
 _WORD = re.compile(r"[\w'’]+|[^\w\s]")
 OTHER = 1
+Cut = Callable[[Sequence[str]], list[list[str]]]
+"""Texts to the words or pieces of each."""
 
 
 def words(text: str) -> list[str]:
@@ -32,23 +35,26 @@ def prepare_texts(settings: DataSettings, seed: int) -> Prepared:
     """Read and split labelled texts; several text columns are joined by a line break."""
     if not settings.text:
         raise ConfigError("data.text: not set", fix="name the text column: data.text=[text]")
-    frames, files = read_frames(settings, seed)
-    classes = class_names(settings, frames, str(files[0]))
-    labels = {s: codes(frame[str(settings.target)], classes, str(files[-1])) for s, frame in frames.items()}
-    check_classes(np.concatenate(list(labels.values())), classes, str(files[0]))
-    split_words = {s: [words(text) for text in joined(frame, settings)] for s, frame in frames.items()}
-    inputs, notes = fit_texts(split_words["train"], settings)
+    pool = read_pool(settings)
+    labels = read_labels(settings, pool.frame[list(settings.targets)], pool.given, str(pool.files[0]))
+    texts = joined(pool.frame, settings)
+    keys = [hashlib.blake2b("\0".join(words(text)).encode(), digest_size=16).digest() for text in texts]
+    places, notes = split_pool(settings, seed, pool, keys, labels)
+    cut, pieces = cutter([texts[i] for i in places["train"]], settings)
+    split_words = {split: cut([texts[i] for i in rows]) for split, rows in places.items()}
+    inputs, fitted_notes = fit_texts(split_words["train"], settings, pieces)
+    notes += fitted_notes
     parts: dict[SplitName, Part] = {}
-    for split, frame in frames.items():
+    for split, rows in places.items():
+        frame = pool.frame.iloc[rows]
         counts = np.array([len(w) for w in split_words[split]], dtype=float)
         if empty := int((counts == 0).sum()):
             notes.append(f"{empty:,} texts of {split} have no words")
-        kept = [c for c in frame.columns if c not in (*settings.text, "(split)", "(name)")]
-        x = encode_texts(split_words[split], inputs)
-        parts[split] = Part(x, labels[split], list(frame.index), {"length": counts}, frame[kept])
-    if same := shared_rows([parts["train"].x, parts["val"].x], parts["test"].x):
-        notes.append(f"{same:,} test texts ({same / len(parts['test'].y):.1%}) equal some training text, word by word")
-    return assemble(settings, classes, inputs, parts, digest_files(_raw(files)), notes)
+        kept = frame[[c for c in frame.columns if c not in (*settings.text, "(split)", "(name)")]]
+        paths = list(frame["(name)"]) if "(name)" in frame else []
+        x, ids = encode_texts(split_words[split], inputs), [str(i) for i in frame.index]
+        parts[split] = Part(x, labels.y[rows], ids, {"length": counts}, kept, paths)
+    return assemble(settings, labels, inputs, parts, digest_files(_raw(pool.files)), notes)
 
 
 def joined(frame: pd.DataFrame, settings: DataSettings) -> list[str]:
@@ -57,17 +63,33 @@ def joined(frame: pd.DataFrame, settings: DataSettings) -> list[str]:
     return ["\n".join(parts) for parts in zip(*cells, strict=True)]
 
 
-def fit_texts(train: Sequence[Sequence[str]], settings: DataSettings) -> tuple[TextInputs, list[str]]:
-    """Return vocabulary and length: words of at least two training texts, 95 % of the texts in full."""
+def cutter(train: Sequence[str], settings: DataSettings) -> tuple[Cut, tuple[str, ...]]:
+    """Return what cuts texts, by data.tokens, and all pieces it may give; none are listed for words."""
+    if settings.tokens == "words":
+        return lambda texts: [words(text) for text in texts], ()
+    from pipeline.datasets.bpe import fit_pieces
+
+    fitted = fit_pieces(train, settings)
+    return fitted.cut, fitted.names
+
+
+def fit_texts(
+    train: Sequence[Sequence[str]], settings: DataSettings, pieces: Sequence[str] = ()
+) -> tuple[TextInputs, list[str]]:
+    """Return vocabulary and length: words of at least two training texts or all pieces, 95 % of the texts in full."""
     rows = Counter(word for text in train for word in set(text))
-    known = [w for w, n in sorted(rows.items(), key=lambda item: (-item[1], item[0])) if n >= settings.min_word_rows]
-    known = known[: settings.vocabulary]
+    known = sorted(pieces or rows, key=lambda word: (-rows[word], word))
+    if not pieces:
+        known = [w for w in known if rows[w] >= settings.min_word_rows][: settings.vocabulary]
     usual = int(np.quantile([len(text) for text in train], 0.95))
     length = max(1, min(settings.max_words, usual))
     cut = sum(len(text) > length for text in train)
     notes = [f"{len(rows) - len(known):,} of {len(rows):,} words are rare and share one number"]
+    if pieces:
+        notes = [f"texts are cut into pieces of words, {len(known):,} kinds learnt from the training texts"]
     if cut:
-        notes.append(f"{cut:,} training texts are cut after {length} words (data.max_words)")
+        unit = "pieces" if pieces else "words"
+        notes.append(f"{cut:,} training texts are cut after {length} {unit} (data.max_words)")
     return TextInputs(length=length, vocabulary=tuple(known)), notes
 
 

@@ -7,11 +7,11 @@ What is too small is listed and never judged; "no difference" is said only withi
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import false_discovery_control, fisher_exact
+from scipy.stats import fisher_exact
 
 from pipeline.core.contracts import (
     AuditFeature,
@@ -25,6 +25,7 @@ from pipeline.core.contracts import (
 from pipeline.core.seeds import stream
 from pipeline.core.settings import FairnessSettings
 from pipeline.metrics.intervals import detectable_gap, newcombe, proportion, rate_gap
+from pipeline.metrics.verdicts import corrected, no_delta_notes, not_assessed, settle, verdict_on
 
 Groups = Mapping[str, NDArray[np.object_]]
 """Group of every row, by audit feature."""
@@ -71,16 +72,14 @@ def audit(
         for feature in features
         for rate in rates_of(y, predicted, positive if feature.role == "sensitive" else None)
     ]
-    tests = [gap.p for item in raw for gap in item.gaps if gap.p is not None]
-    adjusted = iter(false_discovery_control(tests, method="bh") if tests else ())
-    judged = tuple(judge(item, adjusted.__next__, settings) for item in raw)
+    next_adjusted, tests = corrected(raw)
     return FairnessRecord(
-        audits=judged,
+        audits=tuple(judge(item, next_adjusted, settings) for item in raw),
         positive_class=classes[positive] if positive is not None else None,
         delta=settings.delta,
-        tests=len(tests),
-        notes=_notes(settings, len(tests)),
-        not_assessed=_not_assessed(features, settings),
+        tests=tests,
+        notes=_notes(settings, tests),
+        not_assessed=not_assessed(features),
     )
 
 
@@ -146,42 +145,23 @@ def spread_p(k: Sequence[int], n: Sequence[int], rng: np.random.Generator, draws
 
 def judge(item: FeatureAudit, next_adjusted: Callable[[], float], settings: FairnessSettings) -> FeatureAudit:
     """Return the audit with corrected p-values, verdicts and words."""
-    counts = {r.group: r.rate.n for r in item.groups}
-    total = sum(counts.values())
-    gaps = []
-    for gap in item.gaps:
-        adjusted = float(next_adjusted()) if gap.p is not None else None
-        settled = replace(gap, p_adjusted=adjusted)
-        rates = {r.group: r.rate for r in item.groups}
-        verdict = _verdict(settled, rates[gap.group], item.overall, total, settings)
-        gaps.append(replace(settled, verdict=verdict, words=words(settled, verdict, item, settings)))
-    return replace(item, gaps=tuple(gaps), verdict=overall_verdict([g.verdict for g in gaps]))
+    rates = {r.group: r.rate for r in item.groups}
+    total = sum(rate.n for rate in rates.values())
+
+    def verdict_of(gap: GroupGap) -> FairnessVerdict:
+        rate = rates[gap.group]
+        return verdict_on(gap, rate, settings, lambda: _equivalent(rate, item.overall, total, settings))
+
+    return settle(item, next_adjusted, verdict_of, lambda gap, verdict: words(gap, verdict, item, settings))
 
 
-def _verdict(gap: GroupGap, rate: Number, overall: Number, total: int, settings: FairnessSettings) -> FairnessVerdict:
-    if rate.n == 0:
-        return "not_assessed"
-    if gap.p_adjusted is None or gap.detectable is None:
-        return "insufficient_evidence"
-    if gap.p_adjusted <= settings.alpha:
-        return "disparity_found"
-    delta = settings.delta
-    if delta is not None and gap.detectable <= 2 * delta and rate.value is not None and overall.value is not None:
-        k1, n1 = round(rate.value * rate.n), rate.n
-        k2, n2 = round(overall.value * total) - k1, total - n1
-        low, high = newcombe(k1, n1, k2, n2, 1 - 2 * settings.alpha)  # two one-sided tests
-        if -delta < low and high < delta:
-            return "equivalent_within_delta"
-    return "insufficient_evidence"
-
-
-def overall_verdict(verdicts: Sequence[FairnessVerdict]) -> FairnessVerdict:
-    """One group with a disparity is a disparity; equivalence needs all groups."""
-    if "disparity_found" in verdicts:
-        return "disparity_found"
-    if all(v == "not_assessed" for v in verdicts):
-        return "not_assessed"
-    return "equivalent_within_delta" if set(verdicts) == {"equivalent_within_delta"} else "insufficient_evidence"
+def _equivalent(rate: Number, overall: Number, total: int, settings: FairnessSettings) -> bool:
+    if settings.delta is None or rate.value is None or overall.value is None:
+        return False
+    k1, n1 = round(rate.value * rate.n), rate.n
+    k2, n2 = round(overall.value * total) - k1, total - n1
+    low, high = newcombe(k1, n1, k2, n2, 1 - 2 * settings.alpha)  # two one-sided tests
+    return -settings.delta < low and high < settings.delta
 
 
 def words(gap: GroupGap, verdict: FairnessVerdict, item: FeatureAudit, settings: FairnessSettings) -> str:
@@ -208,16 +188,4 @@ def _notes(settings: FairnessSettings, tests: int) -> tuple[str, ...]:
         f"rates with fewer than {settings.min_listed} rows are listed without interval, with fewer than "
         f"{settings.min_judged} never judged; the count is the rate's own denominator",
     ]
-    if settings.delta is None:
-        notes.append('no delta was declared, so the verdict "equivalent" is never given (fairness.delta)')
-    return tuple(notes)
-
-
-def _not_assessed(features: Sequence[AuditFeature], settings: FairnessSettings) -> tuple[str, ...]:
-    gone = []
-    if not any(f.role == "sensitive" for f in features):
-        gone.append("fairness towards people: no sensitive feature is declared (data.sensitive); none is ever inferred")
-    if not features:
-        gone.append("slices: none is declared (data.slices)")
-    gone.append("pairs of features, mitigation, label bias, and the decision that people make with the prediction")
-    return tuple(gone)
+    return (*notes, *no_delta_notes(settings))

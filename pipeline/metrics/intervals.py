@@ -1,14 +1,15 @@
-"""Intervals. Rates: Wilson. Differences of rates: Newcombe. Means: bias-corrected accelerated bootstrap.
+"""Intervals. Rates: Wilson. Differences of rates: Newcombe. Means: bias-corrected accelerated bootstrap, t; Welch.
 
 The percentile bootstrap is not used for rates: at n = 5 its nominal 95 % cover 40 %.
 """
 
 import math
-import warnings
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, bootstrap, norm
+from scipy.special import ndtr, ndtri
+from scipy.stats import binomtest, norm, t
 
 from pipeline.core.contracts import Number
 
@@ -48,19 +49,83 @@ def mean(values: NDArray[np.float64], rng: np.random.Generator, resamples: int, 
     value, n = float(values.mean()), len(values)
     if n < 2 or np.ptp(values) == 0:
         return Number(value=value, n=n, reason="no spread: no interval")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        interval = bootstrap(
-            (values,), np.mean, n_resamples=resamples, batch=50, confidence_level=level, method="BCa", rng=rng
-        ).confidence_interval
+    size = max(1, min(50, 2_000_000 // n))
+    draws = np.concatenate(
+        [values[rng.integers(n, size=(min(size, resamples - i), n))].mean(axis=1) for i in range(0, resamples, size)]
+    )
+    # The jackknife of a mean has a closed form: what it needs are the third and second moments.
+    away = values - value
+    acceleration = float((away**3).sum() / (6 * (away**2).sum() ** 1.5))
+    low, high = _bca_shares(value, draws, acceleration, level)
     return Number(
         value=value,
-        ci_low=float(interval.low),
-        ci_high=float(interval.high),
+        ci_low=float(np.quantile(draws, low)),
+        ci_high=float(np.quantile(draws, high)),
         ci_level=level,
         ci_method=f"BCa bootstrap, {resamples} draws",
         n=n,
     )
+
+
+def _bca_shares(value: float, draws: NDArray[np.float64], acceleration: float, level: float) -> tuple[float, float]:
+    """Return which quantiles of the draws are the limits (Efron and Tibshirani 1993, equation 14.10)."""
+    below = ((draws < value).mean() + (draws <= value).mean()) / 2
+    shift = ndtri(np.clip(below, 0.5 / len(draws), 1 - 0.5 / len(draws)))
+    moved = shift + ndtri(np.array([(1 - level) / 2, (1 + level) / 2]))
+    low, high = ndtr(shift + moved / (1 - acceleration * moved))
+    return float(low), float(high)
+
+
+def small_mean(values: NDArray[np.float64], level: float = 0.95) -> Number:
+    """Return the mean of a few values (N,) with Student's t interval."""
+    value, n = float(values.mean()), len(values)
+    if n < 2 or np.ptp(values) == 0:
+        return Number(value=value, n=n, reason="no spread: no interval")
+    half = float(t.ppf((1 + level) / 2, n - 1)) * float(values.std(ddof=1)) / math.sqrt(n)
+    return Number(value=value, ci_low=value - half, ci_high=value + half, ci_level=level, ci_method="t", n=n)
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """What a comparison of means needs to know of one side."""
+
+    n: int
+    mean: float
+    variance: float
+    """Sum of squares around the mean over n - 1."""
+
+
+def moments(values: NDArray[np.float64]) -> Moments:
+    """Return count, mean and variance of values (N,); nan where there are too few."""
+    n = len(values)
+    if n < 2:
+        return Moments(n, float(values[0]) if n else math.nan, math.nan)
+    # Rounding gives equal values a variance above 0, and a test on it any p.
+    return Moments(n, float(values.mean()), float(values.var(ddof=1)) if np.ptp(values) > 0 else 0.0)
+
+
+def welch(one: Moments, two: Moments, level: float = 0.95) -> tuple[float, float, float]:
+    """Return (low, high, two-sided p) of the difference of means, variances not assumed equal (Welch 1947).
+
+    Raises:
+        ValueError: neither side has any spread.
+    """
+    a, b = one.variance / one.n, two.variance / two.n
+    if not a + b > 0:
+        raise ValueError("means without any spread cannot be compared")
+    freedom = (a + b) ** 2 / (a**2 / (one.n - 1) + b**2 / (two.n - 1))
+    gap, error = one.mean - two.mean, math.sqrt(a + b)
+    half = float(t.ppf((1 + level) / 2, freedom)) * error
+    return gap - half, gap + half, float(2 * t.sf(abs(gap) / error, freedom))
+
+
+def mean_gap(one: Moments, two: Moments, level: float = 0.95) -> Number:
+    """Return the difference of means with Welch's interval."""
+    gap = one.mean - two.mean
+    if one.variance + two.variance == 0:
+        return Number(value=gap, n=one.n, reason="no spread: no interval")
+    low, high, _ = welch(one, two, level)
+    return Number(value=gap, ci_low=low, ci_high=high, ci_level=level, ci_method="Welch", n=one.n)
 
 
 def from_draws(value: float, draws: NDArray[np.float64], n: int, level: float, method: str) -> Number:
@@ -72,5 +137,9 @@ def from_draws(value: float, draws: NDArray[np.float64], n: int, level: float, m
 
 def detectable_gap(rate: float, n1: int, n2: int, alpha: float, power: float = 0.8) -> float:
     """Return the smallest difference of rates that a two-sided test at `alpha` finds with `power` (normal formula)."""
-    spread = math.sqrt(max(rate * (1 - rate), 0.0) * (1 / n1 + 1 / n2))
-    return float((norm.ppf(1 - alpha / 2) + norm.ppf(power)) * spread)
+    return detectable_difference(math.sqrt(max(rate * (1 - rate), 0.0)), n1, n2, alpha, power)
+
+
+def detectable_difference(spread: float, n1: int, n2: int, alpha: float, power: float = 0.8) -> float:
+    """Return the same for means of values with standard deviation `spread`."""
+    return float((norm.ppf(1 - alpha / 2) + norm.ppf(power)) * spread * math.sqrt(1 / n1 + 1 / n2))

@@ -59,19 +59,20 @@ def class_scores(
     y: NDArray[np.int64], predicted: NDArray[np.int64], names: Sequence[str], rng: np.random.Generator, level: float
 ) -> tuple[ClassScores, ...]:
     """Return precision, recall and F1 of each class against the rest."""
-    found = []
-    for k, name in enumerate(names):
-        true, claimed = y == k, predicted == k
-        hits, rows, claims = int((true & claimed).sum()), int(true.sum()), int(claimed.sum())
-        found.append(
-            ClassScores(
-                name=name,
-                precision=proportion(hits, claims, level, empty="never_predicted"),
-                recall=proportion(hits, rows, level, empty="no_rows_of_this_class"),
-                f1=_f1(hits, claims - hits, rows - hits, len(y), rng, level),
-            )
-        )
-    return tuple(found)
+    return tuple(one_class(name, y == k, predicted == k, rng, level) for k, name in enumerate(names))
+
+
+def one_class(
+    name: str, true: NDArray[np.bool_], claimed: NDArray[np.bool_], rng: np.random.Generator, level: float
+) -> ClassScores:
+    """Return precision, recall and F1 of one class or label from where it is (N,) and where it is predicted (N,)."""
+    hits, rows, claims = int((true & claimed).sum()), int(true.sum()), int(claimed.sum())
+    return ClassScores(
+        name=name,
+        precision=proportion(hits, claims, level, empty="never_predicted"),
+        recall=proportion(hits, rows, level, empty="no_rows_of_this_class"),
+        f1=_f1(hits, claims - hits, rows - hits, len(true), rng, level),
+    )
 
 
 def _f1(hits: int, false: int, missed: int, n: int, rng: np.random.Generator, level: float) -> Number:

@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from pipeline.core.contracts import ImageInputs, Inputs, SeriesInputs, TableInputs, TextInputs
-from pipeline.models.network import Network, stem_for, tokens_of
+from pipeline.core.contracts import ForecastInputs, ImageInputs, Inputs, SeriesInputs, TableInputs, TextInputs
+from pipeline.models.network import Network, network_for, series_size, stem_for, tokens_of
 from pipeline.models.sequence import pooled, split_mask
 
 _SMALLEST_POOLED_SIDE = 4
@@ -56,7 +56,7 @@ class Residual(nn.Module):
 
 
 def build(architecture: CnnArchitecture, inputs: Inputs, outputs: int) -> Network:
-    """Return the network with K = `outputs` classes."""
+    """Return the network with K = `outputs` numbers."""
     stem = stem_for(inputs, architecture.width)
     trunk: nn.Module
     match inputs:
@@ -66,9 +66,9 @@ def build(architecture: CnnArchitecture, inputs: Inputs, outputs: int) -> Networ
             trunk, features = _table_trunk(architecture), architecture.widths[-1] * tokens_of(inputs)
         case TextInputs():
             trunk, features = SequenceCnn(architecture, architecture.width), 2 * architecture.widths[-1]
-        case SeriesInputs():
-            trunk, features = SequenceCnn(architecture, len(inputs.channels)), 2 * architecture.widths[-1]
-    return Network(stem, trunk, features, outputs, architecture.dropout)
+        case SeriesInputs() | ForecastInputs():
+            trunk, features = SequenceCnn(architecture, series_size(inputs)[0]), 2 * architecture.widths[-1]
+    return network_for(inputs, stem, trunk, features, outputs, architecture.dropout)
 
 
 def _image_trunk(a: CnnArchitecture, inputs: ImageInputs) -> nn.Sequential:

@@ -6,14 +6,15 @@ Legend: B rows, C channels, H height, W width, T tokens, D token width, K classe
 import torch
 from torch import Tensor, nn
 
-from pipeline.core.contracts import ImageInputs, Inputs, SeriesInputs, TableInputs, TextInputs
-from pipeline.models.sequence import SeriesStem, TextStem
+from pipeline.core.contracts import ForecastInputs, ImageInputs, Inputs, SeriesInputs, TableInputs, TextInputs
+from pipeline.models.sequence import ForecastHead, ForecastStem, ForecastTrunk, SeriesStem, TextStem, steps_per_token
 
 
 class Network(nn.Module):
-    """stem → trunk → head; packed inputs of any modality to logits (B, K).
+    """stem → trunk → head; packed inputs of any modality to logits or values in training deviations (B, K).
 
-    `temperature` divides the logits; it is 1 while training and set on the validation rows afterwards.
+    `temperature` divides logits; it is 1 while training and set on the validation rows afterwards, and stays 1 for
+    values.
     """
 
     temperature: Tensor
@@ -22,13 +23,24 @@ class Network(nn.Module):
         super().__init__()
         self.stem = stem
         self.trunk = trunk
-        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(features, outputs))
+        self.head: nn.Module = nn.Sequential(nn.Dropout(dropout), nn.Linear(features, outputs))
         self.register_buffer("temperature", torch.ones(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits (B, K)."""
-        logits_BK: Tensor = self.head(self.trunk(self.stem(x))) / self.temperature
-        return logits_BK
+        """Return logits or values (B, K)."""
+        out_BK: Tensor = self.head(self.trunk(self.stem(x))) / self.temperature
+        return out_BK
+
+
+def network_for(
+    inputs: Inputs, stem: nn.Module, trunk: nn.Module, features: int, outputs: int, dropout: float
+) -> Network:
+    """Return the network of a family's trunk; forecasts get the simple forecast beside it."""
+    if not isinstance(inputs, ForecastInputs):
+        return Network(stem, trunk, features, outputs, dropout)
+    network = Network(stem, ForecastTrunk(trunk, inputs), features, outputs, dropout)
+    network.head = ForecastHead(features, outputs, dropout)
+    return network
 
 
 class ImageStem(nn.Module):
@@ -121,6 +133,14 @@ def tokens_of(inputs: TableInputs) -> int:
     return len(inputs.columns)
 
 
+def series_size(inputs: SeriesInputs | ForecastInputs) -> tuple[int, int]:
+    """Return (C, T) as trunks see them: channels and steps, of forecasts neighbouring steps joined to tokens."""
+    if isinstance(inputs, SeriesInputs):
+        return len(inputs.channels), inputs.length
+    patch = steps_per_token(inputs)
+    return len(inputs.channels) * patch, -(-inputs.length // patch)
+
+
 def parameter_count(network: nn.Module) -> int:
     """Return the number of trainable weights."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
@@ -137,3 +157,5 @@ def stem_for(inputs: Inputs, width: int) -> nn.Module:
             return TextStem(inputs, width)
         case SeriesInputs():
             return SeriesStem(inputs)
+        case ForecastInputs():
+            return ForecastStem()

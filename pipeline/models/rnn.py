@@ -6,8 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from pipeline.core.contracts import ImageInputs, Inputs, SeriesInputs, TableInputs, TextInputs
-from pipeline.models.network import Network, stem_for
+from pipeline.core.contracts import ForecastInputs, ImageInputs, Inputs, SeriesInputs, TableInputs, TextInputs
+from pipeline.models.network import Network, network_for, series_size, stem_for
 from pipeline.models.sequence import pooled, split_mask
 
 
@@ -74,7 +74,7 @@ class MaskedRecurrent(Recurrent):
 
 
 def build(architecture: RnnArchitecture, inputs: Inputs, outputs: int) -> Network:
-    """Return the network with K = `outputs` classes."""
+    """Return the network with K = `outputs` numbers."""
     stem = stem_for(inputs, architecture.width)
     trunk: nn.Module
     match inputs:
@@ -85,6 +85,6 @@ def build(architecture: RnnArchitecture, inputs: Inputs, outputs: int) -> Networ
             trunk = Recurrent(architecture, architecture.width)
         case TextInputs():
             trunk = MaskedRecurrent(architecture, architecture.width)
-        case SeriesInputs():
-            trunk = MaskedRecurrent(architecture, len(inputs.channels))
-    return Network(stem, trunk, 4 * architecture.width, outputs, architecture.dropout)
+        case SeriesInputs() | ForecastInputs():
+            trunk = MaskedRecurrent(architecture, series_size(inputs)[0])
+    return network_for(inputs, stem, trunk, 4 * architecture.width, outputs, architecture.dropout)

@@ -7,7 +7,9 @@ there. Legend: B rows, L words, C channels, T steps, D token width.
 import torch
 from torch import Tensor, nn
 
-from pipeline.core.contracts import SeriesInputs, TextInputs
+from pipeline.core.contracts import ForecastInputs, SeriesInputs, TextInputs
+
+_MOST_TOKENS = 48
 
 
 class TextStem(nn.Module):
@@ -47,6 +49,81 @@ class SeriesStem(nn.Module):
         known = ~x_BCT.isnan()
         x_BCT = torch.where(known, (torch.where(known, x_BCT, 0.0) - self.mean) / self.std, 0.0)
         return with_mask(x_BCT.transpose(1, 2), known.any(1))
+
+
+class ForecastStem(nn.Module):
+    """Windows (B, C, T), in training deviations already, to steps (B, T, C + 1).
+
+    What is unknown is the last known value before it, or 0.
+    """
+
+    def forward(self, x_BCT: Tensor) -> Tensor:
+        """Return the steps and their mask."""
+        assert x_BCT.ndim == 3
+        known = ~x_BCT.isnan()
+        steps = torch.arange(x_BCT.shape[2], device=x_BCT.device)
+        latest = torch.where(known, steps, 0).cummax(dim=2).values
+        x_BCT = torch.where(known, x_BCT, 0.0).gather(2, latest)
+        return with_mask(x_BCT.transpose(1, 2), known.any(1))
+
+
+def steps_per_token(inputs: ForecastInputs) -> int:
+    """Return how many neighbouring steps make one token, so that a window has at most 48."""
+    return -(-inputs.length // _MOST_TOKENS)
+
+
+class ForecastTrunk(nn.Module):
+    """A trunk that sees each window relative to its last value, beside a linear map of the same.
+
+    Subtracting the last value and adding it to the forecast makes a linear map as good as much larger networks on the
+    usual long-horizon sets (NLinear, Zeng et al. 2023). The linear map is shared by all target channels; the trunk gets
+    neighbouring steps joined to tokens (PatchTST, Nie et al. 2023). Returns (B, features + H · N): the trunk's
+    features, and last value plus linear part of H steps of N targets.
+    """
+
+    def __init__(self, trunk: nn.Module, inputs: ForecastInputs) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.past = len(inputs.channels) - inputs.known
+        self.targets, self.window = inputs.targets, inputs.window
+        self.patch = steps_per_token(inputs)
+        self.linear = nn.Linear(inputs.window, inputs.horizon)
+        with torch.no_grad():
+            self.linear.weight.zero_()
+            self.linear.bias.zero_()
+
+    def forward(self, x_BTE: Tensor) -> Tensor:
+        """Return features and the simple forecast beside them."""
+        x_BTC, mask_BT = split_mask(x_BTE)
+        last_B1P = x_BTC[:, self.window - 1 : self.window, : self.past]
+        shift_B1C = nn.functional.pad(last_B1P, (0, x_BTC.shape[2] - self.past))
+        seen_BT1 = mask_BT[:, :, None]
+        x_BTC = (x_BTC - shift_B1C) * seen_BT1
+        simple_BNH = self.linear(x_BTC[:, : self.window, : self.targets].transpose(1, 2))
+        simple_BHN = simple_BNH.transpose(1, 2) + last_B1P[:, :, : self.targets]
+        whole_BTE = nn.functional.pad(torch.cat([x_BTC, seen_BT1], dim=2), (0, 0, -x_BTC.shape[1] % self.patch, 0))
+        tokens_BNPE = whole_BTE.view(len(whole_BTE), -1, self.patch, whole_BTE.shape[2])
+        mask_BN1 = tokens_BNPE[:, :, :, -1].amax(2, keepdim=True)
+        features: Tensor = self.trunk(torch.cat([tokens_BNPE[:, :, :, :-1].flatten(2), mask_BN1], dim=2))
+        return torch.cat([features, simple_BHN.flatten(1)], dim=1)
+
+
+class ForecastHead(nn.Module):
+    """Features and simple forecast (B, F + K) to forecasts (B, K): a linear map of the features, added."""
+
+    def __init__(self, features: int, outputs: int, dropout: float) -> None:
+        super().__init__()
+        self.features = features
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(features, outputs)
+        with torch.no_grad():
+            self.linear.weight.mul_(0.1)
+            self.linear.bias.zero_()
+
+    def forward(self, x_BF: Tensor) -> Tensor:
+        """Return the sum."""
+        out: Tensor = self.linear(self.dropout(x_BF[:, : self.features])) + x_BF[:, self.features :]
+        return out
 
 
 def with_mask(x_BTD: Tensor, mask_BT: Tensor) -> Tensor:

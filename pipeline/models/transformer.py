@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from pipeline.core.contracts import ImageInputs, Inputs, SeriesInputs, TextInputs
-from pipeline.models.network import Network, stem_for
+from pipeline.core.contracts import ForecastInputs, ImageInputs, Inputs, SeriesInputs, TextInputs
+from pipeline.models.network import Network, network_for, series_size, stem_for
 from pipeline.models.sequence import pooled, split_mask
 
 _SMALLEST_HALVED_SIDE = 8
@@ -134,16 +134,17 @@ class Pooled(nn.Module):
 
 
 def build(architecture: TransformerArchitecture, inputs: Inputs, outputs: int) -> Network:
-    """Return the network with K = `outputs` classes."""
+    """Return the network with K = `outputs` numbers."""
     a = architecture
     stem = stem_for(inputs, a.width)
     match inputs:
         case TextInputs():
-            return Network(stem, SequenceTransformer(a, a.width, inputs.length), 2 * a.width, outputs, a.dropout)
-        case SeriesInputs():
-            trunk = SequenceTransformer(a, len(inputs.channels), inputs.length)
-            return Network(stem, trunk, 2 * a.width, outputs, a.dropout)
+            words = SequenceTransformer(a, a.width, inputs.length)
+            return network_for(inputs, stem, words, 2 * a.width, outputs, a.dropout)
+        case SeriesInputs() | ForecastInputs():
+            trunk = SequenceTransformer(a, *series_size(inputs))
+            return network_for(inputs, stem, trunk, 2 * a.width, outputs, a.dropout)
         case _:
             tokens = ImageTokens(inputs, a.width) if isinstance(inputs, ImageInputs) else TableTokens(a.width)
-            blocks = (Block(a) for _ in range(a.depth))
-            return Network(stem, nn.Sequential(tokens, *blocks, Pooled(a.width)), a.width, outputs, a.dropout)
+            blocks = nn.Sequential(tokens, *(Block(a) for _ in range(a.depth)), Pooled(a.width))
+            return network_for(inputs, stem, blocks, a.width, outputs, a.dropout)

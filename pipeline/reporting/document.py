@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.contracts import (
+    TASKS,
     BaselineScores,
     DatasetCard,
     Explanations,
     FairnessRecord,
+    ForecastInputs,
     Inputs,
     ModelCard,
     Provenance,
@@ -19,6 +21,7 @@ from pipeline.core.contracts import (
     SearchRecord,
     SeriesInputs,
     TableInputs,
+    TaskFacts,
     TextInputs,
 )
 from pipeline.core.settings import ReportSettings
@@ -53,7 +56,7 @@ def document(settings: ReportSettings, records: Records, provenance: Sequence[Pr
         "not_assessed": not_assessed(settings, records),
         "data": data_part(records.card),
         "search": search_part(records.search),
-        "model": model_part(records.model),
+        "model": model_part(records.model, TASKS[records.card.task]),
         "evaluate": plain(records.scores),
         "interpret": plain(records.explanations) | {"gallery": gallery(settings, records)},
         "fairness": plain(records.fairness),
@@ -64,21 +67,27 @@ def document(settings: ReportSettings, records: Records, provenance: Sequence[Pr
 
 
 def best_baseline(scores: Scores) -> BaselineScores | None:
-    """Return the baseline with the highest accuracy."""
-    return max(scores.baselines, key=lambda b: b.metrics["accuracy"].value or 0.0, default=None)
+    """Return the baseline with the highest headline metric."""
+
+    def value(baseline: BaselineScores) -> float:
+        found = baseline.metrics[scores.headline].value
+        return float("-inf") if found is None else found
+
+    return max(scores.baselines, key=value, default=None)
 
 
 def headline(records: Records) -> dict[str, Any]:
     """Return the pointers and words of the first screen."""
     best = best_baseline(records.scores)
     found: dict[str, Any] = {
-        "score": "/evaluate/metrics/accuracy",
+        "metric": records.scores.headline,
+        "score": f"/evaluate/metrics/{records.scores.headline}",
         "winner": winner_line(records.model),
         "verdict": "no baseline was fitted",
     }
     if best is not None:
         at = records.scores.baselines.index(best)
-        gain = best.accuracy_gain
+        gain = best.gain
         name = best.name.replace("_", " ")
         if gain.ci_low is not None and gain.ci_low > 0:
             words = f"better than the best simple model ({name})"
@@ -87,7 +96,11 @@ def headline(records: Records) -> dict[str, Any]:
         else:
             words = f"not shown to be better than a simple model ({name})"
         pointer = f"/evaluate/baselines/{at}"
-        found |= {"verdict": words, "baseline": f"{pointer}/metrics/accuracy", "gain": f"{pointer}/accuracy_gain"}
+        found |= {
+            "verdict": words,
+            "baseline": f"{pointer}/metrics/{records.scores.headline}",
+            "gain": f"{pointer}/gain",
+        }
         found["baseline_name"] = name
     return found
 
@@ -117,8 +130,8 @@ def warnings(records: Records) -> list[dict[str, str]]:
         if method.verdict in ("fail", "warn"):
             text = f"{method.method.replace('_', ' ')}: {method.reason}"
             found.append((2, text, f"/interpret/methods/{i}"))
-    ece, null = records.scores.metrics["ece"], records.scores.metrics["ece_null"]
-    if ece.value is not None and null.ci_high is not None and ece.value > null.ci_high:
+    ece, null = records.scores.metrics.get("ece"), records.scores.metrics.get("ece_null")
+    if ece and null and ece.value is not None and null.ci_high is not None and ece.value > null.ci_high:
         found.append((3, "probabilities are less calibrated than chance explains", "/evaluate/metrics/ece"))
     notes = (*records.search.notes, *records.model.notes, *records.explanations.notes[1:], *records.scores.notes)
     found += [(4, note, "/search/notes") for note in notes]
@@ -157,7 +170,7 @@ def search_part(record: SearchRecord) -> dict[str, Any]:
     return body
 
 
-def model_part(model: ModelCard) -> dict[str, Any]:
+def model_part(model: ModelCard, facts: TaskFacts) -> dict[str, Any]:
     """Return the card; long learning curves are thinned, the last epoch stays."""
     body = plain(model)
     body.pop("inputs")
@@ -165,7 +178,7 @@ def model_part(model: ModelCard) -> dict[str, Any]:
     step = max(1, -(-len(epochs) // _CURVE_POINTS))
     body["epochs"] = [e for i, e in enumerate(epochs) if i % step == step - 1 or i == len(epochs) - 1]
     assert isinstance(body, dict)
-    return body
+    return body | {"score": facts.score, "quality": facts.quality}
 
 
 def gallery(settings: ReportSettings, records: Records) -> dict[str, Any]:
@@ -197,14 +210,15 @@ def gallery(settings: ReportSettings, records: Records) -> dict[str, Any]:
             }
         shown.append(entry)
     of = f"showing {len(shown)} of {len(records.explanations.rows)} explained rows"
-    return {"kind": inputs.kind, "columns": names, "rows": shown, "caption": of}
+    kind = "series" if isinstance(inputs, ForecastInputs) else inputs.kind
+    return {"kind": kind, "columns": names, "rows": shown, "caption": of}
 
 
 def shown_input(inputs: Inputs, x: NDArray[Any]) -> list[Any]:
     """Return an input as plain data: bytes of an image, words, or values with None where they are missing."""
     if isinstance(inputs, TextInputs):
         return ["\u25a1" if number == 1 else inputs.vocabulary[number - 2] for number in x[x > 0]]
-    if isinstance(inputs, SeriesInputs):
+    if isinstance(inputs, SeriesInputs | ForecastInputs):
         return [[None if np.isnan(v) else round(float(v), 6) for v in channel] for channel in x]
     found: list[Any] = x.tolist()
     return found

@@ -9,7 +9,7 @@ import jinja2
 from markupsafe import Markup
 
 from pipeline.reporting.figures import Line, forest, line_chart, marked_word, picture, series_figure, signed_map
-from pipeline.reporting.words import clean, number_span
+from pipeline.reporting.words import clean, metric_words, number_span
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -32,6 +32,8 @@ def render(report: Mapping[str, Any]) -> str:
         "learning_figure": learning_figure,
         "reliability_figure": reliability_figure,
         "deletion_figure": deletion_figure,
+        "points_figure": points_figure,
+        "steps_figure": steps_figure,
         "importance_figure": importance_figure,
         "group_figure": group_figure,
         "row_figure": row_figure,
@@ -41,12 +43,14 @@ def render(report: Mapping[str, Any]) -> str:
         "signed_map": signed_map,
         "css": Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8")),
     }
+    environment.filters["metric"] = metric_words
     environment.filters["words"] = lambda text: str(text).replace("_", " ")
     return environment.get_template("report.html.j2").render(report=report)
 
 
 def search_figure(search: Mapping[str, Any]) -> Markup:
     """Score of each trial and the best so far, against training seconds."""
+    metric = metric_words(search["metric"])
     seconds = 0.0
     dots: list[tuple[float, float]] = []
     best: list[tuple[float, float]] = []
@@ -59,17 +63,20 @@ def search_figure(search: Mapping[str, Any]) -> Markup:
     steps = [point for i, b in enumerate(best) for point in ([(b[0], best[i - 1][1])] if i else []) + [b]]
     if steps and seconds > steps[-1][0]:
         steps.append((seconds, steps[-1][1]))
-    summary = f"{len(dots)} trials in {seconds:.0f} seconds; best validation log loss {best[-1][1]:.4f}"
+    summary = f"{len(dots)} trials in {seconds:.0f} seconds; best validation {metric} {best[-1][1]:.4f}"
     lines = [Line("a trial where it ended", dots, "dots"), Line("best complete trial so far", steps, "a")]
-    return line_chart(lines, ("training seconds", "validation log loss"), summary, log=True)
+    return line_chart(lines, ("training seconds", f"validation {metric}"), summary, log=True)
 
 
 def learning_figure(model: Mapping[str, Any]) -> Markup:
-    """Validation log loss and accuracy over the epochs of the winner."""
-    losses = [(e["epoch"], e["val_log_loss"]) for e in model["epochs"]]
-    wrong = [(e["epoch"], 1 - e["val_accuracy"]) for e in model["epochs"]]
-    summary = f"validation log loss ends at {losses[-1][1]:.4f}, share of errors at {wrong[-1][1]:.4f}"
-    lines = [Line("log loss", losses, "a"), Line("share of errors", wrong, "b")]
+    """What the search minimises, and one minus the quality beside it, over the epochs of the winner."""
+    score, quality = metric_words(model["score"]), metric_words(model["quality"])
+    losses = [(e["epoch"], e["val_score"]) for e in model["epochs"]]
+    wrong = [(e["epoch"], 1 - e["val_quality"]) for e in model["epochs"]]
+    summary = f"validation {score} ends at {losses[-1][1]:.4f}, {quality} at {1 - wrong[-1][1]:.4f}"
+    lines = [Line(score, losses, "a")]
+    if quality != "R²":
+        lines.append(Line(f"1 - {quality}", wrong, "b"))
     return line_chart(lines, ("epoch", "on validation rows"), summary, log=True)
 
 
@@ -86,6 +93,22 @@ def reliability_figure(bins: list[Mapping[str, Any]]) -> Markup:
     return line_chart(lines, ("mean confidence of a bin", "accuracy"), summary)
 
 
+def points_figure(points: list[list[float]], name: str) -> Markup:
+    """True against predicted numbers, and where they would be equal."""
+    low, high = min(min(p) for p in points), max(max(p) for p in points)
+    lines = [Line("equal", [(low, low), (high, high)], "c"), Line("a test row", [(t, p) for t, p in points], "dots")]
+    return line_chart(lines, (f"true {name}", "predicted"), f"{len(points)} test rows, predicted against true")
+
+
+def steps_figure(steps: list[Mapping[str, Any]]) -> Markup:
+    """Error by step ahead, beside repeating the last value."""
+    ours = [(s["step"], s["mae"]) for s in steps]
+    last = [(s["step"], s["last_value_mae"]) for s in steps]
+    lines = [Line("this model", ours, "a"), Line("last value", last, "c")]
+    summary = f"mean absolute error from {ours[0][1]:.3f} one step ahead to {ours[-1][1]:.3f} at the end"
+    return line_chart(lines, ("steps ahead", "mean absolute error, training deviations"), summary, zero=True)
+
+
 def deletion_figure(check: Mapping[str, Any]) -> Markup:
     """Probability while input is removed, most important first, against random order."""
     steps = len(check["deletion_curve"]) - 1
@@ -93,7 +116,9 @@ def deletion_figure(check: Mapping[str, Any]) -> Markup:
     random = [(100 * i / steps, v) for i, v in enumerate(check["random_curve"])]
     lines = [Line("most important first", ours, "a"), Line("random order", random, "c")]
     summary = f"{check['method']}: area gained over random order {check['deletion_gain']['value']:.3f}"
-    return line_chart(lines, ("% of the input removed", "probability of the class"), summary, zero=True)
+    falls = check["deletion_curve"][0] > 0  # probabilities start above 0, distances from the prediction at 0
+    what = "probability" if falls else "minus the change of the prediction"
+    return line_chart(lines, ("% of the input removed", what), summary, zero=falls)
 
 
 def importance_figure(items: list[Mapping[str, Any]]) -> Markup:

@@ -10,6 +10,30 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 _LONGEST = 200
 
 
+METRICS = {
+    "r2": "R²",
+    "mae": "mean absolute error",
+    "mse": "mean squared error",
+    "rmse": "root of the mean squared error",
+    "bias": "bias (predicted minus true)",
+    "smape": "sMAPE, %",
+    "mase": "MASE",
+    "skill": "skill over repeating the last value",
+    "f1_micro": "F1 over all labels (micro)",
+    "f1_macro": "F1, mean over labels (macro)",
+    "subset_accuracy": "rows with every label right",
+    "label_accuracy": "labels that are right",
+    "ece": "calibration error (ECE)",
+    "ece_null": "ECE of a calibrated model by chance",
+    "brier": "Brier score",
+}
+
+
+def metric_words(name: str) -> str:
+    """Return what people call a metric."""
+    return METRICS.get(name, name.replace("_", " "))
+
+
 def clean(text: object) -> str:
     """Return text without control characters and direction overrides (shown as escapes), cut at 200 characters."""
     shown = _CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", str(text))
@@ -69,7 +93,8 @@ def summary_lines(report: Mapping[str, Any]) -> list[str]:
     """Return the outcome of a run for the terminal."""
     head = report["headline"]
     score = resolve(report, head["score"])
-    lines = [f"test accuracy   {interval(score, 4)}   ({method(score)})"]
+    name = metric_words(head["metric"])
+    lines = [f"{f'test {name}':<16}{interval(score, 4)}   ({method(score)})"]
     if "baseline" in head:
         base, gain = resolve(report, head["baseline"]), resolve(report, head["gain"])
         lines += [

@@ -10,20 +10,19 @@ from torch import Tensor
 
 from pipeline.core.contracts import Optimizer
 from pipeline.core.seeds import stream_seed
-from pipeline.training.data import Arrays
+from pipeline.training.data import Rows
 from pipeline.training.predict import model_input
 
 
 class Batches:
     """Iterable of (x, y); `epoch` says which pass comes next. Sizes differ by one row at most."""
 
-    def __init__(self, data: Arrays, optimizer: Optimizer, seed: int, device: str) -> None:
-        self.x = torch.tensor(data.x, device=device)
-        self.y = torch.tensor(data.y, device=device)
+    def __init__(self, rows: Rows, optimizer: Optimizer, seed: int) -> None:
+        self.rows = rows
         self.optimizer = optimizer
         self.seed = seed
         self.epoch = 0
-        self.steps = max(1, round(len(data.y) / optimizer.batch_size))
+        self.steps = max(1, round(len(rows) / optimizer.batch_size))
 
     def __len__(self) -> int:
         """Steps of one epoch."""
@@ -32,13 +31,12 @@ class Batches:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Shuffle by (seed, epoch) and go through all rows once."""
         rng = torch.Generator().manual_seed(stream_seed(self.seed, "order", self.epoch))
-        order = torch.randperm(len(self.y), generator=rng)
-        for rows in order.tensor_split(self.steps):
-            at = rows.to(self.x.device)
-            x = self.x[at]
+        order = torch.randperm(len(self.rows), generator=rng)
+        for at in order.tensor_split(self.steps):
+            x, y = self.rows.take(at)
             if x.ndim == 4:
                 x = augment(x, self.optimizer.shift, self.optimizer.flip, rng)
-            yield model_input(x), self.y[at]
+            yield model_input(x), y
 
 
 def augment(x_BCHW: Tensor, shift: int, flip: bool, rng: torch.Generator) -> Tensor:

@@ -1,18 +1,22 @@
-"""What a network learns from."""
+"""What a network learns from: packed rows of some splits, and the same rows on a device."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from pipeline.core.contracts import DatasetCard, Inputs
+from pipeline.core.contracts import DatasetCard, ForecastInputs, Inputs, Target, Task
 from pipeline.datasets import load_split
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """Packed rows: x uint8 (N, C, H, W) or float32 (N, P), y int64 (N,)."""
+    """Packed rows as pipeline.datasets.Split has them: x and y."""
 
     x: NDArray[Any]
     y: NDArray[Any]
@@ -20,15 +24,68 @@ class Arrays:
 
 @dataclass(frozen=True)
 class Data:
-    """The description of a network's inputs, the number of classes, and rows of two splits."""
+    """What a network reads and gives, and the rows it may see."""
 
     inputs: Inputs
     outputs: int
     train: Arrays
     val: Arrays
+    reserve: Arrays | None = None
+    task: Task = "multiclass"
+    targets: tuple[Target, ...] = ()
 
 
 def load_data(card: DatasetCard, folder: Path) -> Data:
     """Return the training and validation rows that prepare wrote to `folder`."""
     train, val = load_split(folder, "train"), load_split(folder, "val")
-    return Data(card.inputs, len(card.classes), Arrays(train.x, train.y), Arrays(val.x, val.y))
+    reserve = load_split(folder, "reserve") if card.rows.get("reserve") else None
+    return Data(
+        inputs=card.inputs,
+        outputs=card.outputs,
+        train=Arrays(train.x, train.y),
+        val=Arrays(val.x, val.y),
+        reserve=Arrays(reserve.x, reserve.y) if reserve is not None else None,
+        task=card.task,
+        targets=card.targets,
+    )
+
+
+class Rows:
+    """Packed rows on a device; batches are taken by row number, windows of series are cut when they are asked for."""
+
+    def __init__(self, x: NDArray[Any], y: NDArray[Any], inputs: Inputs, device: str) -> None:
+        import torch
+
+        self.x, self.y = torch.tensor(x, device=device), torch.tensor(y, device=device)
+        self.forecast = inputs if isinstance(inputs, ForecastInputs) else None
+
+    def __len__(self) -> int:
+        """Rows."""
+        return len(self.y)
+
+    def take(self, at: "Tensor") -> "tuple[Tensor, Tensor]":
+        """Return inputs as packed (bytes of images stay bytes) and targets of the rows `at` (B,)."""
+        at = at.to(self.y.device)
+        return (self.x[at], self.y[at]) if self.forecast is None else cut_windows(self.x, self.y[at], self.forecast)
+
+    def parts(self, batch: int) -> "Iterator[tuple[Tensor, Tensor]]":
+        """Go through all rows in order."""
+        import torch
+
+        for at in torch.split(torch.arange(len(self)), batch):
+            yield self.take(at)
+
+
+def cut_windows(x_CS: "Tensor", at_B: "Tensor", inputs: ForecastInputs) -> "tuple[Tensor, Tensor]":
+    """Return windows (B, C, length) before the steps `at_B`, and what followed (B, horizon · targets).
+
+    Of what comes after the window only the last `known` channels are shown; the rest is NaN.
+    """
+    import torch
+
+    steps = torch.arange(-inputs.window, inputs.horizon, device=x_CS.device)
+    whole_BCS = x_CS[:, at_B[:, None] + steps].transpose(0, 1)
+    future_BTH = whole_BCS[:, : inputs.targets, inputs.window :]
+    x_BCL = whole_BCS[:, :, : inputs.length].clone()
+    x_BCL[:, : len(inputs.channels) - inputs.known, inputs.window :] = torch.nan
+    return x_BCL, future_BTH.transpose(1, 2).flatten(1)

@@ -16,9 +16,10 @@ from pipeline.core.settings import TrainerSettings
 from pipeline.models import Network, build, parameter_count
 from pipeline.training.batches import Batches
 from pipeline.training.checkpoints import load_checkpoint
-from pipeline.training.data import Data
+from pipeline.training.data import Data, Rows
 from pipeline.training.device import choose_device, device_words
-from pipeline.training.module import Classifier
+from pipeline.training.heads import head_for
+from pipeline.training.module import Learner
 from pipeline.training.pace import OnScore, Pace
 from pipeline.training.predict import score
 
@@ -32,7 +33,9 @@ class Fit:
     network: Network
     records: tuple[EpochRecord, ...]
     standard_error: float
-    """Of the validation log loss, over rows."""
+    """Of the validation score, over rows."""
+    reserve_score: float | None
+    """On the reserve, where there is one and the training came to its end."""
     parameters: int
     passes: float
     seconds: float
@@ -78,26 +81,31 @@ def fit(
     device, precision = choose_device(trainer)
     torch.set_num_threads(trainer.threads)
     torch.manual_seed(stream_seed(seed, "weights"))
-    module = Classifier(build(candidate.architecture, data.inputs, data.outputs), candidate.optimizer).to(device)
-    batches = Batches(data.train, candidate.optimizer, seed, device)
-    val = torch.tensor(data.val.x, device=device), torch.tensor(data.val.y, device=device)
-    pace = Pace(batches, budget, lambda: score(module.network, *val), watch.on_score)
+    head = head_for(data.task, data.inputs, data.targets)
+    network = build(candidate.architecture, data.inputs, data.outputs)
+    module = Learner(network, candidate.optimizer, head).to(device)
+    batches = Batches(Rows(data.train.x, data.train.y, data.inputs, device), candidate.optimizer, seed)
+    val = Rows(data.val.x, data.val.y, data.inputs, device)
+    pace = Pace(batches, budget, lambda: score(network, val, head), watch.on_score)
     pace.rungs, pace.checkpoints, pace.deadline = watch.rungs, watch.checkpoints, watch.deadline
     saved = load_checkpoint(watch.checkpoints) if watch.checkpoints else None
     if saved is not None:
         pace.resume(saved)
-        module.network.load_state_dict(saved["network"])
+        network.load_state_dict(saved["network"])
         log.info("continuing after epoch %d", pace.epoch)
     if pace.progress < 1:
         _run(module, pace, _Restored(saved), device, precision)
-    final = score(module.network, *val)
-    network = module.network.cpu().eval()
-    assert isinstance(network, Network)
+    final = score(network, val, head)
+    spare = None
+    if data.reserve is not None and not pace.stopped:
+        spare = score(network, Rows(data.reserve.x, data.reserve.y, data.inputs, device), head)
+    network = network.cpu().eval()
     network.temperature.fill_(final.temperature)
     return Fit(
         network=network,
         records=tuple(pace.records),
         standard_error=final.standard_error,
+        reserve_score=spare.score if spare else None,
         parameters=parameter_count(network),
         passes=pace.passes,
         seconds=pace.seconds,
@@ -118,7 +126,7 @@ class _Restored(pl.Callback):
             trainer.optimizers[0].load_state_dict(self.saved["optimizer"])
 
 
-def _run(module: Classifier, pace: Pace, restored: _Restored, device: str, precision: str) -> None:
+def _run(module: Learner, pace: Pace, restored: _Restored, device: str, precision: str) -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric")

@@ -1,4 +1,4 @@
-"""The Lightning module of every training: cross-entropy, AdamW or Nesterov momentum."""
+"""The Lightning module of every training: the loss of the task, AdamW or Nesterov momentum."""
 
 from typing import Any
 
@@ -7,23 +7,24 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.core.contracts import Optimizer
+from pipeline.training.heads import Head
 
 
-class Classifier(pl.LightningModule):
+class Learner(pl.LightningModule):
     """A network and how its weights are trained. The learning rate is set from outside, see pace.py."""
 
-    def __init__(self, network: nn.Module, optimizer: Optimizer) -> None:
+    def __init__(self, network: nn.Module, optimizer: Optimizer, head: Head) -> None:
         super().__init__()
         self.network = network
         self.settings = optimizer
-        self.loss = nn.CrossEntropyLoss(label_smoothing=optimizer.label_smoothing)
+        self.head = head
         self.loss_sum = torch.zeros(())
         self.loss_steps = 0
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         """Return the mean loss of a batch; the sum stays on the device, nothing waits for it."""
         x, y = batch
-        loss: Tensor = self.loss(self.network(x), y)
+        loss = self.head.loss(self.network(x), y, self.settings.label_smoothing)
         self.loss_sum = self.loss_sum.to(loss.device) + loss.detach()
         self.loss_steps += 1
         return loss

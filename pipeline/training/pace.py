@@ -13,8 +13,8 @@ from pipeline.core.contracts import Budget, EpochRecord
 from pipeline.core.seeds import stream_seed
 from pipeline.training.batches import Batches
 from pipeline.training.checkpoints import save_checkpoint
-from pipeline.training.module import Classifier
-from pipeline.training.predict import ValidationScore
+from pipeline.training.heads import ValidationScore
+from pipeline.training.module import Learner
 
 OnScore = Callable[[float, EpochRecord], bool]
 """Called with the share of the budget spent and the scores there; False stops the training."""
@@ -117,16 +117,16 @@ class Pace(pl.Callback):
                 save_checkpoint(self.checkpoints, self.state(trainer, pl_module))
 
     def _record(self, trainer: pl.Trainer, module: pl.LightningModule, progress: float) -> None:
-        assert isinstance(module, Classifier)
+        assert isinstance(module, Learner)
         train_loss = module.take_loss()
         found = self.score()
-        if not (math.isfinite(train_loss) and math.isfinite(found.log_loss)):
+        if not (math.isfinite(train_loss) and math.isfinite(found.score)):
             raise FloatingPointError(f"loss is not finite after {self.passes:.2f} epochs")
         record = EpochRecord(
             epoch=self.epoch,
             train_loss=train_loss,
-            val_log_loss=found.log_loss,
-            val_accuracy=found.accuracy,
+            val_score=found.score,
+            val_quality=found.quality,
             seconds=self.seconds,
         )
         self.records.append(record)
@@ -135,14 +135,14 @@ class Pace(pl.Callback):
 
     def state(self, trainer: pl.Trainer, module: pl.LightningModule) -> dict[str, Any]:
         """Return all that a later process needs to go on."""
-        assert isinstance(module, Classifier)
+        assert isinstance(module, Learner)
         return {
             "network": module.network.state_dict(),
             "optimizer": trainer.optimizers[0].state_dict(),
             "step": self.step,
             "seconds": self.seconds,
             "records": [
-                [r.epoch, r.train_loss, r.val_log_loss, r.val_accuracy, r.seconds] for r in self.records
+                [r.epoch, r.train_loss, r.val_score, r.val_quality, r.seconds] for r in self.records
             ],
         }  # fmt: skip
 
@@ -151,6 +151,6 @@ class Pace(pl.Callback):
         self.step, self.before = state["step"], state["seconds"]
         self.epoch = self.batches.epoch = self.step // len(self.batches)
         self.records = [
-            EpochRecord(epoch=e, train_loss=t, val_log_loss=v, val_accuracy=a, seconds=s)
+            EpochRecord(epoch=e, train_loss=t, val_score=v, val_quality=a, seconds=s)
             for e, t, v, a, s in state["records"]
         ]

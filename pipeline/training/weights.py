@@ -24,6 +24,6 @@ def load_model(folder: Path) -> tuple[Network, ModelCard]:
         raise missing(path)
     if sha256_file(path) != card.weights_sha256:
         raise ArtifactError(f"{path}: not the weights that card.json describes", fix="run `dvc repro train`")
-    network = build(card.candidate.architecture, card.inputs, len(card.classes))
+    network = build(card.candidate.architecture, card.inputs, card.outputs)
     network.load_state_dict(load_file(path))
     return network.eval(), card

@@ -6,7 +6,7 @@ from functools import partial
 
 import optuna
 
-from pipeline.core.contracts import Origin, SearchRecord, TrialRecord
+from pipeline.core.contracts import TASKS, Origin, SearchRecord, TrialRecord
 from pipeline.core.errors import SpaceError
 from pipeline.space import Space, first_answers, sample
 from pipeline.tuning.chooser import TrialChooser
@@ -19,6 +19,8 @@ _QUIET_SECONDS = 15
 """A trial that takes longer says something at its rungs."""
 _OF_CANDIDATES = ("SpaceError", "FloatingPointError")
 """Failures that the space can cause; any other is a mistake of ours and keeps its traceback."""
+_LEADERS = 5
+"""So many trials with the lowest scores are compared on the reserve."""
 _LEAST_SHARE = 0.02
 """With less than this share of the seconds left no trial is started."""
 
@@ -76,7 +78,8 @@ def progress_line(record: TrialRecord, done: Sequence[TrialRecord], used: float,
         text = f"{what} had no time left"
     else:
         word = ", stopped early" if record.state == "pruned" else ""
-        text = f"{what} score {record.score:.4f} accuracy {record.accuracy:.4f}{word}"
+        quality = TASKS[problem.data.task].quality.replace("_", " ")
+        text = f"{what} score {record.score:.4f} {quality} {record.quality:.4f}{word}"
     best = best_of(done)
     if best is not None:
         text += f" · best {best.score:.4f} (trial {best.number})"
@@ -102,20 +105,34 @@ def best_of(done: Sequence[TrialRecord]) -> TrialRecord | None:
 def chosen_of(done: Sequence[TrialRecord]) -> TrialRecord | None:
     """Return the trial to hand on: the best, or the first default that is worse by no more than a standard error.
 
-    The lowest of many noisy scores is partly luck; what was good before any search is the safer bet (one-standard-
-    error rule, Breiman et al. 1984).
+    The lowest of many noisy scores is partly luck. Where rows were kept in reserve, the best few are compared there
+    first; what was good before any search is the safer bet among equals (one-standard-error rule, Breiman et al. 1984).
     """
-    best = best_of(done)
-    if best is None:
+    complete = [r for r in done if r.state == "complete" and r.score is not None]
+    leaders = sorted(complete, key=lambda r: (r.score or 0.0, r.number))[:_LEADERS]
+    if not leaders:
         return None
-    near = [r for r in done if r.origin == "default" and r.state == "complete" and _within_error(r, best)]
+    best = min(leaders, key=_final_score)
+    near = [r for r in complete if r.origin == "default" and _within_error(r, best)]
     return near[0] if near else best
 
 
+def _final_score(record: TrialRecord) -> tuple[float, int]:
+    score = record.score if record.reserve_score is None else record.reserve_score
+    return score or 0.0, record.number
+
+
 def _within_error(default: TrialRecord, best: TrialRecord) -> bool:
-    assert default.score is not None
-    assert best.score is not None
-    return default.score - best.score <= max(default.standard_error or 0.0, best.standard_error or 0.0)
+    gap = _final_score(default)[0] - _final_score(best)[0]
+    return gap <= max(default.standard_error or 0.0, best.standard_error or 0.0)
+
+
+def choice_note(best: TrialRecord, chosen: TrialRecord) -> str:
+    """Say why the trial with the lowest score is not the one handed on."""
+    shown = f"trial {best.number} scored {best.score:.4f}, trial {chosen.number} {chosen.score:.4f}"
+    if chosen.origin == "default":
+        return f"{shown}: no more than a standard error apart, so the default was kept"
+    return f"{shown}; on the reserve {best.reserve_score:.4f} and {chosen.reserve_score:.4f}, which decided"
 
 
 def export(problem: Problem, study: optuna.Study, storage: str) -> SearchRecord:
@@ -132,13 +149,11 @@ def export(problem: Problem, study: optuna.Study, storage: str) -> SearchRecord:
     if problem.settings.seconds is not None and len(done) < problem.settings.n_trials:
         notes.append(f"search.seconds ended the study after {len(done)} of {problem.settings.n_trials} trials")
     if chosen is not best:
-        notes.append(
-            f"trial {best.number} scored {best.score:.4f}, trial {chosen.number} {chosen.score:.4f}: no more than a "
-            "standard error apart, so the default was kept"
-        )
+        notes.append(choice_note(best, chosen))
     return SearchRecord(
         study=study.study_name,
         storage=storage,
+        metric=TASKS[problem.data.task].score,
         trials=tuple(done),
         best=chosen.number,
         seconds=round(sum(r.seconds for r in done), 3),

@@ -68,14 +68,14 @@ def run_trial(problem: Problem, proposal: Proposal, left: float | None, at_rung:
     start = time.monotonic()
     rungs = problem.rungs
     curve: list[tuple[float, float]] = []
-    accuracy: list[float] = []
+    quality: list[float] = []
 
     def on_score(progress: float, record: EpochRecord) -> bool:
         rung = sum(r <= progress for r in rungs) - 1
-        curve.append((round(progress, 4), record.val_log_loss))
-        accuracy.append(record.val_accuracy)
-        others = at_rung(rung, record.val_log_loss, time.monotonic() - start)
-        return progress >= 1 or may_go_on(record.val_log_loss, others, problem.settings.eta)
+        curve.append((round(progress, 4), record.val_score))
+        quality.append(record.val_quality)
+        others = at_rung(rung, record.val_score, time.monotonic() - start)
+        return progress >= 1 or may_go_on(record.val_score, others, problem.settings.eta)
 
     done, failure = None, None
     try:
@@ -93,7 +93,8 @@ def run_trial(problem: Problem, proposal: Proposal, left: float | None, at_rung:
         state="failed" if done is None else "pruned" if done.stopped else "complete",
         score=curve[-1][1] if done and curve else None,
         standard_error=done.standard_error if done and not done.stopped else None,
-        accuracy=accuracy[-1] if done and accuracy else None,
+        quality=quality[-1] if done and quality else None,
+        reserve_score=done.reserve_score if done else None,
         origin=proposal.origin,
         candidate=proposal.candidate,
         parameters=done.parameters if done else None,

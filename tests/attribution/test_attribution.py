@@ -5,10 +5,21 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.attribution import Attribution, Task, baseline_for, choose_rows, completeness, deletion, explain
+from pipeline.attribution import (
+    Attribution,
+    Subject,
+    Task,
+    baseline_for,
+    choose_rows,
+    completeness,
+    deletion,
+    explain,
+    subject_of,
+)
 from pipeline.attribution.faithfulness import removed
 from pipeline.core.contracts import (
     CategoricalColumn,
+    DatasetCard,
     ImageInputs,
     Number,
     NumericColumn,
@@ -109,7 +120,7 @@ def test_ablation_of_one_column_moves_its_missing_mark_too() -> None:
     assert without[:, 3].tolist() == [0.0, 0.0, 0.0]
     assert torch.equal(without[:, [1, 2, 4]], task.x[:, [1, 2, 4]])
     with torch.no_grad():
-        expected = task.logits(task.x) - task.logits(without)
+        expected = task.outputs(task.x) - task.outputs(without)
     assert explain(task, 8)[0][1].values[:, 0] == pytest.approx(expected.double().numpy(), abs=1e-5)
 
 
@@ -141,19 +152,27 @@ def test_the_worse_of_two_checks_is_the_verdict(
     assert judge(number(*gain), number(error, 0.0, 1.0), promises, 0.05)[0] == verdict
 
 
+def asked(y: np.ndarray, p: np.ndarray) -> Subject:
+    card = DatasetCard(
+        name="t", task="multiclass", classes=tuple("abcdefgh"[: p.shape[1]]), inputs=TABLE, rows={}, class_rows={},
+        audit=(), source_digest="", notes=(),
+    )  # fmt: skip
+    return subject_of(card, y, p)
+
+
 def test_rows_are_chosen_by_the_rule_and_differ() -> None:
     rng = np.random.default_rng(0)
     p = rng.dirichlet(np.ones(3), size=200)
     y = np.where(rng.random(200) < 0.7, p.argmax(1), rng.integers(3, size=200))
-    chosen = choose_rows(y, p, 16, stream(1))
-    assert chosen == choose_rows(y, p, 16, stream(1))
+    chosen = choose_rows(asked(y, p), 16, stream(1))
+    assert chosen == choose_rows(asked(y, p), 16, stream(1))
     assert len({i for i, _ in chosen}) == 16
     wrong = [i for i, why in chosen if why == "confident mistake"]
     assert len(wrong) == 4
     assert all(p[i].argmax() != y[i] for i in wrong)
-    all_right = choose_rows(p.argmax(1), p, 16, stream(1))
+    all_right = choose_rows(asked(p.argmax(1), p), 16, stream(1))
     assert len(all_right) == 16
-    assert len(choose_rows(y[:5], p[:5], 16, stream(1))) == 5
+    assert len(choose_rows(asked(y[:5], p[:5]), 16, stream(1))) == 5
 
 
 TEXT = TextInputs(length=6, vocabulary=("good", "bad", "film"))

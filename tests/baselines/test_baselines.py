@@ -87,3 +87,10 @@ def test_missing_steps_are_the_mean_of_a_linear_model() -> None:
     x = np.full((1, 1, 8), np.nan, np.float32)
     x[0, 0, 0] = 5.0
     assert design(SERIES, x).tolist() == [[2.0] + [0.0] * 7]
+
+
+def test_boosting_can_do_with_one_row_of_a_class() -> None:
+    x, y = rows(60, 0)
+    y[0] = 2
+    p = baseline_probabilities("gradient_boosting", TABLE, (x, y), x, 3, 7)
+    assert p.sum(1) == pytest.approx(np.ones(60))

@@ -62,7 +62,7 @@ def test_a_good_table_is_prepared(folder: Path) -> None:
     write(folder, [HEADER, *ROWS])
     done = prepare(folder, "data.path=raw")
     assert done.returncode == 0, done.stderr
-    assert "own: table, 2 classes; rows: train 54, val 10, test 16" in done.stdout
+    assert "own: table, binary (2 classes); rows: train 54, val 10, test 16" in done.stdout
     assert "sensitive columns are not inputs: sex" in done.stdout
 
 
@@ -123,8 +123,9 @@ def test_a_missing_label(folder: Path) -> None:
     write(folder, [HEADER, *ROWS, "30,clerk,F,?"])
     done = prepare(folder, "data.path=raw")
     assert done.returncode == 2
-    assert "rows of" in done.stderr
-    assert "have no label in 'income'\n  fix: remove or label these rows\n" in done.stderr
+    assert (
+        "1 rows have no label in 'income', the first is own.csv:81\n  fix: remove or label these rows\n" in done.stderr
+    )
 
 
 def test_not_utf_8(folder: Path) -> None:

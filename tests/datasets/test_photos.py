@@ -173,5 +173,5 @@ def test_a_declared_share_of_bad_files_is_left_out_and_listed(tmp_path: Path) ->
 def test_no_images_and_undeclared_classes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no images by class"):
         read(packed(tmp_path / "a.zip", {"cat/readme.txt": b"x"}))
-    with pytest.raises(DataError, match="class 'dog' is not declared"):
+    with pytest.raises(DataError, match="label 'dog' is not among the classes cat, cow"):
         read(packed(tmp_path / "b.zip", files()), classes=("cat", "cow"))

@@ -10,7 +10,6 @@ from pipeline.core.contracts import TableInputs
 from pipeline.core.data_settings import AuditSettings, DataSettings
 from pipeline.datasets import Prepared, load_split, prepare_dataset, write_split
 from pipeline.datasets.audit import bin_labels, binned
-from pipeline.datasets.splits import stratified
 from pipeline.datasets.table_encoding import quantile_edges
 
 SLICES = {"ink_amount": AuditSettings(property="mean_intensity", quantiles=3)}
@@ -50,6 +49,7 @@ def test_splits_are_disjoint_complete_and_stratified() -> None:
     prepared = digits()
     ids = [set(s.rows["row_id"]) for s in prepared.splits.values()]
     assert sum(map(len, ids)) == len(set.union(*ids)) == 1797
+    assert list(prepared.splits) == ["train", "val", "test"]
     for counts in zip(*prepared.card.class_rows.values(), strict=True):
         assert counts[0] == pytest.approx(sum(counts) * 0.68, abs=2)
 
@@ -141,10 +141,3 @@ def test_edges_are_increasing_and_span_the_values_also_with_spikes() -> None:
     assert edges[-1] == 99
     assert list(edges) == sorted(set(edges))
     assert 8 <= len(edges) <= 17
-
-
-def test_every_class_reaches_both_sides() -> None:
-    y = np.array([0] * 97 + [1] * 3)
-    kept, off = stratified(y, 0.1, 1, "x")
-    assert set(y[kept]) == set(y[off]) == {0, 1}
-    assert sorted([*kept, *off]) == list(range(100))

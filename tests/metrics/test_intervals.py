@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import bootstrap
 
 from pipeline.core.contracts import Number
 from pipeline.core.seeds import stream
-from pipeline.metrics.intervals import detectable_gap, mean, newcombe, proportion, rate_gap, wilson
+from pipeline.metrics.intervals import detectable_gap, mean, newcombe, proportion, rate_gap, small_mean, wilson
 
 
 @pytest.mark.parametrize(
@@ -64,3 +65,17 @@ def test_the_detectable_gap_is_detected_with_its_power() -> None:
     pooled = (k1 + k2) / 600
     z = (k1 - k2) / 300 / np.sqrt(pooled * (1 - pooled) * 2 / 300)
     assert (abs(z) > 1.96).mean() == pytest.approx(0.8, abs=0.03)
+
+
+def test_the_bootstrap_of_a_mean_agrees_with_scipy() -> None:
+    for values in (np.random.default_rng(1).lognormal(size=40), np.array([0.0] * 30 + [1.0])):
+        reference = bootstrap((values,), np.mean, n_resamples=999, batch=50, method="BCa", rng=stream(2))
+        limits = reference.confidence_interval
+        found = mean(values, stream(2), 999)
+        assert (found.ci_low, found.ci_high) == pytest.approx((limits.low, limits.high))
+
+
+def test_few_values_have_a_t_interval() -> None:
+    found = small_mean(np.array([1.0, 2.0, 3.0]))
+    assert (found.value, found.ci_low, found.ci_high) == pytest.approx((2.0, 2 - 2.4841, 2 + 2.4841), abs=1e-4)
+    assert small_mean(np.ones(9)).ci_low is None

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from pipeline.core.contracts import (
     CategoricalColumn,
+    ForecastInputs,
     ImageInputs,
     Inputs,
     NumericColumn,
@@ -33,7 +34,11 @@ NUMBERS = TableInputs(columns=(NumericColumn(name="a", edges=(-1.0, 0.0, 2.0), m
 TEXT = TextInputs(length=11, vocabulary=("the", "cat", "sat", "on", "mat"))
 SERIES = SeriesInputs(channels=("x", "y"), length=21, mean=(0.1, -0.2), std=(1.0, 2.0))
 LONG = SeriesInputs(channels=("x",), length=300, mean=(0.0,), std=(1.0,))
+FORECAST = ForecastInputs(channels=("x", "y"), targets=1, known=0, window=100, horizon=3, season=None)
+KNOWN = ForecastInputs(channels=("x", "past", "known"), targets=1, known=1, window=10, horizon=3, season=None)
 INPUTS: dict[str, Inputs] = {
+    "forecast": FORECAST,
+    "forecast with known": KNOWN,
     "text": TEXT,
     "series": SERIES,
     "long series": LONG,
@@ -69,6 +74,10 @@ def rows(inputs: Inputs, n: int, seed: int = 0) -> Tensor:
         lengths = torch.randint(2, inputs.length + 1, (n, 1, 1), generator=rng)
         gone = (torch.arange(inputs.length) >= lengths) | (torch.rand(series.shape, generator=rng) < 0.05)
         return series.masked_fill(gone, torch.nan)
+    if isinstance(inputs, ForecastInputs):
+        series = torch.randn(n, len(inputs.channels), inputs.length, generator=rng).cumsum(2)
+        series[:, : len(inputs.channels) - inputs.known, inputs.window :] = torch.nan
+        return series.masked_fill(torch.rand(series.shape, generator=rng) < 0.05, torch.nan)
     columns = [
         torch.randint(len(c.categories) + 1, (n,), generator=rng).float()
         if c.kind == "categorical"
@@ -142,7 +151,7 @@ def test_logits_are_the_same_with_and_without_gradients(architecture: dict[str, 
 
 
 @pytest.mark.parametrize("kind", list(FAMILIES))
-@pytest.mark.parametrize("name", ["image", "table", "text", "series"])
+@pytest.mark.parametrize("name", ["image", "table", "text", "series", "forecast"])
 def test_overfits_32_rows(kind: str, name: str) -> None:
     inputs = INPUTS[name]
     network = made({"kind": kind, "width": 32}, inputs)
@@ -211,6 +220,19 @@ def test_padding_changes_nothing(kind: str) -> None:
         network.stem.train()
         alone = network(x[:1])
     torch.testing.assert_close(among, alone, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", list(FAMILIES))
+@pytest.mark.parametrize("inputs", [FORECAST, KNOWN], ids=["past", "known future"])
+def test_a_forecast_moves_with_its_targets_and_starts_near_the_last_value(kind: str, inputs: ForecastInputs) -> None:
+    network = made({"kind": kind, "width": 8}, inputs).eval()
+    x = rows(inputs, 5)
+    x[:, 0, inputs.window - 1] = 7.0
+    moved = x.clone()
+    moved[:, 0, : inputs.window] += 100.0
+    with torch.no_grad():
+        torch.testing.assert_close(network(moved), network(x) + 100.0, atol=1e-3, rtol=1e-4)
+        assert (network(x) - 7.0).abs().max() < 1.0
 
 
 @pytest.mark.parametrize("kind", list(FAMILIES))

@@ -85,7 +85,7 @@ def _search() -> SearchRecord:
         number=0,
         state="complete",
         score=0.5,
-        accuracy=0.8,
+        quality=0.8,
         origin="default",
         candidate=_CANDIDATE,
         parameters=123,
@@ -94,24 +94,29 @@ def _search() -> SearchRecord:
         curve=((0.5, 0.7), (1.0, 0.5)),
     )
     failed = replace(
-        done, number=1, state="failed", score=None, accuracy=None, parameters=None, error=HOSTILE, traceback="secret"
+        done, number=1, state="failed", score=None, quality=None, parameters=None, error=HOSTILE, traceback="secret"
     )
     return SearchRecord(
-        study="search-1", storage="sqlite:///state/optuna.db", trials=(done, failed), best=0, seconds=4.0
+        study="search-1",
+        storage="sqlite:///state/optuna.db",
+        metric="log_loss",
+        trials=(done, failed),
+        best=0,
+        seconds=4.0,
     )
 
 
 def _model(inputs: AnyInputs) -> ModelCard:
     epochs = tuple(
         EpochRecord(
-            epoch=i + 1, train_loss=1 / (i + 1), val_log_loss=1 / (i + 1), val_accuracy=1 - 0.5 ** (i + 1), seconds=i
+            epoch=i + 1, train_loss=1 / (i + 1), val_score=1 / (i + 1), val_quality=1 - 0.5 ** (i + 1), seconds=i
         )
         for i in range(130)
     )
     return ModelCard(
         candidate=_CANDIDATE,
         inputs=inputs,
-        classes=CLASSES,
+        outputs=len(CLASSES),
         parameters=123,
         seed=7,
         device="cpu",
@@ -119,8 +124,8 @@ def _model(inputs: AnyInputs) -> ModelCard:
         epochs=epochs,
         seconds=3.0,
         search_score=0.5,
-        val_log_loss=0.4,
-        val_accuracy=0.8,
+        val_score=0.4,
+        val_quality=0.8,
         weights_sha256="1" * 64,
     )
 
@@ -131,9 +136,10 @@ def _scores() -> Scores:
         name="majority",
         fitted_on="90 of 90 training rows",
         metrics=score_table(_Y, np.tile([0.4, 0.3, 0.3], (90, 1)), stream(1), 50, 0.95),
-        accuracy_gain=paired_gain(right, _Y == 0, 0.95, stream(1), 50),
+        gain=paired_gain(right, _Y == 0, 0.95, stream(1), 50),
     )
     return Scores(
+        headline="accuracy",
         metrics=score_table(_Y, _P, stream(1), 50, 0.95),
         classes=class_scores(_Y, _P.argmax(1), CLASSES, stream(1), 0.95),
         confusion=tuple(tuple(int(n) for n in row) for row in confusion(_Y, _P.argmax(1), 3)),

@@ -11,11 +11,12 @@ from pipeline.core.errors import ArtifactError, DeviceError
 from pipeline.core.settings import TrainerSettings
 from pipeline.core.store import write_json
 from pipeline.training.batches import Batches, augment
-from pipeline.training.data import Arrays, Data
+from pipeline.training.data import Arrays, Data, Rows
 from pipeline.training.device import choose_device
 from pipeline.training.fit import Fit, Watch, fit
+from pipeline.training.heads import ClassHead
 from pipeline.training.pace import learning_rate_factor
-from pipeline.training.predict import predict_probabilities
+from pipeline.training.predict import predict
 from pipeline.training.weights import load_model, save_weights
 
 CPU = TrainerSettings(device="cpu", precision="fp32")
@@ -37,6 +38,10 @@ def stripes(rows: int, seed: int) -> Arrays:
 DATA = Data(ImageInputs(channels=1, height=8, width=8, mean=(0.4,), std=(0.3,)), 2, stripes(150, 0), stripes(80, 1))
 
 
+def on_cpu(arrays: Arrays) -> Rows:
+    return Rows(arrays.x, arrays.y, DATA.inputs, "cpu")
+
+
 def train(budget: Budget, seed: int = 3, watch: Watch | None = None, candidate: Candidate = CANDIDATE) -> Fit:
     return fit(candidate, DATA, budget, seed=seed, trainer=CPU, watch=watch)
 
@@ -51,7 +56,7 @@ def same(first: Fit, second: Fit) -> bool:
 
 def test_it_learns_and_the_seed_decides_everything() -> None:
     first, again, other = train(Budget(epochs=6)), train(Budget(epochs=6)), train(Budget(epochs=6), seed=4)
-    assert first.records[-1].val_accuracy > 0.95
+    assert first.records[-1].val_quality > 0.95
     assert same(first, again)
     assert not same(first, other)
     assert [r.epoch for r in first.records] == [1, 2, 3, 4, 5, 6]
@@ -78,7 +83,7 @@ def test_an_interrupted_training_ends_bit_equal(tmp_path: Path, kind: str) -> No
     )
     assert seen == [3, 4, 5]
     assert same(whole, rest)
-    assert [r.val_log_loss for r in rest.records] == [r.val_log_loss for r in whole.records]
+    assert [r.val_score for r in rest.records] == [r.val_score for r in whole.records]
 
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -133,7 +138,7 @@ def test_a_device_that_is_not_here_is_refused() -> None:
 
 
 def test_every_epoch_sees_every_row_once_in_another_order() -> None:
-    batches = Batches(stripes(50, 0), Optimizer(batch_size=16), 1, "cpu")
+    batches = Batches(on_cpu(stripes(50, 0)), Optimizer(batch_size=16), 1)
     first = torch.cat([x for x, _ in batches]).flatten(1)
     sizes = [len(y) for _, y in batches]
     batches.epoch = 1
@@ -175,9 +180,10 @@ def test_the_learning_rate_warms_up_and_ends_at_zero() -> None:
 
 def test_probabilities_sum_to_one_and_do_not_depend_on_the_batch() -> None:
     network = train(Budget(epochs=1)).network
-    whole = predict_probabilities(network, DATA.val.x)
+    rows = on_cpu(DATA.val)
+    whole = predict(network, rows, ClassHead())
     assert whole.sum(axis=1) == pytest.approx(np.ones(80))
-    assert predict_probabilities(network, DATA.val.x, batch=7) == pytest.approx(whole, abs=1e-6)
+    assert predict(network, rows, ClassHead(), batch=7) == pytest.approx(whole, abs=1e-6)
 
 
 def test_weights_that_do_not_match_the_card_are_refused(tmp_path: Path) -> None:
@@ -186,7 +192,7 @@ def test_weights_that_do_not_match_the_card_are_refused(tmp_path: Path) -> None:
     card = ModelCard(
         candidate=CANDIDATE,
         inputs=DATA.inputs,
-        classes=("a", "b"),
+        outputs=2,
         parameters=done.parameters,
         seed=3,
         device="cpu",
@@ -194,14 +200,15 @@ def test_weights_that_do_not_match_the_card_are_refused(tmp_path: Path) -> None:
         epochs=done.records,
         seconds=1.0,
         search_score=0.5,
-        val_log_loss=0.5,
-        val_accuracy=0.9,
+        val_score=0.5,
+        val_quality=0.9,
         weights_sha256=digest,
     )
     write_json(tmp_path / "card.json", card)
     network, read = load_model(tmp_path)
     assert read == card
-    assert np.array_equal(predict_probabilities(network, DATA.val.x), predict_probabilities(done.network, DATA.val.x))
+    rows = on_cpu(DATA.val)
+    assert np.array_equal(predict(network, rows, ClassHead()), predict(done.network, rows, ClassHead()))
     path = tmp_path / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\7")
     with pytest.raises(ArtifactError) as caught:
@@ -214,4 +221,4 @@ def test_the_gpu_trains_in_bf16_and_agrees_with_the_cpu() -> None:
     done = fit(CANDIDATE, DATA, Budget(epochs=6), seed=3, trainer=TrainerSettings())
     assert done.precision == "bf16"
     assert done.device != "cpu"
-    assert done.records[-1].val_accuracy > 0.95
+    assert done.records[-1].val_quality > 0.95

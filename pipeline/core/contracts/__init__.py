@@ -4,19 +4,23 @@ Arrays lie beside them as `.npy`, tables as Parquet, weights as safetensors; not
 """
 
 from pipeline.core.contracts.data import (
+    TASKS,
     AuditFeature,
     CategoricalColumn,
     DatasetCard,
+    ForecastInputs,
     ImageInputs,
     Inputs,
     NumericColumn,
     SeriesInputs,
     SplitName,
     TableInputs,
+    Target,
     Task,
+    TaskFacts,
     TextInputs,
 )
-from pipeline.core.contracts.scores import BaselineScores, Bin, ClassScores, Number, Scores
+from pipeline.core.contracts.scores import BaselineScores, Bin, ClassScores, Number, Scores, StepError, TargetScores
 from pipeline.core.contracts.search import (
     Best,
     Budget,
@@ -43,6 +47,7 @@ from pipeline.core.contracts.trust import (
 )
 
 __all__ = [
+    "TASKS",
     "AuditFeature",
     "BaselineScores",
     "Best",
@@ -58,6 +63,7 @@ __all__ = [
     "FairnessRecord",
     "FairnessVerdict",
     "FeatureAudit",
+    "ForecastInputs",
     "GroupGap",
     "GroupRate",
     "ImageInputs",
@@ -74,8 +80,12 @@ __all__ = [
     "SearchRecord",
     "SeriesInputs",
     "SplitName",
+    "StepError",
     "TableInputs",
+    "Target",
+    "TargetScores",
     "Task",
+    "TaskFacts",
     "TextInputs",
     "TrialRecord",
     "Verdict",

@@ -4,8 +4,42 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-SplitName = Literal["train", "val", "test"]
-Task = Literal["binary", "multiclass"]
+SplitName = Literal["train", "val", "reserve", "test"]
+"""`reserve` is a part of the validation rows that no trial sees: the last choice among the best is made on it."""
+Task = Literal["binary", "multiclass", "multilabel", "regression", "forecast"]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """What a task is judged by."""
+
+    score: str
+    """What a search minimises on validation rows."""
+    quality: str
+    """What people read beside it there; higher is better."""
+    headline: str
+    """The metric of the first screen; higher is better."""
+
+
+_CLASSES = TaskFacts("log_loss", "accuracy", "accuracy")
+TASKS: Mapping[Task, TaskFacts] = {
+    "binary": _CLASSES,
+    "multiclass": _CLASSES,
+    "multilabel": TaskFacts("log_loss", "label_accuracy", "f1_micro"),
+    "regression": TaskFacts("squared_error", "r2", "r2"),
+    "forecast": TaskFacts("squared_error", "r2", "skill"),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """A number to predict; mean and standard deviation are of the training rows, in raw units."""
+
+    name: str
+    mean: float
+    std: float
+    change: float | None = None
+    """Forecasts: mean absolute change over one season (or one step) in training, the denominator of MASE."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +117,29 @@ class SeriesInputs:
     std: tuple[float, ...]
 
 
-Inputs = ImageInputs | TableInputs | TextInputs | SeriesInputs
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ForecastInputs:
+    """Windows of steps as float32 (B, C, window + horizon); NaN where unknown: all but `known` channels in the future.
+
+    The first `targets` channels are to be forecast, the last `known` ones are known for the future too.
+    """
+
+    kind: Literal["forecast"] = "forecast"
+    channels: tuple[str, ...]
+    targets: int
+    known: int
+    window: int
+    horizon: int
+    season: int | None
+    """Steps of the usual period, as declared."""
+
+    @property
+    def length(self) -> int:
+        """T, the steps of the packed window: those of the past, and the future ones where something is known."""
+        return self.window + (self.horizon if self.known else 0)
+
+
+Inputs = ImageInputs | TableInputs | TextInputs | SeriesInputs | ForecastInputs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,13 +161,23 @@ class DatasetCard:
     name: str
     task: Task
     classes: tuple[str, ...]
+    """Names of the classes, or of the labels of a multi-label task; empty where numbers are predicted."""
+    targets: tuple[Target, ...] = ()
+    """What is predicted where it is numbers."""
     inputs: Inputs
     rows: Mapping[str, int]
     """Rows per split."""
     class_rows: Mapping[str, tuple[int, ...]]
-    """Rows per split and class."""
+    """Rows per split and class (multi-label: with the label); empty where numbers are predicted."""
     audit: tuple[AuditFeature, ...]
     source_digest: str
     """SHA-256 over the raw files (or arrays) in name order."""
     notes: tuple[str, ...]
     """Everything dropped, merged or filled, with counts; repeated in the report."""
+
+    @property
+    def outputs(self) -> int:
+        """Numbers a network gives for one row."""
+        if isinstance(self.inputs, ForecastInputs):
+            return self.inputs.horizon * self.inputs.targets
+        return len(self.classes) or len(self.targets)

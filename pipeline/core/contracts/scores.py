@@ -37,7 +37,8 @@ class BaselineScores:
     name: str
     fitted_on: str
     metrics: Mapping[str, Number]
-    accuracy_gain: Number
+    gain: Number
+    """The network's headline metric minus this model's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,16 +50,42 @@ class Bin:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TargetScores:
+    """One target of a regression, in its own units: r2, mae, rmse and bias (mean of predicted minus true)."""
+
+    name: str
+    metrics: Mapping[str, Number]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepError:
+    """Mean absolute error of forecasts some steps ahead, in training deviations, beside repeating the last value."""
+
+    step: int
+    mae: float
+    last_value_mae: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Scores:
     """artifacts/evaluate/scores.json: the test split, read once."""
 
     schema: Literal[1] = 1
+    headline: str
+    """The metric of the first screen; higher is better."""
     metrics: Mapping[str, Number]
-    """accuracy, balanced_accuracy, log_loss, brier, ece, ece_null (ECE expected of a calibrated model at this n)."""
-    classes: tuple[ClassScores, ...]
-    confusion: tuple[tuple[int, ...], ...]
+    """Of the task; classes: accuracy, balanced_accuracy, log_loss, brier, ece, ece_null (of a calibrated model)."""
+    classes: tuple[ClassScores, ...] = ()
+    """Classes or labels."""
+    confusion: tuple[tuple[int, ...], ...] = ()
     """Rows are true classes, columns predicted ones."""
-    reliability: tuple[Bin, ...]
+    reliability: tuple[Bin, ...] = ()
+    targets: tuple[TargetScores, ...] = ()
+    """Numbers: each target in its own units."""
+    points: tuple[tuple[float, float], ...] = ()
+    """Numbers: true and predicted values of some rows, of the first target."""
+    steps: tuple[StepError, ...] = ()
+    """Forecasts: errors by step ahead."""
     baselines: tuple[BaselineScores, ...]
     latency_ms: Number
     """Median milliseconds for one row on the evaluation device."""

@@ -54,11 +54,16 @@ class TrialRecord:
     number: int
     state: Literal["complete", "pruned", "failed"]
     score: float | None
-    """Validation log loss, after temperature scaling, at the last rung reached (lower is better); None if failed."""
+    """What the task's search minimises (TASKS) on validation rows, at the last rung reached; None if failed.
+
+    Log losses are taken after temperature scaling, squared errors in training standard deviations.
+    """
     standard_error: float | None = None
     """Of the score of a complete trial, over validation rows."""
-    accuracy: float | None
-    """Validation accuracy there."""
+    quality: float | None
+    """What people read beside it there (TASKS): accuracy, label accuracy or R²."""
+    reserve_score: float | None = None
+    """The score of a complete trial on the reserve, which no proposal and no early stop ever saw."""
     origin: Origin
     candidate: Candidate
     parameters: int | None
@@ -67,7 +72,7 @@ class TrialRecord:
     """Passes over the training split."""
     seconds: float
     curve: tuple[tuple[float, float], ...]
-    """(share of the trial's budget spent, validation log loss) at each rung."""
+    """(share of the trial's budget spent, score) at each rung."""
     error: str | None = None
     """Class of the failure."""
     traceback: str | None = None
@@ -80,10 +85,11 @@ class SearchRecord:
     schema: Literal[1] = 1
     study: str
     storage: str
-    metric: Literal["log_loss"] = "log_loss"
+    metric: str
+    """What the score is."""
     trials: tuple[TrialRecord, ...]
     best: int
-    """Number of the trial that is handed on: the lowest score, or a default within one standard error of it."""
+    """Number of the trial that is handed on; `notes` say when it is not the one with the lowest score."""
     seconds: float
     """Training seconds of all trials, over restarts."""
     notes: tuple[str, ...] = ()
@@ -107,9 +113,8 @@ class EpochRecord:
     """Whole passes finished when this was measured."""
     train_loss: float
     """Mean loss of the optimiser since the last record."""
-    val_log_loss: float
-    """After temperature scaling."""
-    val_accuracy: float
+    val_score: float
+    val_quality: float
     seconds: float
 
 
@@ -120,7 +125,7 @@ class ModelCard:
     schema: Literal[1] = 1
     candidate: Candidate
     inputs: Inputs
-    classes: tuple[str, ...]
+    outputs: int
     parameters: int
     seed: int
     device: str
@@ -128,8 +133,8 @@ class ModelCard:
     epochs: tuple[EpochRecord, ...]
     seconds: float
     search_score: float
-    """Validation log loss the search saw; beside val_log_loss it shows how well the rebuilt winner agrees."""
-    val_log_loss: float
-    val_accuracy: float
+    """Validation score the search saw; beside val_score it shows how well the rebuilt winner agrees."""
+    val_score: float
+    val_quality: float
     weights_sha256: str
     notes: tuple[str, ...] = ()

@@ -23,7 +23,8 @@ class MethodCheck:
     deletion_gain: Number
     """Mean area between the deletion curves of random order and of this method (positive: better than random)."""
     deletion_curve: tuple[float, ...]
-    """Mean probability of the explained class after removing 0, 1/k … all of the input, most important first."""
+    """Mean probability (numbers: minus the distance from the prediction) after removing 0, 1/k … all of the input,
+    most important first."""
     random_curve: tuple[float, ...]
     verdict: Verdict
     reason: str
@@ -37,7 +38,8 @@ class ExplainedRow:
     row_id: str
     true: str
     predicted: str
-    probability: float
+    probability: float | None
+    """Of what is explained; None where numbers are predicted."""
     why_chosen: str
 
 

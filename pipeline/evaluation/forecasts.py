@@ -1,0 +1,96 @@
+"""The judge of forecasts: windows (N, H · T) in training deviations of their series, scored there and in raw units."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.baselines import baseline_forecasts
+from pipeline.core.contracts import DatasetCard, ForecastInputs, Number, StepError
+from pipeline.core.seeds import stream
+from pipeline.core.settings import EvaluateSettings
+from pipeline.metrics.forecasts import Future, by_step, forecast_table, paired_gain_forecasts
+
+Values = NDArray[np.float64]
+_NAMES = {"constant": "last_value", "linear": "ridge", "seasonal": "seasonal_naive"}
+
+
+class ForecastJudge:
+    """Skill over repeating the last value, and the usual errors; windows overlap, so they are resampled in blocks."""
+
+    def __init__(
+        self,
+        card: DatasetCard,
+        settings: EvaluateSettings,
+        seed: int,
+        y: NDArray[Any],
+        rows: pd.DataFrame,
+        x: NDArray[Any],
+    ) -> None:
+        assert isinstance(card.inputs, ForecastInputs)
+        self.card, self.settings, self.seed, self.inputs = card, settings, seed, card.inputs
+        self.scale, self.offset, self.change = (
+            rows[[f"raw.{kind}.{i}" for i in range(self.inputs.targets)]].to_numpy(float)
+            for kind in ("scale", "offset", "change")
+        )
+        self.y = self.raw(y)
+        last = last_known(x[:, : self.inputs.targets, : self.inputs.window])
+        shape = (len(y), self.inputs.horizon, self.inputs.targets)
+        self.last = self.raw(np.broadcast_to(last[:, None], shape).reshape(len(y), -1))
+        self.future = Future(self.y, self.last, self.scale, np.where(self.change > 0, self.change, np.nan))
+        series = rows["row_id"].str.rpartition(" @ ")[0]
+        self.block = 1 if series.is_unique else min(self.inputs.horizon, len(y))
+
+    def raw(self, p: NDArray[Any]) -> Values:
+        """Return (N, H, T) in raw units from (N, H · T) in training deviations."""
+        cube = np.asarray(p, float).reshape(len(p), self.inputs.horizon, self.inputs.targets)
+        return np.asarray(cube * self.scale[:, None] + self.offset[:, None])
+
+    def rng(self, *name: str) -> np.random.Generator:
+        """Return the random stream of a question."""
+        return stream(self.seed, "evaluate", *[part for part in name if part])
+
+    def metrics(self, p: Values, name: str) -> Mapping[str, Number]:
+        """Return skill, mae, mse, smape and mase."""
+        s = self.settings
+        return forecast_table(self.future, self.raw(p), self.rng(name), s.resamples, s.level, self.block)
+
+    def baseline(
+        self, kind: str, train: tuple[NDArray[Any], NDArray[Any]], test_x: NDArray[Any]
+    ) -> tuple[str, Values] | None:
+        """Return the last value, the last season, or a linear map of the window."""
+        season = self.inputs.season
+        if kind not in _NAMES or (kind == "seasonal" and (season is None or season > self.inputs.window)):
+            return None
+        x, y = train
+        future = y.reshape(len(y), self.inputs.horizon, self.inputs.targets)
+        past, test_past = x[:, :, : self.inputs.window], test_x[:, :, : self.inputs.window]
+        found = baseline_forecasts(_NAMES[kind], (past, future), test_past, self.inputs.horizon, season, self.seed)
+        return _NAMES[kind], np.asarray(found.reshape(len(found), -1))
+
+    def gain(self, p: Values, q: Values, name: str) -> Number:
+        """Return the difference of skills."""
+        s, rng = self.settings, self.rng(name, "gain")
+        return paired_gain_forecasts(self.future, self.raw(p), self.raw(q), rng, s.resamples, s.level, self.block)
+
+    def details(self, p: Values) -> dict[str, Any]:
+        """Return errors by step ahead."""
+        errors = by_step(self.future, self.raw(p))
+        return {"steps": tuple(StepError(step=s, mae=m, last_value_mae=last) for s, m, last in errors)}
+
+    def table(self, p: Values) -> dict[str, Any]:
+        """Return errors per window in training deviations; forecasts themselves lie in forecasts.npy."""
+        error = (self.raw(p) - self.y) / self.scale[:, None]
+        return {
+            "absolute_error": np.nanmean(np.abs(error), axis=(1, 2)),
+            "signed_error": np.nanmean(error, axis=(1, 2)),
+        }
+
+
+def last_known(x: NDArray[Any]) -> NDArray[Any]:
+    """Return the last value that is known of each channel (N, C, W), 0 (the training mean) where none is."""
+    known = ~np.isnan(x)
+    at = x.shape[2] - 1 - known[:, :, ::-1].argmax(axis=2)
+    return np.where(known.any(axis=2), np.take_along_axis(x, at[:, :, None], axis=2)[:, :, 0], 0.0)

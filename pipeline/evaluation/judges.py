@@ -1,0 +1,184 @@
+"""One judge per task. All of them answer the same questions about predictions on the same test rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.baselines import baseline_label_sets, baseline_probabilities, baseline_values
+from pipeline.core.contracts import DatasetCard, Number
+from pipeline.core.seeds import stream
+from pipeline.core.settings import EvaluateSettings
+from pipeline.evaluation.forecasts import ForecastJudge
+from pipeline.metrics.calibration import reliability
+from pipeline.metrics.label_sets import label_scores, label_set_table, paired_gain_label_sets
+from pipeline.metrics.scores import class_scores, confusion, paired_gain, score_table
+from pipeline.metrics.values import paired_gain_values, value_scores, value_table
+
+Values = NDArray[np.float64]
+Rows = tuple[NDArray[Any], NDArray[Any]]
+"""Packed inputs x (N, …) and what is to be predicted, y (N,) or (N, K)."""
+
+
+class Judge(Protocol):
+    """What evaluate asks of a task."""
+
+    def metrics(self, p: Values, name: str) -> Mapping[str, Number]:
+        """Return the metrics of predictions `p` (N, K); `name` separates their random streams."""
+
+    def baseline(self, kind: str, train: Rows, test_x: NDArray[Any]) -> tuple[str, Values] | None:
+        """Return name and predictions of a simple model, or None where the task has none of this kind."""
+
+    def gain(self, p: Values, q: Values, name: str) -> Number:
+        """Return the headline metric of `p` minus that of `q`, paired by row."""
+
+    def details(self, p: Values) -> dict[str, Any]:
+        """Return the fields of Scores that only this task has."""
+
+    def table(self, p: Values) -> dict[str, Any]:
+        """Return columns for predictions.parquet."""
+
+
+@dataclass(frozen=True)
+class _Base:
+    card: DatasetCard
+    settings: EvaluateSettings
+    seed: int
+    y: NDArray[Any]
+
+    def rng(self, *name: str) -> np.random.Generator:
+        return stream(self.seed, "evaluate", *[part for part in name if part])
+
+
+class ClassJudge(_Base):
+    """Classes that exclude each other; p are probabilities (N, K)."""
+
+    _NAMES: Mapping[str, str] = {
+        "constant": "majority", "linear": "logistic_regression", "gradient_boosting": "gradient_boosting",
+    }  # fmt: skip
+
+    def metrics(self, p: Values, name: str) -> Mapping[str, Number]:
+        """Return accuracy, balanced accuracy, log loss, Brier score and calibration."""
+        return score_table(self.y, p, self.rng(name), self.settings.resamples, self.settings.level)
+
+    def baseline(self, kind: str, train: Rows, test_x: NDArray[Any]) -> tuple[str, Values] | None:
+        """Return class frequencies, logistic regression or boosted trees."""
+        if kind not in self._NAMES:
+            return None
+        name = self._NAMES[kind]
+        found = baseline_probabilities(name, self.card.inputs, train, test_x, len(self.card.classes), self.seed)
+        return name, found
+
+    def gain(self, p: Values, q: Values, name: str) -> Number:
+        """Return the difference of accuracies."""
+        right, other = p.argmax(1) == self.y, q.argmax(1) == self.y
+        return paired_gain(right, other, self.settings.level, self.rng(name, "gain"), self.settings.resamples)
+
+    def details(self, p: Values) -> dict[str, Any]:
+        """Return per-class scores, confusion and reliability."""
+        level, predicted = self.settings.level, p.argmax(1)
+        counts = confusion(self.y, predicted, len(self.card.classes))
+        return {
+            "classes": class_scores(self.y, predicted, self.card.classes, self.rng("classes"), level),
+            "confusion": tuple(tuple(int(n) for n in row) for row in counts),
+            "reliability": reliability(self.y, p, 15, level),
+        }
+
+    def table(self, p: Values) -> dict[str, Any]:
+        """Return true and predicted class and probabilities."""
+        columns: dict[str, Any] = {"y_true": self.y, "y_pred": p.argmax(1)}
+        return columns | {f"p_{k}": p[:, k] for k in range(p.shape[1])}
+
+
+class LabelSetJudge(_Base):
+    """Labels that do not exclude each other; p are probabilities (N, K)."""
+
+    _NAMES = ClassJudge._NAMES
+
+    def metrics(self, p: Values, name: str) -> Mapping[str, Number]:
+        """Return F1, subset and label accuracy, log loss and Brier score."""
+        return label_set_table(self.y, p, self.rng(name), self.settings.resamples, self.settings.level)
+
+    def baseline(self, kind: str, train: Rows, test_x: NDArray[Any]) -> tuple[str, Values] | None:
+        """Return label frequencies, or one model per label."""
+        if kind not in self._NAMES or (kind == "gradient_boosting" and len(self.card.classes) > _MOST_BOOSTED):
+            return None
+        name = self._NAMES[kind]
+        return name, baseline_label_sets(name, self.card.inputs, train, test_x, self.seed)
+
+    def gain(self, p: Values, q: Values, name: str) -> Number:
+        """Return the difference of micro F1."""
+        s = self.settings
+        return paired_gain_label_sets(self.y, p, q, self.rng(name, "gain"), s.resamples, s.level)
+
+    def details(self, p: Values) -> dict[str, Any]:
+        """Return per-label scores."""
+        predicted = (p >= 0.5).astype(np.int64)
+        rng = self.rng("classes")
+        return {"classes": label_scores(self.y, predicted, self.card.classes, rng, self.settings.level)}
+
+    def table(self, p: Values) -> dict[str, Any]:
+        """Return true labels and probabilities."""
+        columns = {f"y_true_{k}": self.y[:, k] for k in range(p.shape[1])}
+        return columns | {f"p_{k}": p[:, k] for k in range(p.shape[1])}
+
+
+class ValueJudge(_Base):
+    """Numbers in raw units, (N, T)."""
+
+    _NAMES: Mapping[str, str] = {
+        "constant": "mean", "linear": "ridge", "gradient_boosting": "gradient_boosting",
+    }  # fmt: skip
+
+    def metrics(self, p: Values, name: str) -> Mapping[str, Number]:
+        """Return R², absolute and squared errors and bias."""
+        scale = np.array([t.std for t in self.card.targets])
+        return value_table(self.y, p, scale, self.rng(name), self.settings.resamples, self.settings.level)
+
+    def baseline(self, kind: str, train: Rows, test_x: NDArray[Any]) -> tuple[str, Values] | None:
+        """Return the training mean, ridge regression or boosted trees."""
+        if kind not in self._NAMES:
+            return None
+        name = self._NAMES[kind]
+        return name, baseline_values(name, self.card.inputs, train, test_x, self.seed)
+
+    def gain(self, p: Values, q: Values, name: str) -> Number:
+        """Return the difference of R²."""
+        s = self.settings
+        return paired_gain_values(self.y, p, q, self.rng(name, "gain"), s.resamples, s.level)
+
+    def details(self, p: Values) -> dict[str, Any]:
+        """Return scores per target, and points of a figure."""
+        s, names = self.settings, [t.name for t in self.card.targets]
+        shown = self.rng("points").permutation(len(p))[:_POINTS]
+        return {
+            "targets": value_scores(names, self.y, p, self.rng("targets"), s.resamples, s.level),
+            "points": tuple((float(self.y[i, 0]), float(p[i, 0])) for i in np.sort(shown)),
+        }
+
+    def table(self, p: Values) -> dict[str, Any]:
+        """Return true and predicted numbers."""
+        columns = {f"y_true_{k}": self.y[:, k] for k in range(p.shape[1])}
+        return columns | {f"y_pred_{k}": p[:, k] for k in range(p.shape[1])}
+
+
+_MOST_BOOSTED = 20
+_POINTS = 400
+
+
+def judge_for(
+    card: DatasetCard, settings: EvaluateSettings, seed: int, y: NDArray[Any], rows: pd.DataFrame, x: NDArray[Any]
+) -> Judge:
+    """Return the judge of the card's task for test rows: truth y, inputs x, and what prepare knows of each row."""
+    match card.task:
+        case "binary" | "multiclass":
+            return ClassJudge(card, settings, seed, y)
+        case "multilabel":
+            return LabelSetJudge(card, settings, seed, y)
+        case "regression":
+            return ValueJudge(card, settings, seed, y)
+        case "forecast":
+            return ForecastJudge(card, settings, seed, y, rows, x)
