@@ -115,7 +115,11 @@ def _values(card: DatasetCard, y: NDArray[Any], p: NDArray[np.float64]) -> Subje
             "small error": list(np.argsort(error, kind="stable")),
             "extreme prediction": list(np.argsort(-np.abs(predicted - np.median(predicted)), kind="stable")),
         },
-        true=[f"{v:.4g}" for v in true],
-        predicted=[f"{v:.4g}" for v in predicted],
+        true=[_shown(v) for v in true],
+        predicted=[_shown(v) for v in predicted],
         probability=None,
     )
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -93,7 +93,7 @@ def _lines(path: Path, settings: DataSettings, separator: str) -> Iterator[tuple
 
 def check_names(path: Path, names: list[str], settings: DataSettings) -> None:
     """Refuse columns that stand there twice, and settings that name a column which is not there."""
-    if not settings.targets:
+    if not settings.targets and settings.format != "forecast":
         raise ConfigError("data.target: not set", fix="name the column to predict")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

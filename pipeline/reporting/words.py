@@ -46,12 +46,14 @@ def short(text: str, most: int) -> str:
 
 
 def interval(number: Mapping[str, Any], digits: int = 3) -> str:
-    """Return "0.994 [0.980, 0.998]", or why there is no value."""
+    """Return "0.994 [0.980, 0.998]", or why there is no value; large numbers have fewer decimals."""
     if number["value"] is None:
         return f"undefined ({str(number['reason']).replace('_', ' ')})"
-    text = f"{number['value']:.{digits}f}"
+    largest = max(abs(number[k] or 0.0) for k in ("value", "ci_low", "ci_high") if k in number)
+    shown = 0 if largest >= 1000 else 1 if largest >= 100 else digits
+    text = f"{number['value']:,.{shown}f}"
     if number.get("ci_low") is not None:
-        text += f" [{number['ci_low']:.{digits}f}, {number['ci_high']:.{digits}f}]"
+        text += f" [{number['ci_low']:,.{shown}f}, {number['ci_high']:,.{shown}f}]"
     return text
 
 
@@ -93,8 +95,8 @@ def summary_lines(report: Mapping[str, Any]) -> list[str]:
     """Return the outcome of a run for the terminal."""
     head = report["headline"]
     score = resolve(report, head["score"])
-    name = metric_words(head["metric"])
-    lines = [f"{f'test {name}':<16}{interval(score, 4)}   ({method(score)})"]
+    name = f"test {head['metric'].replace('_', ' ')}"
+    lines = [f"{name:<16}{interval(score, 4)}   ({method(score)})"]
     if "baseline" in head:
         base, gain = resolve(report, head["baseline"]), resolve(report, head["gain"])
         lines += [

@@ -15,9 +15,10 @@ from pipeline.core.errors import ConfigError, SpaceError
 from pipeline.core.settings import SearchSettings
 from pipeline.space import parse
 from pipeline.tuning import Problem, best_of, chosen_of, export, open_study, search, shown_url
+from pipeline.tuning.loop import choice_note
 from pipeline.tuning.objective import may_go_on
 from pipeline.tuning.study import records
-from tests.training.test_fit import CPU, DATA
+from tests.training.test_fit import CPU, DATA, stripes
 
 TINY: Mapping[str, Any] = yaml.safe_load(Path("search_spaces/tiny.yaml").read_text())
 
@@ -203,6 +204,27 @@ def test_a_default_within_one_standard_error_is_kept(
     handed_on = chosen_of([first, found])
     assert handed_on is not None
     assert handed_on.number == chosen
+
+
+def test_the_reserve_decides_among_the_best_few(tmp_path: Path) -> None:
+    done = replace(run(tmp_path, n_trials=1).trials[0], origin="sampler", standard_error=0.0)
+    scores = [(0.40, 0.50), (0.41, 0.45), (0.42, 0.47), (0.43, 0.48), (0.44, 0.49), (0.60, 0.10)]
+    trials = [replace(done, number=i, score=s, reserve_score=r) for i, (s, r) in enumerate(scores)]
+    handed_on = chosen_of(trials)
+    assert handed_on is not None
+    assert handed_on.number == 1  # the last is no leader: a reserve looked at by all would be a second search
+    assert choice_note(trials[0], handed_on) == (
+        "trial 0 scored 0.4000, trial 1 0.4100; on the reserve 0.5000 and 0.4500, which decided"
+    )
+
+
+def test_a_complete_trial_is_scored_on_the_reserve_and_a_stopped_one_is_not(tmp_path: Path) -> None:
+    spare = replace(problem(), data=replace(DATA, reserve=stripes(60, 5)))
+    opened = study(tmp_path)
+    search(spare, parse(TINY), opened)
+    trials = export(spare, opened, "db").trials
+    assert all((t.reserve_score is not None) == (t.state == "complete") for t in trials)
+    assert {t.state for t in trials} == {"complete", "pruned"}
 
 
 def test_records_of_the_study_are_what_is_exported(tmp_path: Path) -> None:
