@@ -1,5 +1,6 @@
-"""Files of a folder, a tar or a zip as (name, bytes), read in place: nothing is unpacked, so nothing can escape."""
+"""Files of a folder, a tar or a zip by name, read in place: nothing is unpacked, so nothing can escape."""
 
+import os
 import tarfile
 import zipfile
 import zlib
@@ -18,22 +19,52 @@ _LARGEST_FILE = 256 * 1024**2
 _LARGEST_RATIO = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One file; `label` is its folder, `split` the folder above if that is named like a split."""
+class _Placed:
+    """What a file's place says: `label` is its folder, `split` the folder above if that is named like a split."""
 
+    __slots__ = ()
     name: str
-    data: bytes
 
     @property
     def label(self) -> str:
         """The class, by folder."""
-        return PurePosixPath(self.name).parent.name
+        return self._folder(2)
 
     @property
     def split(self) -> str | None:
         """train, val or test, where the data are given so."""
-        return SPLIT_FOLDERS.get(PurePosixPath(self.name).parent.parent.name.lower())
+        return SPLIT_FOLDERS.get(self._folder(3).lower())
+
+    def _folder(self, level: int) -> str:
+        parts = _parts(self.name)
+        return parts[-level] if len(parts) >= level else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Member(_Placed):
+    """One file of an archive, with its bytes."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OnDisk(_Placed):
+    """One file that lies open; whoever asks for its bytes reads them, so that another process can do it."""
+
+    name: str
+    path: str
+
+    @property
+    def data(self) -> bytes:
+        """The bytes; OSError where there is no such file, or no plain one (a pipe would never end)."""
+        path = Path(self.path)
+        if not path.is_file():
+            raise OSError("no such file")
+        return path.read_bytes()
+
+
+File = Member | OnDisk
 
 
 def is_archive(path: Path) -> bool:
@@ -48,8 +79,8 @@ def _is_tar(path: Path) -> bool:
         return False
 
 
-def members(path: Path, suffixes: tuple[str, ...]) -> Iterator[Member]:
-    """Yield the files with one of these endings (lower case), sorted by name."""
+def members(path: Path, suffixes: tuple[str, ...]) -> Iterator[File]:
+    """Yield the files with one of these endings (lower case), sorted by name; those of a folder are not read yet."""
     if path.is_dir():
         return _folder(path, suffixes)
     if not path.exists():
@@ -61,16 +92,24 @@ def members(path: Path, suffixes: tuple[str, ...]) -> Iterator[Member]:
     raise DataError(f"{path}: neither a folder nor a tar or zip file", fix="set data.path to one of these")
 
 
+def _parts(name: str) -> list[str]:
+    return [part for part in name.split("/") if part not in ("", ".")]
+
+
 def _wanted(name: str, suffixes: tuple[str, ...]) -> bool:
-    path = PurePosixPath(name)
-    return path.suffix.lower() in suffixes and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    ending = os.path.splitext(name)[1].lower()  # noqa: PTH122 - a path object per file costs as much as reading it
+    return ending in suffixes and not any(part.startswith((".", "__MACOSX")) for part in _parts(name))
 
 
-def _folder(path: Path, suffixes: tuple[str, ...]) -> Iterator[Member]:
-    for file in sorted(path.rglob("*")):
-        name = file.relative_to(path).as_posix()
-        if file.is_file() and _wanted(name, suffixes):
-            yield Member(name, file.read_bytes())
+def _folder(path: Path, suffixes: tuple[str, ...]) -> Iterator[OnDisk]:
+    names: list[str] = []
+    for folder, _, found in os.walk(path):
+        below = os.path.relpath(folder, path)
+        names += [name if below == "." else f"{below}/{name}" for name in found]
+    for name in sorted((n for n in names if _wanted(n, suffixes)), key=lambda n: n.split("/")):
+        file = f"{path}/{name}"
+        if os.path.isfile(file):  # noqa: PTH113
+            yield OnDisk(name, file)
 
 
 def _refuse(path: Path, name: str, why: str) -> DataError:

@@ -1,6 +1,7 @@
 """Image files of every kind: decoded by rule, or left out and named."""
 
 import io
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from pipeline.core.contracts import ImageInputs
 from pipeline.core.data_settings import AuditSettings, DataSettings
 from pipeline.core.errors import DataError
 from pipeline.datasets import Prepared, prepare_dataset
-from pipeline.datasets.members import Member
-from pipeline.datasets.photos import decode
+from pipeline.datasets.members import Member, OnDisk, members
+from pipeline.datasets.photos import SUFFIXES, decode, read_album
 from tests.datasets.test_texts import packed
 
 
@@ -175,3 +176,28 @@ def test_no_images_and_undeclared_classes_are_refused(tmp_path: Path) -> None:
         read(packed(tmp_path / "a.zip", {"cat/readme.txt": b"x"}))
     with pytest.raises(DataError, match="label 'dog' is not among the classes cat, cow"):
         read(packed(tmp_path / "b.zip", files()), classes=("cat", "cow"))
+
+
+def test_many_files_are_decoded_by_several_processes_in_the_same_order(tmp_path: Path) -> None:
+    one = files(60)
+    many = {f"{name.replace('.', f'_{i:02}.')}": data for i in range(20) for name, data in one.items()}
+    many["dog/bad.png"] = b"nothing"
+    found = {}
+    for name in ("folder", "a.zip"):
+        place = packed(tmp_path / name, many)
+        with tempfile.TemporaryFile() as store:
+            album = read_album("here", members(place, SUFFIXES), settings(place), store)
+            store.seek(0)
+            pixels = np.frombuffer(store.read(), np.uint8).reshape(-1, 8, 8, 3)
+        assert album.names == sorted(set(many) - {"dog/bad.png"})
+        assert album.failed == ["dog/bad.png (no image)"]
+        assert album.places == [i for i, n in enumerate(sorted(many)) if n != "dog/bad.png"]
+        alone = decode(Member("x", many[album.names[700]]), 8)
+        assert np.array_equal(pixels[700], alone.pixels)
+        assert album.keys[700] == alone.key
+        found[name] = album.digest
+    assert found["folder"] == found["a.zip"]
+
+
+def test_a_file_that_vanishes_is_named() -> None:
+    assert decode(OnDisk("cat/a.png", "no/such.png"), 8).failure == "no such file"

@@ -1,0 +1,74 @@
+"""One image file to pixels: what worker processes do, so this module imports little."""
+
+import hashlib
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from pipeline.datasets.members import File
+
+Image.MAX_IMAGE_PIXELS = None  # the limit below is stricter, and names the file
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+_MOST_PIXELS = 50_000_000
+_MOST_EXTREME = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One file: its pixels (H, W, 3) as bytes, or why there are none."""
+
+    name: str
+    label: str
+    split: str | None
+    pixels: NDArray[np.uint8] | None = None
+    grey: bool = False
+    failure: str | None = None
+    key: bytes = b""
+    """Digest of the pixels."""
+
+
+def decode(file: File, side: int | None) -> Photo:
+    """Return the pixels of a file as they are meant to be seen: upright, first frame, on white where transparent."""
+    place = file.name, file.label, file.split
+    try:
+        with Image.open(io.BytesIO(file.data)) as opened:
+            wide, high = opened.size
+            if wide * high > _MOST_PIXELS:
+                raise ValueError(f"{wide} x {high} pixels are too many")
+            if max(wide, high) > _MOST_EXTREME * min(wide, high):
+                raise ValueError(f"{wide} x {high} pixels are too narrow")
+            if side is not None and opened.format == "JPEG":
+                opened.draft(None, (2 * side, 2 * side))
+            ImageOps.exif_transpose(opened, in_place=True)
+            image = _plain(opened)
+            if side is not None:
+                image = ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR)
+            grey = image.mode == "L"
+            pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as wrong:
+        return Photo(*place, failure=_why(wrong))
+    return Photo(*place, pixels, grey, key=hashlib.blake2b(pixels.tobytes(), digest_size=16).digest())
+
+
+def _why(wrong: Exception) -> str:
+    if isinstance(wrong, UnidentifiedImageError):
+        return "no image"
+    return (isinstance(wrong, OSError) and wrong.strerror) or str(wrong).partition("\n")[0]
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """Return the image as 8-bit grey or colour."""
+    if image.mode in ("I", "I;16", "I;16B", "F"):  # more than 8 bits: the range of the file becomes 0 to 255
+        values = np.asarray(image, dtype=np.float64)
+        low, high = values.min(), values.max()
+        return Image.fromarray(np.round((values - low) * (255 / max(high - low, 1))).astype(np.uint8))
+    if image.mode in ("1", "L"):
+        return image.convert("L")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        layered = image.convert("RGBA")
+        white = Image.new("RGBA", layered.size, "white")
+        return Image.alpha_composite(white, layered).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
