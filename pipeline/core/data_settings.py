@@ -36,9 +36,17 @@ class DataSettings:
     """conf/data/*.yaml."""
 
     name: str
-    format: Literal["digits", "idx", "images", "csv", "text", "series", "forecast"]
+    format: Literal["digits", "idx", "npz", "images", "image_table", "csv", "text", "series", "forecast", "hf"]
     path: str | None = None
     """Folder of the raw files; none for data that come with scikit-learn. Text: also a tar or zip by class."""
+    url: str | None = None
+    """Instead of path: where the file is fetched from, once (http or https); kept below data/fetched."""
+    sha256: str | None = None
+    """The file's checksum, 64 hex digits; a file with another one is never read."""
+    hf_name: str | None = None
+    """hf: the data set's name on the Hugging Face hub, with `@revision` where a certain one is meant."""
+    hf_config: str | None = None
+    """hf: its configuration, where it has several."""
     layout: Literal["csv", "tsv", "jsonl", "parquet", "label_text", "folder"] | None = None
     """csv, text: how rows are written; none: by the file's name."""
     encoding: str = "utf-8"
@@ -51,10 +59,12 @@ class DataSettings:
     """csv, text: file with the given validation rows; none: a share of the training rows is split off."""
     test_file: str | None = None
     """File with the given test rows; none: a share is split off."""
+    image_column: str | None = None
+    """image_table: the column with the images' paths, from data.path."""
     side: int | None = None
-    """images: pixels of each side; the short side is scaled to it and the middle cut out. None: all have one size."""
+    """Image files: pixels of each side; the short side is scaled to it, the middle cut out. None: all have one size."""
     max_unreadable: float = 0.01
-    """images: share of the files that may be unreadable; they are left out and named."""
+    """Image files: share of them that may be unreadable; they are left out and named."""
     series_layout: Literal["ts", "long", "wide"] | None = None
     """series, forecast: .ts files, tables with a line per moment, or per series; none: as the other keys suggest."""
     series_id: str | None = None

@@ -10,6 +10,8 @@ def prepare_dataset(settings: DataSettings, seed: int) -> Prepared:
     """Read, check, split and encode the data set that `settings` declare."""
     from pipeline.datasets.forecasts import prepare_forecast
     from pipeline.datasets.images import prepare_digits, prepare_idx
+    from pipeline.datasets.npz import prepare_npz
+    from pipeline.datasets.photo_table import prepare_photo_table
     from pipeline.datasets.photos import prepare_photos
     from pipeline.datasets.series import prepare_series
     from pipeline.datasets.tables import prepare_table
@@ -19,6 +21,8 @@ def prepare_dataset(settings: DataSettings, seed: int) -> Prepared:
         "digits": prepare_digits,
         "idx": prepare_idx,
         "images": prepare_photos,
+        "image_table": prepare_photo_table,
+        "npz": prepare_npz,
         "csv": prepare_table,
         "text": prepare_texts,
         "series": prepare_series,

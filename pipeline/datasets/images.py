@@ -51,10 +51,17 @@ class ImageRows:
     images: NDArray[np.uint8]
     labels: NDArray[Any]
     ids: list[str]
+    paths: Sequence[str] = ()
+    """Names of the images' files where the ids are others."""
 
 
 def prepare_arrays(
-    settings: DataSettings, seed: int, sources: Sequence[ImageRows], given: NDArray[np.object_], digest: str
+    settings: DataSettings,
+    seed: int,
+    sources: Sequence[ImageRows],
+    given: NDArray[np.object_],
+    digest: str,
+    notes: Sequence[str] = (),
 ) -> Prepared:
     """Split and pack images that lie in memory; `given` names the split of every row of all sources in order."""
     where = settings.path or settings.name
@@ -62,10 +69,26 @@ def prepare_arrays(
     ids = [i for s in sources for i in s.ids]
     labels = _labels(settings, numbers, ids, given, where)
     keys = array_keys(*[s.images for s in sources])
-    places, notes = split_rows(settings, seed, RowFacts(keys, given, labels.strata, where=where))
-    whole = sources[0].images if len(sources) == 1 else np.concatenate([s.images for s in sources])
-    parts = {split: ImageRows(whole[rows], labels.y[rows], [ids[i] for i in rows]) for split, rows in places.items()}
-    return from_rows(settings, parts, labels, digest, notes)
+    places, split_notes = split_rows(settings, seed, RowFacts(keys, given, labels.strata, where=where))
+    images = [s.images for s in sources]
+    parts = {
+        split: ImageRows(_gathered(images, rows), labels.y[rows], [ids[i] for i in rows])
+        for split, rows in places.items()
+    }
+    return from_rows(settings, parts, labels, digest, [*notes, *split_notes])
+
+
+def _gathered(sources: Sequence[NDArray[np.uint8]], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return rows, counted over all sources in order; a source that is asked for as it lies is not copied."""
+    start = 0
+    found = np.empty((len(rows), *sources[0].shape[1:]), np.uint8)  # takes no memory until it is written to
+    for source in sources:
+        mine = (rows >= start) & (rows < start + len(source))
+        if mine.all() and len(rows) == len(source) and (np.diff(rows) == 1).all():
+            return source
+        found[mine] = source[rows[mine] - start]
+        start += len(source)
+    return found
 
 
 def _labels(
@@ -100,7 +123,7 @@ def from_rows(
     for split, part in rows.items():
         means = np.concatenate([p.mean(axis=(1, 2, 3)) / 255 for p in chunks(part.images)])
         own = columns[split] if columns else None
-        packed[split] = Part(part.images, part.labels, part.ids, {"mean_intensity": means}, own, part.ids)
+        packed[split] = Part(part.images, part.labels, part.ids, {"mean_intensity": means}, own, part.paths or part.ids)
     return assemble(settings, labels, _inputs(rows["train"].images), packed, digest, notes)
 
 
