@@ -32,7 +32,7 @@ def project(tmp_path: Path) -> Path:
     for name in _SHIPPED:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, copy / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, copy / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "fetched"))
         elif source.exists():
             shutil.copy(source, copy / name)
     (copy / ".dvc").mkdir()

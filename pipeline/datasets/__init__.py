@@ -1,5 +1,7 @@
 """Raw data to checked, split and packed rows. What is fitted is fitted on the training split alone."""
 
+from dataclasses import replace
+
 from pipeline.core.data_settings import DataSettings
 from pipeline.datasets.packed import Prepared, Split, load_split, write_split
 
@@ -8,6 +10,7 @@ __all__ = ["Prepared", "Split", "load_split", "prepare_dataset", "write_split"]
 
 def prepare_dataset(settings: DataSettings, seed: int) -> Prepared:
     """Read, check, split and encode the data set that `settings` declare."""
+    from pipeline.datasets.fetch import fetched, origin_notes
     from pipeline.datasets.forecasts import prepare_forecast
     from pipeline.datasets.images import prepare_digits, prepare_idx
     from pipeline.datasets.npz import prepare_npz
@@ -28,4 +31,6 @@ def prepare_dataset(settings: DataSettings, seed: int) -> Prepared:
         "series": prepare_series,
         "forecast": prepare_forecast,
     }
-    return formats[settings.format](settings, seed)
+    prepared = formats[settings.format](fetched(settings), seed)
+    notes = (*origin_notes(settings), *prepared.card.notes)
+    return replace(prepared, card=replace(prepared.card, notes=notes))
