@@ -12,6 +12,7 @@ def prepare_dataset(settings: DataSettings, seed: int) -> Prepared:
     """Read, check, split and encode the data set that `settings` declare."""
     from pipeline.datasets.fetch import fetched, origin_notes
     from pipeline.datasets.forecasts import prepare_forecast
+    from pipeline.datasets.hub import prepare_hub
     from pipeline.datasets.images import prepare_digits, prepare_idx
     from pipeline.datasets.npz import prepare_npz
     from pipeline.datasets.photo_table import prepare_photo_table
@@ -22,6 +23,7 @@ def prepare_dataset(settings: DataSettings, seed: int) -> Prepared:
 
     formats = {
         "digits": prepare_digits,
+        "hf": prepare_hub,
         "idx": prepare_idx,
         "images": prepare_photos,
         "image_table": prepare_photo_table,
