@@ -89,6 +89,8 @@ class DataSettings:
     """text: longer texts are cut; the length is that of 95 % of the training texts if that is shorter."""
     vocabulary: int = 20_000
     """text: most words with a number of their own."""
+    pairs: int = 0
+    """text: buckets that pairs of neighbouring words are hashed to, beside the words; 0: none."""
     min_word_rows: int = 2
     """text: words of fewer training texts share one number."""
     tokens: Literal["words", "bpe"] = "words"
@@ -149,6 +151,8 @@ class DataSettings:
             raise ValueError("reserve_fraction must lie in [0, 1)")
         if not 0 <= self.max_unreadable < 1 or (self.side is not None and self.side < 4):
             raise ValueError("max_unreadable must lie in [0, 1), side must be at least 4")
+        if self.pairs < 0:
+            raise ValueError("pairs must be at least 0")
         if min(self.max_words, self.vocabulary, self.min_word_rows, self.bins) < 1:
             raise ValueError("max_words, vocabulary, min_word_rows and bins must be at least 1")
         try:

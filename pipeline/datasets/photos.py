@@ -5,7 +5,6 @@ declared share of the files. Pixels go to an unnamed file as they are decoded, s
 """
 
 import hashlib
-import logging
 import multiprocessing
 import os
 import tempfile
@@ -31,14 +30,12 @@ from pipeline.datasets.images import ImageRows, from_rows
 from pipeline.datasets.labels import read_labels
 from pipeline.datasets.members import File, members
 from pipeline.datasets.packed import Prepared
+from pipeline.datasets.progress import told
 from pipeline.datasets.splits import RowFacts, split_rows
 
 __all__ = ["SUFFIXES", "Album", "Photo", "decode", "prepare_photos", "quarantine", "read_album", "taken"]
 
-log = logging.getLogger("pipeline.prepare")
-
 _AT_ONCE = 1024
-_SAID_EVERY = 10_000
 
 
 @dataclass
@@ -105,7 +102,7 @@ def read_album(where: str, files: Iterable[File], settings: DataSettings, store:
     """Decode all files in one pass; pixels go to `store`, `where` is named in messages."""
     album = Album(store)
     whole = hashlib.sha256()
-    for place, photo in enumerate(decoded(files, settings.side)):
+    for place, photo in enumerate(told(decoded(files, settings.side), "images")):
         name = photo.name
         if photo.pixels is None:
             album.failed.append(f"{name} ({photo.failure})")
@@ -123,8 +120,6 @@ def read_album(where: str, files: Iterable[File], settings: DataSettings, store:
         album.splits.append(photo.split or "")
         album.places.append(place)
         album.grey &= photo.grey
-        if len(album.names) % _SAID_EVERY == 0:
-            log.info("%s images read", f"{len(album.names):,}")
     store.flush()
     album.digest = whole.hexdigest()
     return album

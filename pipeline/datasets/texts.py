@@ -90,7 +90,7 @@ def fit_texts(
     if cut:
         unit = "pieces" if pieces else "words"
         notes.append(f"{cut:,} training texts are cut after {length} {unit} (data.max_words)")
-    return TextInputs(length=length, vocabulary=tuple(known)), notes
+    return TextInputs(length=length, vocabulary=tuple(known), pairs=settings.pairs), notes
 
 
 def encode_texts(texts: Sequence[Sequence[str]], inputs: TextInputs) -> NDArray[np.int32]:

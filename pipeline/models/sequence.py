@@ -13,7 +13,10 @@ _MOST_TOKENS = 48
 
 
 class TextStem(nn.Module):
-    """Word numbers (B, L) to embedded words (B, L, D + 1). While training, padding common to a batch is cut off."""
+    """Word numbers (B, L) to embedded words (B, L, D + 1). While training, padding common to a batch is cut off.
+
+    Where the inputs say so, a word's vector is the sum of its own and that of the pair it makes with the word before.
+    """
 
     def __init__(self, inputs: TextInputs, width: int) -> None:
         super().__init__()
@@ -21,6 +24,9 @@ class TextStem(nn.Module):
         nn.init.normal_(self.embedding.weight, std=0.1)
         with torch.no_grad():
             self.embedding.weight[0].zero_()
+        self.pairs = nn.Embedding(inputs.pairs, width) if inputs.pairs else None
+        if self.pairs is not None:
+            nn.init.normal_(self.pairs.weight, std=0.1)
 
     def forward(self, x_BL: Tensor) -> Tensor:
         """Return the tokens and their mask."""
@@ -29,7 +35,18 @@ class TextStem(nn.Module):
         if self.training:
             longest = max(1, int(mask_BL.any(0).sum()))
             x_BL, mask_BL = x_BL[:, :longest], mask_BL[:, :longest]
-        return with_mask(self.embedding(x_BL.long()), mask_BL)
+        x_BLD = self.embedding(x_BL.long())
+        if self.pairs is not None:
+            both_BL1 = (mask_BL[:, 1:] & mask_BL[:, :-1])[:, :, None]
+            pairs_BLD = self.pairs(hashed_pairs(x_BL, self.pairs.num_embeddings)) * both_BL1
+            x_BLD = x_BLD + nn.functional.pad(pairs_BLD, (0, 0, 1, 0))
+        return with_mask(x_BLD, mask_BL)
+
+
+def hashed_pairs(x_BL: Tensor, buckets: int) -> Tensor:
+    """Return a bucket for each word and the one before it, (B, L - 1): hashed n-grams (Joulin et al. 2017)."""
+    first, second = x_BL[:, :-1].long(), x_BL[:, 1:].long()
+    return (first * 1_000_003 + second * 998_244_353).remainder(2_147_483_647).remainder(buckets)
 
 
 class SeriesStem(nn.Module):

@@ -36,7 +36,9 @@ SERIES = SeriesInputs(channels=("x", "y"), length=21, mean=(0.1, -0.2), std=(1.0
 LONG = SeriesInputs(channels=("x",), length=300, mean=(0.0,), std=(1.0,))
 FORECAST = ForecastInputs(channels=("x", "y"), targets=1, known=0, window=100, horizon=3, season=None)
 KNOWN = ForecastInputs(channels=("x", "past", "known"), targets=1, known=1, window=10, horizon=3, season=None)
+PAIRS = TextInputs(length=11, vocabulary=TEXT.vocabulary, pairs=5)
 INPUTS: dict[str, Inputs] = {
+    "text with pairs": PAIRS,
     "forecast": FORECAST,
     "forecast with known": KNOWN,
     "text": TEXT,
@@ -209,9 +211,10 @@ def test_a_wrong_architecture_is_refused(architecture: dict[str, Any], message: 
 
 
 @pytest.mark.parametrize("kind", list(FAMILIES))
-def test_padding_changes_nothing(kind: str) -> None:
+@pytest.mark.parametrize("inputs", [TEXT, PAIRS], ids=["words", "pairs"])
+def test_padding_changes_nothing(kind: str, inputs: TextInputs) -> None:
     """A text scores the same alone, where training would cut its padding, and among longer ones."""
-    network = made({"kind": kind, "width": 8}, TEXT).eval()
+    network = made({"kind": kind, "width": 8}, inputs).eval()
     x = torch.zeros(2, 11, dtype=torch.long)
     x[0, :4] = torch.tensor([2, 3, 4, 5])
     x[1] = 3

@@ -103,6 +103,8 @@ class TextInputs:
     """L, the most words kept of a text."""
     vocabulary: tuple[str, ...]
     """Words of the training texts, most frequent first."""
+    pairs: int = 0
+    """Buckets that pairs of neighbouring words are hashed to, beside the words; 0: none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
