@@ -14,10 +14,9 @@ from pipeline.core.data_settings import AuditSettings, DataSettings
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.datasets.audit import number_groups, value_groups
 from pipeline.datasets.labels import Labels
+from pipeline.datasets.leaks import imbalance_note
 from pipeline.datasets.packed import Prepared, Split
 from pipeline.datasets.table_encoding import as_numbers
-
-_IMBALANCE = 10
 
 
 @dataclass(frozen=True)
@@ -68,11 +67,10 @@ def assemble(
 
 
 def _imbalance(labels: Labels, counts: Mapping[str, tuple[int, ...]]) -> list[str]:
-    known = [(n, name) for n, name in zip(counts.get("train", ()), labels.classes, strict=False) if n]
-    if labels.task not in ("binary", "multiclass") or not known or max(known)[0] <= _IMBALANCE * min(known)[0]:
+    if labels.task not in ("binary", "multiclass"):
         return []
-    (most, large), (least, small) = max(known), min(known)
-    return [f"imbalance: '{large}' has {most:,} training rows, '{small}' {least:,}; accuracy alone says little"]
+    note = imbalance_note(dict(zip(labels.classes, counts.get("train", ()), strict=False)))
+    return [note] if note else []
 
 
 def _with_side_table(settings: DataSettings, parts: Parts) -> tuple[Parts, list[str]]:

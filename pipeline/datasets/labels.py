@@ -83,7 +83,7 @@ def read_labels(
     found = sorted(set(labels[given != "test"]))
     classes = settings.classes or tuple(found)
     y = codes(labels, classes, where)
-    check_classes(y[given != "test"], classes, where, least)
+    check_classes(y[given != "test"], classes, where, least, cells.index[given != "test"])
     if task == "binary" and len(classes) != 2:
         raise ConfigError(f"data.task: binary, but there are {len(classes)} classes", fix="leave data.task out")
     return Labels("binary" if len(classes) == 2 else "multiclass", classes, (), y)
@@ -118,9 +118,10 @@ def codes(labels: pd.Series, classes: tuple[str, ...], where: str) -> NDArray[np
     """Return class numbers (N,); a label that is not among the classes is refused."""
     numbers = labels.map({name: i for i, name in enumerate(classes)})
     if numbers.isna().any():
-        strange = str(labels[numbers.isna()].iloc[0])
+        strange = labels[numbers.isna()]
         raise DataError(
-            f"{where}: label '{strange}' is not among the classes {', '.join(classes[:10])}",
+            f"{where}: label '{strange.iloc[0]}' is not among the classes {', '.join(classes[:10])} ({len(strange):,} "
+            f"rows have such labels, the first is {strange.index[0]})",
             fix="list it in data.classes, or check data.strip_label",
         )
     return np.asarray(numbers, dtype=np.int64)
@@ -150,16 +151,21 @@ def _label_sets(settings: DataSettings, cells: pd.DataFrame, given: NDArray[np.o
         classes = settings.classes or tuple(sorted(set().union(*known)))
         strange = sorted(set().union(*sets) - set(classes))
         if strange:
-            raise DataError(f"{where}: label '{strange[0]}' is not among the labels {', '.join(classes[:10])}",
+            having = [i for i, held in enumerate(sets) if held & set(strange)]
+            raise DataError(f"{where}: label '{strange[0]}' is not among the labels {', '.join(classes[:10])} "
+                            f"({len(having):,} rows have such labels, the first is {cells.index[having[0]]})",
                             fix="list it in data.classes")  # fmt: skip
         y = np.array([[name in held for name in classes] for held in sets], dtype=np.int64)
     else:
         classes = tuple(str(c) for c in cells.columns)
-        values = [as_numbers(cells[name]) for name in cells.columns]
-        for name, column in zip(classes, values, strict=True):
-            if column is None or not set(np.unique(column)) <= {0.0, 1.0}:
-                raise DataError(f"{where}: label column '{name}' holds other values than 0 and 1", fix="repair it")
-        y = np.stack([v for v in values if v is not None], axis=1).astype(np.int64)
+        values = np.stack([pd.to_numeric(cells[name], errors="coerce") for name in cells.columns], axis=1)
+        wrong = ~np.isin(values, (0.0, 1.0))
+        for name, strange in zip(classes, wrong.T, strict=True):
+            if strange.any():
+                first = cells.index[int(strange.argmax())]
+                raise DataError(f"{where}: label column '{name}' holds other values than 0 and 1 in {strange.sum():,} "
+                                f"rows, the first is {first}", fix="repair them")  # fmt: skip
+        y = values.astype(np.int64)
     held = y[given != "test"].sum(axis=0)
     for name, n in zip(classes, held, strict=True):
         if n < 3 or n == len(y):

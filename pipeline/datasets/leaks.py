@@ -110,15 +110,15 @@ def _has_fractions(cells: pd.Series) -> bool:
 
 
 def imbalance_note(counts: Mapping[str, int]) -> str | None:
-    """Return a note when the largest class has more than 10 times the rows of the smallest."""
+    """Return a note when the largest class has more than 10 times the training rows of the smallest."""
     if not counts:
         return None
     most, least = max(counts, key=lambda c: counts[c]), min(counts, key=lambda c: counts[c])
     if counts[most] <= _UNBALANCED * counts[least]:
         return None
     times = f"{counts[most] / counts[least]:,.0f} times" if counts[least] else "against"
-    return (f"classes are out of balance: '{most}' has {counts[most]:,} rows, {times} the {counts[least]:,} of "
-            f"'{least}'; accuracy alone says little")  # fmt: skip
+    return (f"classes are out of balance: '{most}' has {counts[most]:,} training rows, {times} the {counts[least]:,} "
+            f"of '{least}'; accuracy alone says little")  # fmt: skip
 
 
 def time_like(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
@@ -133,12 +133,14 @@ def time_like(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
 def _is_time(name: str, known: pd.Series) -> bool:
     if known.empty:
         return False
-    numbers = _finite(known)
+    cells = pd.Series(known.unique(), dtype=object)
+    numbers = _finite(cells)
     if numbers is not None:
         years = (numbers % 1 == 0) & (numbers >= 1900) & (numbers <= 2100)
         return bool(_TIME_NAME.search(name)) and bool(years.all())
-    cells = pd.Series(known.unique(), dtype=object)
     sample = cells.iloc[:: max(1, len(cells) // _SAMPLE)]
+    if sample.str.contains(_DATE_SIGNS).mean() < _NEARLY_ALL / 2:  # trying all formats takes time
+        return False
     formats = [f for f in _FORMATS if _dates(sample, (f,)).mean() > 1 - _NEARLY_ALL]
     if _dates(sample, formats).mean() < _NEARLY_ALL / 2:
         return False
@@ -162,15 +164,16 @@ def infinite_cells(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     """
     found = []
     for column in columns:
-        numbers = _numbers(frame[column])
-        strange = np.asarray(frame[column].notna()) & ~np.isfinite(numbers)
-        if not strange.any() or not np.isfinite(numbers).any():
+        values = frame[column].dropna().unique()
+        numbers = _numbers(values)
+        finite = np.isfinite(numbers)
+        if finite.all() or not finite.any():
             continue
-        cells = frame[column].to_numpy(object)[strange]
-        if all(_NOT_FINITE.fullmatch(cell) for cell in set(cells[np.isnan(numbers[strange])])):
-            row = frame.index[int(np.argmax(strange))]
+        if all(_NOT_FINITE.fullmatch(value) for value in values[np.isnan(numbers)]):
+            strange = frame[column].isin(values[~finite]).to_numpy(bool)
+            cell, row = frame[column].iloc[int(strange.argmax())], frame.index[int(strange.argmax())]
             found.append(
-                f"column '{column}': {len(cells):,} cells are no finite numbers, the first '{cells[0]}' at {row}"
+                f"column '{column}': {strange.sum():,} cells are no finite numbers, the first '{cell}' at {row}"
             )
     return found
 
@@ -180,5 +183,5 @@ def _finite(cells: pd.Series) -> NDArray[np.float64] | None:
     return None if as_numbers(cells.dropna().head(_LEAST_IDS)) is None else as_numbers(cells)
 
 
-def _numbers(cells: pd.Series) -> NDArray[np.float64]:
-    return np.array(pd.to_numeric(cells, errors="coerce"), dtype=float)
+def _numbers(cells: pd.Series | NDArray[Any]) -> NDArray[np.float64]:
+    return np.array(pd.to_numeric(pd.Series(cells, dtype=object), errors="coerce"), dtype=float)

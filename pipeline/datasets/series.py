@@ -12,6 +12,7 @@ from pipeline.core.contracts import SeriesInputs, SplitName
 from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.datasets.assemble import Part, assemble
+from pipeline.datasets.checks import check_channels
 from pipeline.datasets.csv_table import find_file
 from pipeline.datasets.idx import digest_files
 from pipeline.datasets.labels import read_labels
@@ -47,6 +48,7 @@ def prepare_series(settings: DataSettings, seed: int) -> Prepared:
     facts = RowFacts([digest(row) for row in rows], given, labels.strata, where=where)
     places, split_notes = split_rows(settings, seed, facts)
     notes = [note for part in found.values() for note in part.notes] + split_notes
+    check_channels([rows[i] for i in places["train"]], cells.iloc[places["train"]], first.channels, settings, where)
     inputs = replace(fit_series([rows[i] for i in places["train"]]), channels=first.channels)
     packed: dict[SplitName, Part] = {}
     for split, at in places.items():

@@ -169,16 +169,20 @@ def given_splits(**sizes: int) -> NDArray[np.object_]:
     return np.concatenate([np.full(n, "" if split == "train" else split, dtype=object) for split, n in sizes.items()])
 
 
-def check_classes(y: NDArray[np.int64], classes: tuple[str, ...], where: str, least: int = 3) -> None:
-    """Refuse data with one class, or with a class too rare to appear in every split."""
+def check_classes(
+    y: NDArray[np.int64], classes: tuple[str, ...], where: str, least: int = 3, ids: Sequence[str] = ()
+) -> None:
+    """Refuse data with one class, or with a class too rare to appear in every split; `ids` name the rows."""
     counts = np.bincount(y, minlength=len(classes))
     present = [i for i, n in enumerate(counts) if n]
     if len(present) < 2:
         only = classes[present[0]] if present else "none"
-        raise DataError(f"{where}: only one class ({only})", fix="a classifier needs rows of at least two classes")
+        raise DataError(f"{where}: only one class ({only}) in all {len(y):,} rows",
+                        fix="a classifier needs rows of at least two classes")  # fmt: skip
     for i, n in enumerate(counts):
         if n < least:
+            place = f", the first is {ids[int((y == i).argmax())]}" if n and len(ids) else ""
             raise DataError(
-                f"{where}: class '{classes[i]}' has {n} rows; train, val and test need {least}",
+                f"{where}: class '{classes[i]}' has {n} rows{place}; train, val and test need {least}",
                 fix="add rows of this class, or remove or merge it",
             )

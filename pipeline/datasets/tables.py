@@ -11,6 +11,7 @@ from pipeline.core.contracts import SplitName
 from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.datasets.assemble import Part, assemble
+from pipeline.datasets.checks import check_columns
 from pipeline.datasets.csv_table import find_file
 from pipeline.datasets.idx import digest_files
 from pipeline.datasets.labels import Labels, read_labels
@@ -44,6 +45,7 @@ def prepare_table(settings: DataSettings, seed: int) -> Prepared:
     places, split_notes = split_pool(settings, seed, pool, pool.keys(known), labels)
     frames = {split: pool.frame.iloc[rows] for split, rows in places.items()}
     columns, notes = input_columns(settings, frames["train"])
+    notes += check_columns(pool.frame, frames["train"], columns, settings, str(pool.files[0]))
     inputs, fitted_notes = fit_table(frames["train"], columns, settings)
     parts: dict[SplitName, Part] = {}
     for split, frame in frames.items():

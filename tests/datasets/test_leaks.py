@@ -99,8 +99,8 @@ def test_columns_with_another_value_in_each_row_are_named() -> None:
 @pytest.mark.parametrize(
     ("counts", "note"),
     [
-        ({"no": 1000, "yes": 99}, "classes are out of balance: 'no' has 1,000 rows, 10 times the 99 of 'yes'"),
-        ({"no": 90, "yes": 0}, "classes are out of balance: 'no' has 90 rows, against the 0 of 'yes'"),
+        ({"no": 1000, "yes": 99}, "classes are out of balance: 'no' has 1,000 training rows, 10 times the 99 of 'yes'"),
+        ({"no": 90, "yes": 0}, "classes are out of balance: 'no' has 90 training rows, against the 0 of 'yes'"),
         ({"no": 1000, "yes": 100}, None),
         ({}, None),
     ],

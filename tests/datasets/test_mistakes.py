@@ -101,7 +101,7 @@ def test_one_class_only(folder: Path) -> None:
     write(folder, [HEADER, *(row.replace(",lo", ",hi") for row in ROWS)])
     refused(
         folder,
-        "raw/own.csv: only one class (hi)\n  fix: a classifier needs rows of at least two classes",
+        "raw/own.csv: only one class (hi) in all 80 rows\n  fix: a classifier needs rows of at least two classes",
     )
 
 
