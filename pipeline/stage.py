@@ -161,13 +161,13 @@ def explain(overrides: Sequence[str], wrong: Exception) -> ConfigError:
                 near = nearest(value, options)
                 fix = f"did you mean '{near}'?" if near else f"one of: {', '.join(options)}"
                 return ConfigError(f"command line: {key} has no option '{value}'", fix=fix)
-        elif overrides and (unknown := _unknown(key)):
+        elif overrides and (unknown := _unknown(key, overrides)):
             return unknown
     return ConfigError(f"conf: {' '.join(str(wrong).split())}")
 
 
-def _unknown(key: str) -> ConfigError | None:
-    node: Any = compose([])
+def _unknown(key: str, overrides: Sequence[str]) -> ConfigError | None:
+    node: Any = compose([o for o in overrides if (CONF / o.partition("=")[0]).is_dir()])
     walked = "conf"
     for part in key.split("."):
         if isinstance(node, Mapping) and part not in node:

@@ -1,17 +1,20 @@
 """Every file users may pick composes and is read strictly, and every key says what it does."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 import yaml
 
 from pipeline.configure import changes, check, flat
+from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import ConfigError
+from pipeline.core.strict import read
 from pipeline.space import parse
 from pipeline.stage import compose
 
 FILES = sorted(Path("conf").rglob("*.yaml"))
-OPTIONS = [f"{f.parent.name}={f.stem}" for f in FILES if f.parent.name != "conf"]
+OPTIONS = [f"{f.parent.name}={f.stem}" for f in FILES if f.parent.name not in ("conf", "base")]
 OPTIONS += [f"space={f.stem}" for f in sorted(Path("search_spaces").glob("*.yaml"))]
 
 
@@ -33,6 +36,22 @@ def test_every_key_has_a_comment_above_or_beside_it(file: Path) -> None:
             bare.append(text)
         above = text
     assert bare == []
+
+
+def test_the_base_of_data_sets_holds_every_key_with_its_default() -> None:
+    base = yaml.safe_load(Path("conf/base/data.yaml").read_text())
+    needed = {"name", "format"}
+    whole = read(DataSettings, {"name": "t", "format": "csv"} | base, "conf.data")
+    assert set(base) == {f.name for f in dataclasses.fields(DataSettings)} - needed
+    assert whole == DataSettings(name="t", format="csv", sensitive={}, slices={})
+
+
+def test_any_key_may_be_set_on_the_command_line() -> None:
+    config = compose(["data=adult", "data.duplicates=keep", "data.target=[sex,race]"])
+    assert (config["data"]["duplicates"], config["data"]["target"]) == ("keep", ["sex", "race"])
+    with pytest.raises(ConfigError) as caught:
+        compose(["data=adult", "data.duplicate=keep"])
+    assert str(caught.value) == "conf.data: unknown key 'duplicate'\n  fix: did you mean 'duplicates'?"
 
 
 def test_the_recorded_composition_is_current() -> None:
