@@ -17,6 +17,7 @@ from pipeline.datasets.idx import digest_arrays, digest_files, read_pair
 from pipeline.datasets.labels import Labels, read_labels
 from pipeline.datasets.packed import Prepared, chunks
 from pipeline.datasets.splits import RowFacts, array_keys, given_splits, split_rows
+from pipeline.datasets.twins import near_twins
 
 
 def prepare_digits(settings: DataSettings, seed: int) -> Prepared:
@@ -124,6 +125,9 @@ def from_rows(
         means = np.concatenate([p.mean(axis=(1, 2, 3)) / 255 for p in chunks(part.images)])
         own = columns[split] if columns else None
         packed[split] = Part(part.images, part.labels, part.ids, {"mean_intensity": means}, own, part.paths or part.ids)
+    if twins := near_twins([part.images for split, part in rows.items() if split != "test"], rows["test"].images):
+        same = "nearly equal to some training or validation image (difference hash)"
+        notes = [*notes, f"{twins:,} of {len(rows['test'].images):,} test images are {same}"]
     return assemble(settings, labels, _inputs(rows["train"].images), packed, digest, notes)
 
 
