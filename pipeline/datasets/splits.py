@@ -24,7 +24,7 @@ _ORDER: tuple[SplitName, ...] = ("train", "val", "reserve", "test")
 _LEAST_RESERVE = 100
 """A smaller reserve would decide by luck; then there is none."""
 _REPEATING = 0.1
-"""When more rows than this share have a twin, rows repeat by nature and twins are no copies."""
+"""When more rows of a table than this share have a twin, rows repeat by nature and twins are no copies."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class RowFacts:
     times: NDArray[np.float64] | None = None
     where: str = ""
     """File or folder, for messages."""
+    may_repeat: bool = False
+    """Whether many equal rows may be different things (rows of a table with few columns), not copies."""
 
 
 def split_rows(settings: DataSettings, seed: int, facts: RowFacts) -> tuple[Places, list[str]]:
@@ -76,7 +78,7 @@ def _units(facts: RowFacts, free: NDArray[np.int64]) -> tuple[NDArray[np.object_
         return np.array([str(g).encode() for g in facts.groups], dtype=object), []
     _, inverse, counts = np.unique(np.array([k.hex() for k in keys]), return_inverse=True, return_counts=True)
     twins = int((counts[inverse][free] > 1).sum()) if len(free) else 0
-    if twins <= _REPEATING * len(free):
+    if not facts.may_repeat or twins <= _REPEATING * len(free):
         return keys, []
     seen: dict[bytes, int] = {}
     for i, key in enumerate(keys):  # the k-th of equal rows has a key of its own

@@ -87,7 +87,7 @@ def split_pool(
                             fix="give every row its group, or remove these rows")  # fmt: skip
     if settings.time is not None:
         times = moments(pool.frame[settings.time], where)
-    facts = RowFacts(keys, pool.given, labels.strata, groups, times, where)
+    facts = RowFacts(keys, pool.given, labels.strata, groups, times, where, settings.format == "csv")
     places, notes = split_rows(settings, seed, facts)
     if times is not None:
         late = float(np.nanmin(times[places["test"]])) < float(np.nanmax(times[places["train"]]))

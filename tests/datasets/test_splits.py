@@ -66,7 +66,7 @@ def test_equal_rows_stay_together() -> None:
 
 def test_rows_that_repeat_by_nature_are_split_and_counted() -> None:
     content = np.arange(600) % 200
-    places, notes = split_rows(plan(), 7, facts(600, keys=array_keys(content)))
+    places, notes = split_rows(plan(), 7, facts(600, keys=array_keys(content), may_repeat=True))
     assert len(places["test"]) == 120
     assert notes[0] == "600 rows have a twin with the same content: rows repeat by nature here, so twins are split"
     assert "have the same content as some training or validation row" in notes[1]
