@@ -46,9 +46,9 @@ def settings(path: Path, **changes: Any) -> DataSettings:
     return DataSettings(**(given | changes))
 
 
-def files(n: int = 40, mode: str = "RGB", prefix: str = "") -> dict[str, bytes]:
+def files(n: int = 40, mode: str = "RGB", prefix: str = "", first: int = 0) -> dict[str, bytes]:
     return {
-        f"{prefix}{'cat' if i % 2 else 'dog'}/{i:03}.png": picture(mode, (12 + i % 5, 10 + i % 3), seed=i)
+        f"{prefix}{'cat' if i % 2 else 'dog'}/{i:03}.png": picture(mode, (12 + i % 5, 10 + i % 3), seed=first + i)
         for i in range(n)
     }
 
@@ -78,11 +78,11 @@ def test_grey_files_give_one_channel_and_statistics_of_train(tmp_path: Path) -> 
 
 
 def test_given_folders_are_kept_and_val_alone_is_the_test(tmp_path: Path) -> None:
-    both = files(30, prefix="root/train/") | files(10, prefix="root/test/")
+    both = files(30, prefix="root/train/") | files(10, prefix="root/test/", first=100)
     assert read(packed(tmp_path / "a.zip", both)).card.rows == {"train": 26, "val": 4, "test": 10}
-    val = files(30, prefix="train/") | files(10, prefix="val/")
+    val = files(30, prefix="train/") | files(10, prefix="val/", first=100)
     assert read(packed(tmp_path / "b.zip", val)).card.rows == {"train": 26, "val": 4, "test": 10}
-    three = val | files(6, prefix="test/")
+    three = val | files(6, prefix="test/", first=200)
     assert read(packed(tmp_path / "c.zip", three)).card.rows == {"train": 30, "val": 10, "test": 6}
 
 

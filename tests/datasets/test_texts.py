@@ -19,7 +19,10 @@ from pipeline.datasets import Prepared, prepare_dataset
 from pipeline.datasets.members import members
 from pipeline.datasets.texts import encode_texts, fit_texts, words
 
-ROWS = [(f"the {'good' if i % 2 else 'bad'} film number {i % 7}", "pos" if i % 2 else "neg") for i in range(60)]
+ROWS = [
+    (f"the {'good' if i % 2 else 'bad'} film number {i % 7}" + " again" * (i // 14), "pos" if i % 2 else "neg")
+    for i in range(60)
+]
 
 
 def settings(path: Path, **changes: Any) -> DataSettings:
