@@ -1,12 +1,13 @@
 """Reader of CSV tables: every cell stays text here; ragged rows, wrong headers and empty files are refused."""
 
+import codecs
 import csv
 import gzip
 import zlib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
 
@@ -15,11 +16,18 @@ from pipeline.core.errors import ConfigError, DataError
 from pipeline.core.strict import nearest
 
 _MARKS = {",": "a comma", "\t": "a tab"}
+_LONGEST = 16 * 1024**2
+"""Characters of a line; texts have long ones, but a file that is one line is none of rows."""
+csv.field_size_limit(_LONGEST)
 
 
 def read_csv(path: Path, settings: DataSettings, separator: str = ",") -> pd.DataFrame:
-    """Return the rows of a file as text, stripped; marks of `missing` become None; the label's end is cut."""
-    lines = _lines(path, settings, separator)
+    """Return the rows of a file as text, stripped; marks of `missing` become None; the label's end is cut.
+
+    Lines of empty cells alone are no rows; attrs["hollow"] lists their numbers.
+    """
+    hollow: list[int] = []
+    lines = _lines(path, settings, separator, hollow)
     names = list(settings.columns) if not settings.header else next(lines, (0, []))[1]
     if not names:
         raise DataError(f"{path}: the file is empty", fix="point data.path at a file with rows")
@@ -38,12 +46,14 @@ def read_csv(path: Path, settings: DataSettings, separator: str = ",") -> pd.Dat
     if settings.strip_label:
         for target in settings.targets:
             frame[target] = [label.rstrip(settings.strip_label) for label in frame[target]]
-    return frame.where(~frame.isin(settings.missing), None)
+    frame = frame.where(~frame.isin(settings.missing), None)
+    frame.attrs["hollow"] = hollow
+    return frame
 
 
 def line_number(path: Path, settings: DataSettings, separator: str, row: int) -> int:
     """Return the line of the file on which row number `row` (from 0, without the header) ends."""
-    lines = _lines(path, settings, separator)
+    lines = _lines(path, settings, separator, [])
     return next(islice(lines, row + settings.header, None))[0]
 
 
@@ -70,25 +80,57 @@ def require_folder(settings: DataSettings) -> Path:
     return folder
 
 
-def _lines(path: Path, settings: DataSettings, separator: str) -> Iterator[tuple[int, list[str]]]:
-    unpacked = gzip.open if path.suffix == ".gz" else open
+def _lines(path: Path, settings: DataSettings, separator: str, hollow: list[int]) -> Iterator[tuple[int, list[str]]]:
     encoding = "utf-8-sig" if settings.encoding == "utf-8" else settings.encoding
+    unpacked = gzip.open if path.suffix == ".gz" else open
     with unpacked(path, "rt", encoding=encoding, newline="") as opened:
         quoting: Any = csv.QUOTE_MINIMAL if settings.quotes else csv.QUOTE_NONE
-        reader = csv.reader(opened, delimiter=separator, skipinitialspace=True, strict=True, quoting=quoting)
+        lines = _bounded(opened, path)
+        reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True, quoting=quoting)
         try:
             for cells in reader:
-                if cells and any(cells):
+                if any(cells):
                     yield reader.line_num, list(map(str.strip, cells))
+                elif len(cells) > 1:
+                    hollow.append(reader.line_num)
         except UnicodeDecodeError as wrong:
+            line, start = _undecodable(path, encoding)
+            guess = "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "latin-1"
             raise DataError(
-                f"{path}, near line {reader.line_num + 1}: not {settings.encoding} ({wrong.reason})",
-                fix="declare the file's encoding (data.encoding), for example latin-1",
+                f"{path}, line {line}: not {settings.encoding} ({wrong.reason})",
+                fix=f"declare the file's encoding (data.encoding), for example {guess}",
             ) from None
-        except (OSError, EOFError, zlib.error) as wrong:
+        except (OSError, EOFError, zlib.error, UnicodeError) as wrong:
             raise DataError(f"{path}: cannot be unpacked ({wrong})", fix="download the file again") from None
         except csv.Error as wrong:
             raise DataError(f"{path}, line {reader.line_num}: {wrong}", fix="repair the quotes of this line") from None
+
+
+def _bounded(opened: IO[str], path: Path) -> Iterator[str]:
+    """Yield lines; one that would fill the memory, or that is no text, is refused."""
+    for number, line in enumerate(iter(lambda: opened.readline(_LONGEST), ""), 1):
+        if len(line) == _LONGEST:
+            raise DataError(f"{path}, line {number}: longer than {_LONGEST:,} characters",
+                            fix="check that lines end with a line feed and quotes are closed")  # fmt: skip
+        if "\0" in line:
+            raise DataError(f"{path}, line {number}: a NUL character, which no text has",
+                            fix="check the file, or declare its encoding, for example data.encoding=utf-16")  # fmt: skip
+        yield line
+
+
+def _undecodable(path: Path, encoding: str) -> tuple[int, bytes]:
+    """Return the first line that is not in the encoding, and the first two bytes of the file."""
+    unpacked: Any = gzip.open if path.suffix == ".gz" else open
+    decoder, line, start = codecs.getincrementaldecoder(encoding)(), 1, b""
+    with unpacked(path, "rb") as opened:
+        for part in iter(lambda: opened.read(2**20), b""):
+            start = start or part[:2]
+            try:
+                decoder.decode(part)
+            except UnicodeDecodeError as wrong:
+                return line + wrong.object.count(b"\n", 0, wrong.start), start
+            line += part.count(b"\n")
+    return line, start
 
 
 def check_names(path: Path, names: list[str], settings: DataSettings) -> None:
@@ -98,6 +140,9 @@ def check_names(path: Path, names: list[str], settings: DataSettings) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError(f"{path}: column '{twice[0]}' appears twice", fix="rename one of them")
+    if len(names) == 1 and (mark := next((m for m in "\t;|" if m in names[0]), None)):
+        raise DataError(f"{path}: one column only, '{names[0]}'; are cells parted by {mark!r}?",
+                        fix="data.layout=tsv for tabs; write other files with commas")  # fmt: skip
     asked = {"data.target": settings.targets, "data.exclude": settings.exclude, "data.text": settings.text,
              "data.time": [settings.time] if settings.time else [],
              "data.group_by": [settings.group_by] if settings.group_by else []}  # fmt: skip

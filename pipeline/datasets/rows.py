@@ -2,16 +2,22 @@
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import DataError
 from pipeline.datasets.csv_table import check_names, line_number, read_csv
 from pipeline.datasets.members import is_archive, members
+
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def read_rows(path: Path, settings: DataSettings) -> pd.DataFrame:
@@ -25,7 +31,7 @@ def place_of(path: Path, settings: DataSettings, row: int) -> str:
     if layout in _SEPARATORS:
         return f"{path}, line {line_number(path, settings, _SEPARATORS[layout], row)}"
     if layout in ("jsonl", "label_text"):
-        lines = enumerate(text_of(path, settings.encoding).splitlines(), 1)
+        lines = enumerate(lines_of(text_of(path, settings.encoding)), 1)
         return f"{path}, line {[number for number, line in lines if line.strip()][row]}"
     return f"{path}, row {row + 1}"
 
@@ -45,6 +51,11 @@ def text_of(path: Path, encoding: str) -> str:
     return decoded(data, encoding, str(path))
 
 
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a text: str.splitlines would also break at signs within them, such as U+0085 and U+2028."""
+    return _LINE_END.split(text)
+
+
 def decoded(data: bytes, encoding: str, where: str) -> str:
     """Return text; bytes that are not in the declared encoding are refused with their line."""
     try:
@@ -57,12 +68,17 @@ def decoded(data: bytes, encoding: str, where: str) -> str:
 
 def _json_lines(path: Path, settings: DataSettings) -> pd.DataFrame:
     rows = []
-    for number, line in enumerate(text_of(path, settings.encoding).splitlines(), 1):
+    for number, line in enumerate(lines_of(text_of(path, settings.encoding)), 1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except ValueError as wrong:
+            row = json.loads(line, object_pairs_hook=_object)
+            if _ESCAPED_HALF.search(line):
+                json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise DataError(f"{path}, line {number}: \\ud800 to \\udfff alone is half a character",
+                            fix="write both halves, or \\ufffd for what is lost") from None  # fmt: skip
+        except (ValueError, RecursionError) as wrong:
             raise DataError(f"{path}, line {number}: not JSON ({wrong})", fix="repair the line") from None
         if not isinstance(row, dict):
             raise DataError(f"{path}, line {number}: not a JSON object", fix="write one {…} per line")
@@ -70,11 +86,21 @@ def _json_lines(path: Path, settings: DataSettings) -> pd.DataFrame:
     return _as_text(path, pd.DataFrame(rows, dtype=object), settings)
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    held = dict(pairs)
+    if len(held) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"'{next(name for name in names if names.count(name) > 1)}' stands in it twice")
+    return held
+
+
 def _parquet(path: Path, settings: DataSettings) -> pd.DataFrame:
     try:
-        frame = pd.read_parquet(path)
+        frame = pd.read_parquet(path, dtype_backend="pyarrow")  # numpy would make whole numbers with gaps fractions
     except (OSError, ValueError) as wrong:
         raise DataError(f"{path}: not a readable Parquet file ({wrong})", fix="write the file again") from None
+    if frame.index.names != [None]:
+        frame = frame.reset_index()
     return _as_text(path, frame.astype(object), settings)
 
 
@@ -82,14 +108,22 @@ def _as_text(path: Path, frame: pd.DataFrame, settings: DataSettings) -> pd.Data
     if frame.empty:
         raise DataError(f"{path}: holds no rows", fix="point data.path at a file with rows")
     check_names(path, [str(name) for name in frame.columns], settings)
-    text = frame.map(lambda cell: None if pd.isna(cell) else str(cell).strip())
-    return text.where(~text.isin(settings.missing), None)
+    text = frame.map(_cell).astype(object)
+    return text.where(text.notna() & ~text.isin(settings.missing), None)
+
+
+def _cell(value: Any) -> str | None:
+    """Return a value as text; lists and records as JSON."""
+    if isinstance(value, list | dict | np.ndarray):
+        plain = value.tolist() if isinstance(value, np.ndarray) else value
+        return json.dumps(plain, ensure_ascii=False, default=str)
+    return None if pd.isna(value) else str(value).strip()
 
 
 def _label_text(path: Path, settings: DataSettings) -> pd.DataFrame:
     """Read lines of a label, a space and a text."""
     rows = []
-    for number, line in enumerate(text_of(path, settings.encoding).splitlines(), 1):
+    for number, line in enumerate(lines_of(text_of(path, settings.encoding)), 1):
         label, space, text = line.strip().partition(" ")
         if not label:
             continue

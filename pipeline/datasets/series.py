@@ -17,7 +17,7 @@ from pipeline.datasets.csv_table import find_file
 from pipeline.datasets.idx import digest_files
 from pipeline.datasets.labels import read_labels
 from pipeline.datasets.packed import Prepared
-from pipeline.datasets.rows import text_of
+from pipeline.datasets.rows import lines_of, text_of
 from pipeline.datasets.series_tables import SeriesRows, read_long, read_wide
 from pipeline.datasets.splits import RowFacts, given_splits, split_rows
 
@@ -84,7 +84,7 @@ def read_ts(path: Path, settings: DataSettings) -> tuple[Series, list[str]]:
     rows: Series = []
     labels: list[str] = []
     in_data = False
-    for number, line in enumerate(text_of(path, settings.encoding).splitlines(), 1):
+    for number, line in enumerate(lines_of(text_of(path, settings.encoding)), 1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue

@@ -1,6 +1,6 @@
 """A table: read, split, fitted on train, encoded, with the groups of its audit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ class Pool:
     frame: pd.DataFrame
     given: NDArray[np.object_]
     files: list[Path]
+    notes: list[str] = field(default_factory=list)
 
     def keys(self, columns: list[str]) -> list[bytes]:
         """Return a digest of some columns per row."""
@@ -60,8 +61,13 @@ def read_pool(settings: DataSettings) -> Pool:
     files = raw_files(settings)
     frames: list[pd.DataFrame] = []
     given: list[NDArray[np.object_]] = []
+    notes = []
     for split, path in files.items():
         frame = read_rows(path, settings)
+        if hollow := frame.attrs.pop("hollow", []):
+            notes.append(
+                f"{path.name}: {len(hollow):,} lines of empty cells are no rows, the first is line {hollow[0]}"
+            )
         frame = frame.set_axis([f"{path.name.removesuffix('.gz')}:{i + 1}" for i in range(len(frame))], axis=0)
         if frames and list(frame.columns) != list(frames[0].columns):
             message = f"{path}: other columns than {files['train'].name}"
@@ -71,7 +77,7 @@ def read_pool(settings: DataSettings) -> Pool:
             given.append(frame["(split)"].where(frame["(split)"] != "train", "").to_numpy(object))
         else:
             given.append(np.full(len(frame), "" if split == "train" else split, dtype=object))
-    return Pool(pd.concat(frames), np.concatenate(given), list(files.values()))
+    return Pool(pd.concat(frames), np.concatenate(given), list(files.values()), notes)
 
 
 def split_pool(
@@ -89,6 +95,7 @@ def split_pool(
         times = moments(pool.frame[settings.time], where)
     facts = RowFacts(keys, pool.given, labels.strata, groups, times, where, settings.format == "csv")
     places, notes = split_rows(settings, seed, facts)
+    notes = [*pool.notes, *notes]
     if times is not None:
         late = float(np.nanmin(times[places["test"]])) < float(np.nanmax(times[places["train"]]))
         notes.append(f"split by time ('{settings.time}')" + (": WARNING given test rows begin before training ends"
