@@ -87,9 +87,12 @@ def _with_side_table(settings: DataSettings, parts: Parts) -> tuple[Parts, list[
     alone = replace(settings, target=settings.side_key, sensitive={}, slices={}, exclude=(), text=(), layout=None,
                     time=None, group_by=None, header=True, columns=(), strip_label="")  # fmt: skip
     table = read_rows(path, alone).set_index(settings.side_key)
+    if gone := int(table.index.isna().sum()):
+        raise DataError(f"{path}: {gone:,} rows have no '{settings.side_key}'", fix="name or remove them")
     if not table.index.is_unique:
-        twice = table.index[table.index.duplicated()][0]
-        raise DataError(f"{path}: '{twice}' stands in several rows", fix="give every row one line")
+        names = table.index[table.index.duplicated(keep=False)]
+        raise DataError(f"{path}: '{names[0]}' stands in {(names == names[0]).sum():,} rows; {len(set(names)):,} names "
+                        "do so in all", fix="give every name one row")  # fmt: skip
     found, notes = {}, []
     for split, part in parts.items():
         own = part.columns is not None and settings.side_key in part.columns
@@ -99,6 +102,10 @@ def _with_side_table(settings: DataSettings, parts: Parts) -> tuple[Parts, list[
         if gone := int((~pd.Index(names).isin(table.index)).sum()):
             notes.append(f"{gone:,} rows of {split} are not in {path.name}: their groups are missing")
         kept = part.columns.reset_index(drop=True) if part.columns is not None else pd.DataFrame(index=there.index)
+        if both := [str(c) for c in there.columns if c in kept]:
+            raise DataError(
+                f"{path}: column '{both[0]}' is one of the rows' own too", fix="rename it in the side table"
+            )
         found[split] = replace(part, columns=pd.concat([kept, there], axis=1))
     return found, notes
 

@@ -114,7 +114,7 @@ def _bounded(opened: IO[str], path: Path) -> Iterator[str]:
                             fix="check that lines end with a line feed and quotes are closed")  # fmt: skip
         if "\0" in line:
             raise DataError(f"{path}, line {number}: a NUL character, which no text has",
-                            fix="check the file, or declare its encoding, for example data.encoding=utf-16")  # fmt: skip
+                            fix="check the file, or declare the encoding, such as data.encoding=utf-16")  # fmt: skip
         yield line
 
 
