@@ -63,7 +63,7 @@ def scratch_project() -> Iterator[Path]:
             source, copy = ROOT / name, top / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
-                shutil.copytree(source, copy, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(source, copy, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "fetched"))
             elif source.exists():
                 shutil.copy(source, copy)
         for command in ("git init -q", "git add -A", "git commit -qm start"):
