@@ -87,12 +87,12 @@ def _with_side_table(settings: DataSettings, parts: Parts) -> tuple[Parts, list[
     alone = replace(settings, target=settings.side_key, sensitive={}, slices={}, exclude=(), text=(), layout=None,
                     time=None, group_by=None, header=True, columns=(), strip_label="")  # fmt: skip
     table = read_rows(path, alone).set_index(settings.side_key)
-    if gone := int(table.index.isna().sum()):
-        raise DataError(f"{path}: {gone:,} rows have no '{settings.side_key}'", fix="name or remove them")
+    if lost := int(np.asarray(table.index.isna()).sum()):
+        raise DataError(f"{path}: {lost:,} rows have no '{settings.side_key}'", fix="name or remove them")
     if not table.index.is_unique:
-        names = table.index[table.index.duplicated(keep=False)]
-        raise DataError(f"{path}: '{names[0]}' stands in {(names == names[0]).sum():,} rows; {len(set(names)):,} names "
-                        "do so in all", fix="give every name one row")  # fmt: skip
+        twice = list(table.index[table.index.duplicated(keep=False)])
+        raise DataError(f"{path}: '{twice[0]}' stands in {twice.count(twice[0]):,} rows; {len(set(twice)):,} names do "
+                        "so in all", fix="give every name one row")  # fmt: skip
     found, notes = {}, []
     for split, part in parts.items():
         own = part.columns is not None and settings.side_key in part.columns

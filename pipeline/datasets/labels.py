@@ -136,6 +136,10 @@ def _numbers(cells: pd.DataFrame, where: str) -> Labels:
             first = cells.index[int(np.argmax(wrong.to_numpy()))]
             raise DataError(f"{where}: '{name}' of row {first} is no number: {cells.loc[first, name]!r}",
                             fix="repair the cell, or declare data.task")  # fmt: skip
+        if (large := np.abs(numbers) > np.finfo(np.float32).max).any():
+            first = cells.index[int(large.argmax())]
+            raise DataError(f"{where}: target '{name}' is too large for 32 bits in {large.sum():,} rows, the first is "
+                            f"{first}", fix="write it in a larger unit")  # fmt: skip
         if np.ptp(numbers) == 0:
             raise DataError(f"{where}: target '{name}' is {numbers[0]:g} in every row", fix="name another target")
         columns.append(numbers)

@@ -21,6 +21,7 @@ _LEAST_NUMBERS = 10
 _LEAST_IDS = 50
 _SHUFFLES = 50
 _NOT_FINITE = re.compile(r"[+-]?(inf|infinity|nan)", re.I)
+_LARGEST = float(np.finfo(np.float32).max)
 _UNBALANCED = 10
 _NEARLY_ALL = 0.95
 _SAMPLE = 300
@@ -157,24 +158,23 @@ def _dates(cells: pd.Series, formats: Sequence[str]) -> NDArray[np.bool_]:
 
 
 def infinite_cells(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
-    """Return one line for each number column with texts like inf, nan or 1e999 that are not declared as missing.
+    """Return one line for each number column with cells that float32 cannot hold and that are not declared as missing.
 
-    A column counts as numbers if all its other known cells are, and there are any. The line tells how many such cells
-    there are, and the first with its row.
+    Such are inf, nan and 1e39. A column counts as numbers if all its other known cells are, and there are any. The
+    line tells how many such cells there are, and the first with its row.
     """
     found = []
     for column in columns:
         values = frame[column].dropna().unique()
         numbers = _numbers(values)
-        finite = np.isfinite(numbers)
-        if finite.all() or not finite.any():
+        held = np.abs(numbers) <= _LARGEST
+        if held.all() or not np.isfinite(numbers).any():
             continue
         if all(_NOT_FINITE.fullmatch(value) for value in values[np.isnan(numbers)]):
-            strange = frame[column].isin(values[~finite]).to_numpy(bool)
+            strange = frame[column].isin(values[~held]).to_numpy(bool)
             cell, row = frame[column].iloc[int(strange.argmax())], frame.index[int(strange.argmax())]
-            found.append(
-                f"column '{column}': {strange.sum():,} cells are no finite numbers, the first '{cell}' at {row}"
-            )
+            told = f"{strange.sum():,} cells are no finite numbers of 32 bits, the first '{cell}' at {row}"
+            found.append(f"column '{column}': {told}")
     return found
 
 

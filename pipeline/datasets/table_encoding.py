@@ -54,8 +54,12 @@ def encode_table(frame: pd.DataFrame, inputs: TableInputs, where: str) -> NDArra
             continue
         numbers = as_numbers(frame[column.name])
         if numbers is None:
+            cells = frame[column.name]
+            wrong = np.asarray(pd.to_numeric(cells, errors="coerce").isna() & cells.notna())
+            at = int(wrong.argmax())
             raise DataError(
-                f"{where}: column '{column.name}' is a number in training, but not in all rows here",
+                f"{where}: column '{column.name}' is a number in training, but not in {wrong.sum():,} rows here, the "
+                f"first is {cells.iloc[at]!r} at {cells.index[at]}",
                 fix="repair the cells, or add their text to data.missing",
             )
         places.append(np.where(np.isnan(numbers), column.median, numbers))

@@ -86,11 +86,11 @@ def test_columns_held_back_are_not_checked(tmp_path: Path) -> None:
     assert "column 'sex' would give the target" in refused(tmp_path, leaky, exclude=("pay",), sensitive_inputs=("sex",))
 
 
-@pytest.mark.parametrize("cell", ["inf", "-Infinity", "1e999", "NaN"])
+@pytest.mark.parametrize("cell", ["inf", "-Infinity", "1e999", "NaN", "1e308", "-3.5e38"])
 def test_cells_that_are_no_finite_numbers_are_refused_with_count_and_place(tmp_path: Path, cell: str) -> None:
     broken = BASE.assign(pay=[cell, *BASE["pay"][1:-1], cell])
     assert refused(tmp_path, broken) == (
-        f"{tmp_path}/a.csv: column 'pay': 2 cells are no finite numbers, the first '{cell}' at a.csv:1\n"
+        f"{tmp_path}/a.csv: column 'pay': 2 cells are no finite numbers of 32 bits, the first '{cell}' at a.csv:1\n"
         "  fix: repair the cells, or add their text to data.missing"
     )
 

@@ -143,8 +143,8 @@ def test_cells_that_are_no_finite_numbers_are_counted_with_their_place() -> None
                   e=["nan", "inf", "nan", None])  # fmt: skip
     table.loc["a.csv:4", "b"] = "NaN"
     assert infinite_cells(table, list(table.columns)) == [
-        "column 'a': 2 cells are no finite numbers, the first 'inf' at a.csv:2",
-        "column 'b': 2 cells are no finite numbers, the first '1e999' at a.csv:3",
+        "column 'a': 2 cells are no finite numbers of 32 bits, the first 'inf' at a.csv:2",
+        "column 'b': 2 cells are no finite numbers of 32 bits, the first '1e999' at a.csv:3",
     ]
 
 
