@@ -51,6 +51,16 @@ def read_csv(path: Path, settings: DataSettings, separator: str = ",") -> pd.Dat
     return frame
 
 
+def hollow_lines(path: Path, frame: pd.DataFrame) -> list[str]:
+    """Return a note on the lines of a file without any value, if it has some; they became no rows."""
+    hollow = frame.attrs.get("hollow")
+    return (
+        [f"{path.name}: {len(hollow):,} lines of empty cells are no rows, the first is line {hollow[0]}"]
+        if hollow
+        else []
+    )
+
+
 def line_number(path: Path, settings: DataSettings, separator: str, row: int) -> int:
     """Return the line of the file on which row number `row` (from 0, without the header) ends."""
     lines = _lines(path, settings, separator, [])
@@ -89,9 +99,9 @@ def _lines(path: Path, settings: DataSettings, separator: str, hollow: list[int]
         reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True, quoting=quoting)
         try:
             for cells in reader:
-                if any(cells):
+                if any(cells) or len(cells) == 1:  # "" alone is a missing value
                     yield reader.line_num, list(map(str.strip, cells))
-                elif len(cells) > 1:
+                elif cells:
                     hollow.append(reader.line_num)
         except UnicodeDecodeError as wrong:
             line, start = _undecodable(path, encoding)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import ConfigError, DataError
+from pipeline.datasets.csv_table import hollow_lines
 from pipeline.datasets.rows import read_rows
 from pipeline.datasets.table_encoding import as_numbers
 from pipeline.datasets.times import moments
@@ -44,6 +45,9 @@ def channel_names(settings: DataSettings) -> tuple[str, ...]:
 def read_long(path: Path, settings: DataSettings) -> tuple[list[OneSeries], list[str]]:
     """Return the series of a table with a line per moment, and notes."""
     frame = read_rows(path, settings)
+    notes = hollow_lines(path, frame)
+    if notes and settings.time is None:
+        raise DataError(f"{path}: {notes[0]}", fix="write NA for missing values, or name the time column (data.time)")
     frame = frame.set_axis([f"line {i + 1 + settings.header}" for i in range(len(frame))], axis=0)
     names = channel_names(settings)
     unknown = [n for n in (*names, settings.series_id) if n is not None and n not in frame]
@@ -52,7 +56,6 @@ def read_long(path: Path, settings: DataSettings) -> tuple[list[OneSeries], list
     values = np.stack([_numbers(frame[name], path) for name in names])
     moment = None if settings.time is None else moments(frame[settings.time], str(path))
     words = frame.index.to_numpy(str) if settings.time is None else frame[settings.time].to_numpy(str)
-    notes: list[str] = []
     found = []
     for name, rows in _by_series(frame, settings, path):
         at = rows
@@ -67,7 +70,8 @@ def read_long(path: Path, settings: DataSettings) -> tuple[list[OneSeries], list
 
 def read_wide(paths: dict[str, Path], settings: DataSettings) -> tuple[list[OneSeries], list[str]]:
     """Return one series per line: an id, then its values; a given test file continues the same series."""
-    tables = {split: _wide(path, settings) for split, path in paths.items()}
+    notes: list[str] = []
+    tables = {split: _wide(path, settings, notes) for split, path in paths.items()}
     later = tables.get("test", {})
     lost = sorted(set(later) ^ set(tables["train"])) if later else []
     if lost:
@@ -77,12 +81,13 @@ def read_wide(paths: dict[str, Path], settings: DataSettings) -> tuple[list[OneS
         rest = later.get(name, np.empty(0))
         whole = np.concatenate([values, rest])[None]
         found.append(OneSeries(name, whole, [str(i + 1) for i in range(whole.shape[1])], len(rest)))
-    return found, []
+    return found, notes
 
 
-def _wide(path: Path, settings: DataSettings) -> dict[str, NDArray[np.float64]]:
+def _wide(path: Path, settings: DataSettings, notes: list[str]) -> dict[str, NDArray[np.float64]]:
     named = replace(settings, target=None, channels=(), known=(), text=())
     frame = read_rows(path, named)
+    notes += hollow_lines(path, frame)
     column = settings.series_id or str(frame.columns[0])
     if column not in frame:
         raise DataError(f"{path}: no column '{column}' (data.series_id)", fix=f"the first is '{frame.columns[0]}'")

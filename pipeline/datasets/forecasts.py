@@ -91,6 +91,9 @@ def stretches(series: OneSeries, settings: DataSettings) -> Stretch:
         test = series.given or max(horizon, round(settings.test_fraction * length))
         val = max(horizon, round(settings.val_fraction * (length - test)))
         train = length - test - val
+        if train < 1:
+            raise DataError(f"series '{series.name}' has {length:,} steps: {test:,} for test and {val:,} for val leave "
+                            "none for training", fix="lower data.horizon, or leave the series out")  # fmt: skip
     reserve = int(settings.reserve_fraction * val)
     if reserve < _LEAST_RESERVE + horizon or val - reserve < horizon:
         reserve = 0

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.core.strict import nearest
+from pipeline.datasets.csv_table import hollow_lines
 from pipeline.datasets.rows import place_of, read_rows
 from pipeline.datasets.series_times import irregular, out_of_order, read_times
 from pipeline.datasets.tables import input_columns
@@ -50,6 +51,7 @@ def read_long(path: Path, settings: DataSettings) -> SeriesRows:
     numbers, names = pd.factorize(frame[series_id])
     times = read_times(path, settings, frame[time])
     values, channels, notes = _channels(path, settings, frame.drop(columns=[series_id, time]))
+    notes += hollow_lines(path, frame)
     if late := out_of_order(numbers, times):
         notes.append(f"{path.name}: {late:,} lines stood below a later time of their series; steps are sorted by time")
     classes, labels = pd.factorize(frame[target])
@@ -93,6 +95,7 @@ def read_wide(path: Path, settings: DataSettings) -> SeriesRows:
         where = place_of(path, settings, int(np.argmin(lengths)))
         raise DataError(f"{where}: a series without values", fix="remove the line")
     series = [values[i : i + 1, :n].copy() for i, n in enumerate(lengths)]
+    notes += hollow_lines(path, frame)
     if gone := sum(int(np.isnan(s).sum()) for s in series):
         notes.append(f"{path.name}: {gone:,} values inside of series are missing")
     if short := int((lengths < len(steps)).sum()):

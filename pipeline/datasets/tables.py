@@ -12,7 +12,7 @@ from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.datasets.assemble import Part, assemble
 from pipeline.datasets.checks import check_columns
-from pipeline.datasets.csv_table import find_file
+from pipeline.datasets.csv_table import find_file, hollow_lines
 from pipeline.datasets.idx import digest_files
 from pipeline.datasets.labels import Labels, read_labels
 from pipeline.datasets.packed import Prepared
@@ -64,10 +64,7 @@ def read_pool(settings: DataSettings) -> Pool:
     notes = []
     for split, path in files.items():
         frame = read_rows(path, settings)
-        if hollow := frame.attrs.pop("hollow", []):
-            notes.append(
-                f"{path.name}: {len(hollow):,} lines of empty cells are no rows, the first is line {hollow[0]}"
-            )
+        notes += hollow_lines(path, frame)
         frame = frame.set_axis([f"{path.name.removesuffix('.gz')}:{i + 1}" for i in range(len(frame))], axis=0)
         if frames and list(frame.columns) != list(frames[0].columns):
             message = f"{path}: other columns than {files['train'].name}"
