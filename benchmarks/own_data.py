@@ -30,25 +30,24 @@ from scratch import (
     write_results,
 )
 
+# One line per set: `path` below DATA_FOLDER, `init` what is said to pipeline.init beside it, `settings` what both
+# commands after it are told; or `conf`, the file of conf/data used instead of init.
 _AFTERWARDS = (  # compas: known only after the two years, or the score of another tool
     "id,is_recid,r_charge_degree,r_days_from_arrest,r_offense_date,r_charge_desc,r_jail_in,r_jail_out,violent_recid,"
     "is_violent_recid,vr_charge_degree,vr_offense_date,vr_charge_desc,decile_score,decile_score.1,score_text,"
     "v_decile_score,v_score_text,in_custody,out_custody,priors_count.1,start,end,event"
 )
-# One line per set: `path` below DATA_FOLDER, `init` what is said to pipeline.init beside it, `settings` what both
-# commands after it are told; or `conf`, the file of conf/data used instead of init.
-# (++ because not every file that init writes names every key.)
 SETS: dict[str, dict[str, str]] = {
     "fashion_mnist": {"path": "fashion_mnist"},
     "cifar10_jpg": {"path": "cifar10_jpg/cifar10_jpg.tar.xz"},
     "hymenoptera": {"path": "hymenoptera/hymenoptera_256.tar"},
-    "sst2": {"path": "sentence_cls", "conf": "sst2", "settings": "++data.duplicates=drop"},
+    "sst2": {"path": "sentence_cls", "conf": "sst2", "settings": "data.duplicates=drop"},
     "sms_spam": {"path": "sms_spam/sms.tsv.gz", "init": "target=column_1"},
-    "banking77": {"path": "banking77", "init": "target=category", "settings": "++data.duplicates=drop"},
+    "banking77": {"path": "banking77", "init": "target=category", "settings": "data.duplicates=drop"},
     "review_polarity": {"path": "review_polarity/review_polarity.tar.gz"},
     "arrowhead": {"path": "ucr_uea/ArrowHead"},
     "basicmotions": {"path": "ucr_uea/BasicMotions"},
-    "covid3month": {"path": "ucr_uea/Covid3Month", "settings": "++data.duplicates=drop"},
+    "covid3month": {"path": "ucr_uea/Covid3Month", "settings": "data.duplicates=drop"},
     "gunpoint": {"path": "ucr_uea/GunPoint"},
     "italypowerdemand": {"path": "ucr_uea/ItalyPowerDemand"},
     "japanesevowels": {"path": "ucr_uea/JapaneseVowels"},
@@ -66,7 +65,7 @@ SETS: dict[str, dict[str, str]] = {
     "wine_quality": {
         "path": "wine_quality/winequality-white.csv",
         "init": "target=column_12",
-        "settings": "++data.task=regression",
+        "settings": "data.task=regression",
     },
 }  # fmt: skip
 DEFAULTS = {"only": "", "experiment": True, "seconds": 60, "train_seconds": 60, "again": False,

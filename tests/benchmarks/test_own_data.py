@@ -45,7 +45,7 @@ def test_from_files_to_a_page_and_again(data: Path, tmp_path: Path, capsys: pyte
 
     tiny = records["tiny"]
     assert tiny["init"]["command"].startswith("python -m pipeline.init DATA_FOLDER/tiny.csv name=own_tiny target=label")
-    assert "200 rows, 3 columns; 2 classes in 'label'" in tiny["init"]["said"]
+    assert "own_tiny: 200 rows, 3 columns; binary, 2 classes in 'label'" in tiny["init"]["said"]
     assert tiny["prepare"]["command"] == "python -m pipeline.prepare data=own_tiny"
     assert tiny["prepare"]["seconds"] > 0.1
     assert tiny["prepare"]["largest_mb"] > 20
