@@ -39,7 +39,7 @@ from pipeline.core.store import write_bytes
 from pipeline.stage import CONF, compose, prepare_terminal, require_conf
 
 if TYPE_CHECKING:
-    from pipeline.datasets.sniff_found import Found
+    from pipeline.sniffing.found import Found
 
 log = logging.getLogger("pipeline.init")
 
@@ -153,9 +153,9 @@ def budget(config: Mapping[str, Any]) -> str:
 
 def run(arguments: Sequence[str]) -> None:
     """Write the file and tell what to do next."""
-    from pipeline.datasets.sniff import sniff
-    from pipeline.datasets.sniff_costs import cost_line
-    from pipeline.datasets.sniff_found import read_wishes
+    from pipeline.sniffing import sniff
+    from pipeline.sniffing.costs import cost_line
+    from pipeline.sniffing.found import read_wishes
 
     require_conf()
     if not arguments or "=" in arguments[0]:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.datasets.sniff_columns import group_like, kinds, sensitive_like
-from pipeline.datasets.sniff_labels import separator_of
+from pipeline.sniffing.columns import group_like, kinds, sensitive_like
+from pipeline.sniffing.labels import separator_of
 from tests.init.helpers import found, init, people, prepared, written
 
 Capture = pytest.CaptureFixture[str]

@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.core.contracts import SplitName
 from pipeline.core.errors import DataError
 from pipeline.datasets.rows import text_of
-from pipeline.datasets.sniff_found import listed
+from pipeline.sniffing.found import listed
 
 TABLES = (".csv", ".tsv", ".data", ".jsonl", ".ndjson", ".json", ".parquet")
 _BY_CONTENT = (".train", ".test", ".dev", ".val", ".valid", ".all", ".txt")

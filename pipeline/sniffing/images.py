@@ -14,12 +14,12 @@ from pipeline.core.errors import ConfigError, DataError
 from pipeline.datasets.decoding import SUFFIXES
 from pipeline.datasets.members import File, OnDisk
 from pipeline.datasets.progress import told
-from pipeline.datasets.sniff_files import file_keys
-from pipeline.datasets.sniff_found import Found, Wishes, counted, listed
-from pipeline.datasets.sniff_labels import choose_target, labelled
-from pipeline.datasets.sniff_rows import Raw
-from pipeline.datasets.sniff_tables import as_pool, column_hints, how_split, people, tell_split
 from pipeline.datasets.tables import Pool, split_pool
+from pipeline.sniffing.files import file_keys
+from pipeline.sniffing.found import Found, Wishes, counted, listed
+from pipeline.sniffing.labels import choose_target, labelled
+from pipeline.sniffing.rows import Raw
+from pipeline.sniffing.tables import as_pool, column_hints, how_split, people, tell_split
 
 _SIDE = 64
 """Images of different sizes, or larger ones, become squares of at most this side."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from pipeline.datasets.leaks import time_like
-from pipeline.datasets.sniff_found import counted, listed
 from pipeline.datasets.table_encoding import as_numbers
+from pipeline.sniffing.found import counted, listed
 
 _TEXT_WORDS = 4.0
 """Words per cell, on average, from which a column is a text."""

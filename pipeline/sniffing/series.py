@@ -14,12 +14,12 @@ from pipeline.datasets.leaks import id_like
 from pipeline.datasets.rows import text_of
 from pipeline.datasets.series import digest, read_series
 from pipeline.datasets.series_tables import SeriesRows
-from pipeline.datasets.sniff_files import Files, ending, file_keys
-from pipeline.datasets.sniff_found import Found, Wishes, counted, listed
-from pipeline.datasets.sniff_labels import choose_target, folder_cells, labelled
-from pipeline.datasets.sniff_rows import Raw
-from pipeline.datasets.sniff_tables import tell_split
 from pipeline.datasets.splits import RowFacts, given_splits, split_rows
+from pipeline.sniffing.files import Files, ending, file_keys
+from pipeline.sniffing.found import Found, Wishes, counted, listed
+from pipeline.sniffing.labels import choose_target, folder_cells, labelled
+from pipeline.sniffing.rows import Raw
+from pipeline.sniffing.tables import tell_split
 
 _LEAST_STEPS = 20
 _LEAST_LINES = 5

@@ -9,12 +9,12 @@ from pipeline.core.errors import ConfigError, DataError
 from pipeline.datasets.decoding import SUFFIXES
 from pipeline.datasets.members import OnDisk, members
 from pipeline.datasets.photos import given_folders
-from pipeline.datasets.sniff_found import Found, Wishes, counted
-from pipeline.datasets.sniff_images import look, picture_keys
-from pipeline.datasets.sniff_labels import folder_cells, labelled
-from pipeline.datasets.sniff_tables import tell_split
 from pipeline.datasets.splits import RowFacts, split_rows
 from pipeline.datasets.texts import words
+from pipeline.sniffing.found import Found, Wishes, counted
+from pipeline.sniffing.images import look, picture_keys
+from pipeline.sniffing.labels import folder_cells, labelled
+from pipeline.sniffing.tables import tell_split
 
 _MAX_WORDS = 512
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pipeline.core.errors import DataError
 from pipeline.datasets.labels import Labels, read_labels
 from pipeline.datasets.leaks import id_like
-from pipeline.datasets.sniff_found import Found, Wishes, counted, listed
 from pipeline.datasets.table_encoding import as_numbers
+from pipeline.sniffing.found import Found, Wishes, counted, listed
 
 _USUAL = (
     "target",

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.datasets.idx import read_pair
 from pipeline.datasets.npz import array_names, as_channels, as_labels, read_array
-from pipeline.datasets.sniff_found import Found, Wishes, counted
-from pipeline.datasets.sniff_labels import labelled
-from pipeline.datasets.sniff_tables import tell_split
 from pipeline.datasets.splits import RowFacts, array_keys, given_splits, split_rows
+from pipeline.sniffing.found import Found, Wishes, counted
+from pipeline.sniffing.labels import labelled
+from pipeline.sniffing.tables import tell_split
 
 Arrays = dict[str, tuple[NDArray[Any], NDArray[Any]]]
 """Images (N, C, H, W) and labels of each split."""

@@ -1,6 +1,6 @@
 """How long prepare will take and what it will write, roughly."""
 
-from pipeline.datasets.sniff_found import Found
+from pipeline.sniffing.found import Found
 
 _START = 1.5
 """Seconds for starting Python, reading conf/ and loading libraries."""

@@ -11,10 +11,10 @@ from pipeline.core.contracts import ForecastInputs
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.datasets.forecast_tables import OneSeries, read_long, read_wide
 from pipeline.datasets.forecasts import default_window, refuse_copies, stretches
-from pipeline.datasets.sniff_files import file_keys
-from pipeline.datasets.sniff_found import Found, Wishes, counted, listed
-from pipeline.datasets.sniff_rows import Raw
 from pipeline.datasets.times import moments
+from pipeline.sniffing.files import file_keys
+from pipeline.sniffing.found import Found, Wishes, counted, listed
+from pipeline.sniffing.rows import Raw
 
 _HOUR, _DAY = 3600.0, 86400.0
 _SEASONS = (

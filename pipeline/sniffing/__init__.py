@@ -4,15 +4,15 @@ from pathlib import Path
 
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.datasets.members import is_archive
-from pipeline.datasets.sniff_arrays import sniff_idx, sniff_npz
-from pipeline.datasets.sniff_classes import sniff_classes
-from pipeline.datasets.sniff_files import Files, ending, of_folder, row_files, with_siblings
-from pipeline.datasets.sniff_forecasts import looks_continued, sniff_forecast
-from pipeline.datasets.sniff_found import Found, Wishes, require_columns
-from pipeline.datasets.sniff_images import image_column, sniff_image_table
-from pipeline.datasets.sniff_rows import read_raw
-from pipeline.datasets.sniff_series import long_pair, sniff_long, sniff_ts, sniff_wide, step_columns
-from pipeline.datasets.sniff_tables import sniff_table
+from pipeline.sniffing.arrays import sniff_idx, sniff_npz
+from pipeline.sniffing.classes import sniff_classes
+from pipeline.sniffing.files import Files, ending, of_folder, row_files, with_siblings
+from pipeline.sniffing.forecasts import looks_continued, sniff_forecast
+from pipeline.sniffing.found import Found, Wishes, require_columns
+from pipeline.sniffing.images import image_column, sniff_image_table
+from pipeline.sniffing.rows import read_raw
+from pipeline.sniffing.series import long_pair, sniff_long, sniff_ts, sniff_wide, step_columns
+from pipeline.sniffing.tables import sniff_table
 
 
 def sniff(path: Path, wishes: Wishes, seed: int) -> Found:

@@ -11,15 +11,15 @@ from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import DataError
 from pipeline.datasets.labels import Labels
 from pipeline.datasets.leaks import equal_to_target, id_like, imbalance_note
-from pipeline.datasets.sniff_columns import constant, gaps, group_like, sensitive_like
-from pipeline.datasets.sniff_files import file_keys
-from pipeline.datasets.sniff_found import Found, Wishes, counted, listed
-from pipeline.datasets.sniff_labels import choose_target, labelled
-from pipeline.datasets.sniff_rows import Raw
 from pipeline.datasets.splits import Places
 from pipeline.datasets.table_encoding import as_numbers
 from pipeline.datasets.tables import Pool, input_columns, read_pool, split_pool
 from pipeline.datasets.texts import joined, words
+from pipeline.sniffing.columns import constant, gaps, group_like, sensitive_like
+from pipeline.sniffing.files import file_keys
+from pipeline.sniffing.found import Found, Wishes, counted, listed
+from pipeline.sniffing.labels import choose_target, labelled
+from pipeline.sniffing.rows import Raw
 
 _MOST_GROUPS = 10
 """Numbers of people with more different values are audited in bins."""

@@ -19,9 +19,9 @@ from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import DataError
 from pipeline.core.strict import read
 from pipeline.datasets.rows import read_rows, text_of
-from pipeline.datasets.sniff_columns import Kinds, kinds
-from pipeline.datasets.sniff_files import Files, encoding_of, ending
-from pipeline.datasets.sniff_found import listed
+from pipeline.sniffing.columns import Kinds, kinds
+from pipeline.sniffing.files import Files, encoding_of, ending
+from pipeline.sniffing.found import listed
 
 _SHOWN = 400
 _MISSING = ("nan", "null", "none", "n/a", "#n/a", "-", "--", ".")
