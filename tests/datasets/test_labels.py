@@ -74,7 +74,7 @@ def test_targets_have_statistics_of_the_training_rows() -> None:
          "rows.csv: 'y' of row rows.csv:3 is no number: 'x'\n"),
         ({"y": ["7"] * 9}, {"task": "regression"}, "rows.csv: target 'y' is 7 in every row\n"),
         ({"a": ["0", "1"] * 9, "b": ["0", "2"] * 9}, {"task": "multilabel"},
-         "rows.csv: label column 'b' holds other values than 0 and 1\n"),
+         "rows.csv: label column 'b' holds other values than 0 and 1 in 9 rows, the first is rows.csv:2\n"),
         ({"y": ["a", "a;b", *"aaaaaaaaa"]}, {"label_separator": ";"}, "rows.csv: label 'a' stands in 11 of 11 rows\n"),
         ({"a": ["u", "v"] * 9, "b": ["0", "1"] * 9}, {},
          "data.target: several columns that are not all numbers\n"),
