@@ -17,6 +17,7 @@ from pipeline.datasets.leaks import equal_to_target, id_like, infinite_cells, ti
 
 _PLAIN = re.compile(r"\w[\w .-]*")
 _MOST_LISTED = 20
+_FEW = 0.5
 
 
 def check_columns(
@@ -41,11 +42,11 @@ def check_columns(
         if found := equal_to_target(train, target, columns):
             known = np.asarray(train[found[0]].notna())
             raise DataError(
-                f"{where}: {_named(found)} would give the target '{target}' away; '{found[0]}' does so in "
+                f"{where}: {_named(found)} would give the target '{target}' away; {_quoted(found[0])} does so in "
                 f"{known.sum():,} of {len(train):,} training rows, the first is {train.index[int(known.argmax())]}",
                 fix=leave_out(found, settings),
             )
-    return [*_ids(train, columns, settings), *_times(train, columns, settings)]
+    return [*_mixed(train, columns), *_ids(train, columns, settings), *_times(train, columns, settings)]
 
 
 def check_channels(
@@ -93,9 +94,34 @@ def leave_out(names: Sequence[str], settings: DataSettings) -> str:
 
 
 def _named(names: Sequence[str]) -> str:
-    listed = ", ".join(f"'{name}'" for name in names[:_MOST_LISTED])
+    listed = ", ".join(_quoted(name) for name in names[:_MOST_LISTED])
     more = f" and {len(names) - _MOST_LISTED:,} more" if len(names) > _MOST_LISTED else ""
     return f"{'column' if len(names) == 1 else f'{len(names):,} columns:'} {listed}{more}"
+
+
+def _quoted(name: str) -> str:
+    """Return a name for one line of a message; signs that move the cursor or turn the text are written out."""
+    return f"'{name if name.isprintable() else name.encode('unicode_escape').decode()}'"
+
+
+def _mixed(train: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """Return a note per column whose cells are mostly numbers: a few other ones make all of them categories."""
+    notes = []
+    for name in columns:
+        values = train[name].dropna().unique()
+        words = values[pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").isna().to_numpy()]
+        if not 0 < len(words) < _FEW * len(values):
+            continue
+        strange = train[name].isin(words).to_numpy(bool)
+        known = int(train[name].notna().sum())
+        if strange.sum() < _FEW * known:
+            at = int(strange.argmax())
+            notes.append(
+                f"column {_quoted(name)} is read as categories: {strange.sum():,} of {known:,} training cells are no "
+                f"numbers, the first is {train[name].iloc[at]!r} at {train.index[at]}; repair them, or add them to "
+                "data.missing"
+            )
+    return notes
 
 
 def _ids(train: pd.DataFrame, columns: Sequence[str], settings: DataSettings) -> list[str]:
@@ -114,6 +140,6 @@ def _times(train: pd.DataFrame, columns: Sequence[str], settings: DataSettings) 
     known = int(train[found[0]].notna().sum())
     split = "" if settings.time or settings.group_by else f"; data.time={found[0]} would split the rows by it"
     return [
-        f"dates or years: {_named(found)}, {known:,} of {len(train):,} training rows have '{found[0]}'; "
+        f"dates or years: {_named(found)}, {known:,} of {len(train):,} training rows have {_quoted(found[0])}; "
         f"such columns are inputs like other numbers and categories{split}"
     ]

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import pandas as pd
 
@@ -92,8 +92,7 @@ def require_folder(settings: DataSettings) -> Path:
 
 def _lines(path: Path, settings: DataSettings, separator: str, hollow: list[int]) -> Iterator[tuple[int, list[str]]]:
     encoding = "utf-8-sig" if settings.encoding == "utf-8" else settings.encoding
-    unpacked = gzip.open if path.suffix == ".gz" else open
-    with unpacked(path, "rt", encoding=encoding, newline="") as opened:
+    with _opened(path, encoding) as opened:
         quoting: Any = csv.QUOTE_MINIMAL if settings.quotes else csv.QUOTE_NONE
         lines = _bounded(opened, path)
         reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True, quoting=quoting)
@@ -114,6 +113,15 @@ def _lines(path: Path, settings: DataSettings, separator: str, hollow: list[int]
             raise DataError(f"{path}: cannot be unpacked ({wrong})", fix="download the file again") from None
         except csv.Error as wrong:
             raise DataError(f"{path}, line {reader.line_num}: {wrong}", fix="repair the quotes of this line") from None
+
+
+def _opened(path: Path, encoding: str) -> IO[str]:
+    try:
+        if path.suffix == ".gz":
+            return cast(IO[str], gzip.open(path, "rt", encoding=encoding, newline=""))
+        return path.open(encoding=encoding, newline="")
+    except OSError as wrong:
+        raise DataError(f"{path}: cannot be opened ({wrong.strerror})", fix="make the file readable") from None
 
 
 def _bounded(opened: IO[str], path: Path) -> Iterator[str]:

@@ -11,7 +11,12 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from pipeline.datasets.members import File
 
 Image.MAX_IMAGE_PIXELS = None  # the limit below is stricter, and names the file
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif",
+            ".svg", ".heic", ".heif", ".jxl", ".jp2", ".psd", ".dng")  # fmt: skip
+"""Files with these endings are images; those that cannot be decoded here are named, not passed over."""
+FORMATS = tuple(form for form in ("JPEG", "MPO", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000")
+                if form in (Image.init(), Image.OPEN)[1])  # fmt: skip
+"""What files may hold, whatever their name: other readers of the library start programs or are hardly tested."""
 _MOST_PIXELS = 50_000_000
 _MOST_EXTREME = 20
 
@@ -34,7 +39,7 @@ def decode(file: File, side: int | None) -> Photo:
     """Return the pixels of a file as they are meant to be seen: upright, first frame, on white where transparent."""
     place = file.name, file.label, file.split
     try:
-        with Image.open(io.BytesIO(file.data)) as opened:
+        with Image.open(io.BytesIO(file.data), formats=FORMATS) as opened:
             wide, high = opened.size
             if wide * high > _MOST_PIXELS:
                 raise ValueError(f"{wide} x {high} pixels are too many")
@@ -48,7 +53,7 @@ def decode(file: File, side: int | None) -> Photo:
                 image = ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR)
             grey = image.mode == "L"
             pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as wrong:
+    except Exception as wrong:  # noqa: BLE001 - readers raise anything on damaged bytes; the file is named and counted
         return Photo(*place, failure=_why(wrong))
     return Photo(*place, pixels, grey, key=hashlib.blake2b(pixels.tobytes(), digest_size=16).digest())
 
@@ -56,7 +61,7 @@ def decode(file: File, side: int | None) -> Photo:
 def _why(wrong: Exception) -> str:
     if isinstance(wrong, UnidentifiedImageError):
         return "no image"
-    return (isinstance(wrong, OSError) and wrong.strerror) or str(wrong).partition("\n")[0]
+    return (isinstance(wrong, OSError) and wrong.strerror) or str(wrong).partition("\n")[0] or type(wrong).__name__
 
 
 def _plain(image: Image.Image) -> Image.Image:

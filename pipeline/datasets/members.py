@@ -1,5 +1,6 @@
 """Files of a folder, a tar or a zip by name, read in place: nothing is unpacked, so nothing can escape."""
 
+import lzma
 import os
 import tarfile
 import zipfile
@@ -103,13 +104,21 @@ def _wanted(name: str, suffixes: tuple[str, ...]) -> bool:
 
 def _folder(path: Path, suffixes: tuple[str, ...]) -> Iterator[OnDisk]:
     names: list[str] = []
-    for folder, _, found in os.walk(path):
+    seen: set[str] = set()
+    for folder, inner, found in os.walk(path, onerror=_stop, followlinks=True):
+        inner[:] = [name for name in inner if not name.startswith((".", "__MACOSX"))]
+        real = os.path.realpath(folder)
+        if real in seen:
+            raise DataError(f"{folder}: a link to {real}, which is read already", fix="remove the link")
+        seen.add(real)
         below = os.path.relpath(folder, path)
         names += [name if below == "." else f"{below}/{name}" for name in found]
     for name in sorted((n for n in names if _wanted(n, suffixes)), key=lambda n: n.split("/")):
-        file = f"{path}/{name}"
-        if os.path.isfile(file):  # noqa: PTH113
-            yield OnDisk(name, file)
+        yield OnDisk(name, f"{path}/{name}")
+
+
+def _stop(wrong: OSError) -> None:
+    raise DataError(f"{wrong.filename}: cannot be listed ({wrong.strerror})", fix="make the folder readable")
 
 
 def _refuse(path: Path, name: str, why: str) -> DataError:
@@ -128,7 +137,9 @@ def _zip(path: Path, suffixes: tuple[str, ...]) -> Iterator[Member]:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = sorted(archive.infolist(), key=lambda e: e.filename)
-            for entry in entries:
+            for before, entry in zip([None, *entries], entries, strict=False):
+                if before is not None and before.filename == entry.filename:
+                    raise _refuse(path, entry.filename, "stands there twice")
                 if entry.is_dir():
                     continue
                 _check(path, entry.filename, entry.file_size, entry.compress_size)
@@ -136,16 +147,20 @@ def _zip(path: Path, suffixes: tuple[str, ...]) -> Iterator[Member]:
                     raise _refuse(path, entry.filename, "is a link")
                 if _wanted(entry.filename, suffixes):
                     yield Member(entry.filename, archive.read(entry))
-    except (zipfile.BadZipFile, EOFError, OSError) as wrong:
-        raise DataError(f"{path}: damaged ({wrong})", fix="download the archive again") from None
+    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, zlib.error, lzma.LZMAError) as wrong:
+        raise DataError(f"{path}: damaged or locked ({wrong})", fix="download the archive again") from None
 
 
 def _tar(path: Path, suffixes: tuple[str, ...]) -> Iterator[Member]:
     try:
+        names: set[str] = set()
         with tarfile.open(path) as archive:
             for entry in archive:
                 if entry.isdir():
                     continue
+                if entry.name in names:
+                    raise _refuse(path, entry.name, "stands there twice")
+                names.add(entry.name)
                 _check(path, entry.name, entry.size, 0)
                 if not entry.isreg():
                     raise _refuse(path, entry.name, "is a link or a device")
@@ -153,5 +168,5 @@ def _tar(path: Path, suffixes: tuple[str, ...]) -> Iterator[Member]:
                     opened = archive.extractfile(entry)
                     assert opened is not None
                     yield Member(entry.name.removeprefix("./"), opened.read())
-    except (tarfile.TarError, EOFError, OSError) as wrong:
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as wrong:
         raise DataError(f"{path}: damaged ({wrong})", fix="download the archive again") from None

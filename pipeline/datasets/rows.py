@@ -14,7 +14,7 @@ import pandas as pd
 from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import DataError
 from pipeline.datasets.csv_table import check_names, line_number, read_csv
-from pipeline.datasets.members import is_archive, members
+from pipeline.datasets.members import File, is_archive, members
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
@@ -138,13 +138,21 @@ def _label_text(path: Path, settings: DataSettings) -> pd.DataFrame:
 def _folder(path: Path, settings: DataSettings) -> pd.DataFrame:
     """Read a folder or archive of .txt files by class."""
     rows = [
-        (m.label, decoded(m.data, settings.encoding, f"{path}: {m.name}"), m.split or "", m.name)
+        (m.label, decoded(_bytes(m, path), settings.encoding, f"{path}: {m.name}"), m.split or "", m.name)
         for m in members(path, (".txt",))
     ]
     if not rows:
         raise DataError(f"{path}: no .txt files by class", fix="lay them out as <class>/<name>.txt")
     columns = [settings.targets[0], settings.text[0], "(split)", "(name)"]
     return pd.DataFrame(rows, columns=columns, dtype=object)
+
+
+def _bytes(file: File, path: Path) -> bytes:
+    try:
+        return file.data
+    except OSError as wrong:
+        why = wrong.strerror or str(wrong)
+        raise DataError(f"{path}: {file.name} cannot be read ({why})", fix="repair or remove it") from None
 
 
 _LAYOUTS = {".csv": "csv", ".data": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import DataError
 from pipeline.datasets.rows import place_of
+from pipeline.datasets.times import one_clock
 
 _SAME = 0.01
 """Distances that differ by less than this share count as equal; times are often rounded."""
@@ -29,6 +30,7 @@ def read_times(path: Path, settings: DataSettings, cells: pd.Series) -> NDArray[
     if wrong.mean() > 0.5:
         dates = pd.to_datetime(pd.Series(text, dtype=object), format="ISO8601", utc=True, errors="coerce")
         if dates.notna().all():
+            one_clock(cells, str(path))
             return dates.dt.tz_localize(None).to_numpy()
         wrong, kind = np.asarray(dates.isna()), "ISO date"
     row = int(np.argmax(wrong))

@@ -95,6 +95,17 @@ def test_cells_that_are_no_finite_numbers_are_refused_with_count_and_place(tmp_p
     )
 
 
+def test_a_few_words_among_numbers_are_told_with_count_and_place(tmp_path: Path) -> None:
+    prepared = read(tmp_path, BASE.assign(pay=["n/a", *BASE["pay"][1:]], job=["7", *BASE["job"][1:]], age="a1"))
+    rows = prepared.card.rows["train"]
+    told = [note for note in prepared.card.notes if "is read as categories" in note]
+    assert told == [
+        f"column 'pay' is read as categories: 1 of {rows} training cells are no numbers, the first is 'n/a' at "
+        "a.csv:1; repair them, or add them to data.missing"
+    ]
+    assert not any("categories:" in n for n in read(tmp_path, BASE, missing=("n/a",)).card.notes)
+
+
 def test_two_columns_with_infinite_cells_are_counted(tmp_path: Path) -> None:
     broken = BASE.assign(pay=["inf", *BASE["pay"][1:]], age=[*BASE["age"][:-1], "nan"])
     assert "; so have 1 more columns" in refused(tmp_path, broken)
