@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,7 @@ def sniff_forecast(raw: Raw, wishes: Wishes) -> Found:
     if gone := int(sum(np.isnan(s.values).sum() for s in series)):
         found.facts.append(f"{counted(gone, 'value')} missing: the last known one stands in, none is a truth")
     found.work = "forecast values"
-    found.amount = float(sum(s.values.size for s in series))
+    found.amount = float(sum(steps) * (len(settings.targets) + len(settings.channels) or 1))
     found.packed = found.amount * 4.5 + sum(steps) * 12
     return found
 
@@ -137,7 +138,7 @@ def _long(found: Found, raw: Raw, wishes: Wishes) -> list[OneSeries]:
     found.keys |= {"time": time} if time else {}
     found.keys |= {"series_id": id_column} if id_column else {}
     series = _read_long(found, raw)
-    channels = _channels(found, raw, series, [c for c in numbers if c not in target], target)
+    channels = _channels(found, raw, [c for c in numbers if c not in target], target)
     if time is None:
         found.facts.append("no column of dates: lines are taken in their order; say time=<column> if one orders them")
     else:
@@ -183,16 +184,19 @@ def _short(note: str, raw: Raw) -> str:
     return note.removeprefix(f"{raw.where}: ").replace("series 'init': ", "")
 
 
-def _channels(found: Found, raw: Raw, series: list[OneSeries], others: list[str], target: Sequence[str]) -> list[str]:
+def _channels(found: Found, raw: Raw, others: list[str], target: Sequence[str]) -> list[str]:
     """Return the other columns of numbers, without those that tell the target's future."""
     kept, told = [], []
-    for name in others[:_MOST_CHANNELS]:
-        one = found.settings(channels=[name])
-        both, _ = read_long(raw.files["train"], one)
-        inputs = ForecastInputs(channels=(*target, name), targets=len(target), known=0, window=1,
-                                horizon=one.horizon or 1, season=None)  # fmt: skip
+    names = others[:_MOST_CHANNELS]
+    settings = found.settings(channels=names)
+    whole, _ = read_long(raw.files["train"], settings)
+    t = len(target)
+    for i, name in enumerate(names):
+        one = [replace(s, values=s.values[[*range(t), t + i]]) for s in whole]
+        inputs = ForecastInputs(channels=(*target, name), targets=t, known=0, window=1,
+                                horizon=settings.horizon or 1, season=None)  # fmt: skip
         try:
-            refuse_copies(both, inputs, raw.where)
+            refuse_copies(one, inputs, raw.where)
             kept.append(name)
         except DataError:
             told.append(name)
