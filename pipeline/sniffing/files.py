@@ -92,6 +92,7 @@ def file_keys(files: Files) -> dict[str, str]:
 def encoding_of(files: Files, facts: list[str]) -> str:
     """Return utf-8, or what the bytes that are no utf-8 look like; then it is told."""
     wrong: dict[str, bytes] = {}
+    right: list[str] = []
     for file in files.values():
         if ending(file) != ".parquet":
             data = text_of(file, "latin-1").encode("latin-1")
@@ -99,7 +100,7 @@ def encoding_of(files: Files, facts: list[str]) -> str:
                 facts.append("the file is in utf-16")
                 return "utf-16"
             try:
-                data.decode("utf-8")
+                right += [file.name] if len(data.decode("utf-8")) < len(data) else []
             except UnicodeDecodeError:
                 wrong[file.name] = data
     if not wrong:
@@ -113,4 +114,6 @@ def encoding_of(files: Files, facts: list[str]) -> str:
             except UnicodeDecodeError:
                 found = "latin-1"
     facts.append(f"{listed(list(wrong))}: not utf-8, read as {found}; check some words with accents")
+    if right:
+        facts.append(f"WARNING {listed(right)}: in utf-8, accents in it will be wrong; write all files alike")
     return found

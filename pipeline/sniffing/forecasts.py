@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.core.contracts import ForecastInputs
+from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.datasets.forecast_tables import OneSeries, read_long, read_wide
 from pipeline.datasets.forecasts import default_window, refuse_copies, stretches
@@ -35,6 +36,8 @@ _NAMED = {"hourly": 24, "daily": 7, "weekly": 52, "monthly": 12, "quarterly": 4}
 _LEAST_SEASONS = 4
 _MOST_CHANNELS = 30
 _LEAST_WIDE = 20
+_LEAST_LINES = 5
+"""Lines per series, on average, for a column to tell series apart."""
 
 
 def is_wide(raw: Raw, wishes: Wishes) -> bool:
@@ -78,13 +81,8 @@ def sniff_forecast(raw: Raw, wishes: Wishes) -> Found:
         f"{counted(len(series), 'series', 'series')} of {_between(steps)} steps; forecast, {wishes.horizon} steps ahead"
     )
     settings = found.settings()
-    window = default_window(series, settings)
-    longest = max(series, key=lambda s: s.values.shape[1])
-    cut = stretches(longest, settings)
-    shortest = min(stretches(s, settings)["train"][1] for s in series)
-    if shortest < window + settings.horizon:  # type: ignore[operator]
-        raise DataError(f"{raw.where}: the shortest series has {max(shortest, 0):,} training steps, too few for "
-                        f"horizon={wishes.horizon}", fix="say a lower horizon, or leave short series out")  # fmt: skip
+    window = _window(series, settings, raw)
+    cut = stretches(max(series, key=lambda s: s.values.shape[1]), settings)
     told = ", ".join(f"{name} {b - a:,}" for name, (a, b) in cut.items())
     found.facts.append(f"split by time, steps of {'the longest' if len(series) > 1 else 'the'} series: {told}")
     found.facts.append(f"looks back on {window:,} steps (data.window)")
@@ -94,6 +92,16 @@ def sniff_forecast(raw: Raw, wishes: Wishes) -> Found:
     found.amount = float(sum(steps) * (len(settings.targets) + len(settings.channels) or 1))
     found.packed = found.amount * 4.5 + sum(steps) * 12
     return found
+
+
+def _window(series: list[OneSeries], settings: DataSettings, raw: Raw) -> int:
+    """Return the steps looked back on; too short series are refused."""
+    window, horizon = default_window(series, settings), settings.horizon or 1
+    shortest = min(stretches(s, settings)["train"][1] for s in series)
+    if shortest < window + horizon:
+        raise DataError(f"{raw.where}: the shortest series has {max(shortest, 0):,} training steps, too few for "
+                        f"horizon={horizon}", fix="say a lower horizon, or leave short series out")  # fmt: skip
+    return window
 
 
 def _between(steps: Sequence[int]) -> str:
@@ -138,6 +146,7 @@ def _long(found: Found, raw: Raw, wishes: Wishes) -> list[OneSeries]:
     found.keys |= {"time": time} if time else {}
     found.keys |= {"series_id": id_column} if id_column else {}
     series = _read_long(found, raw)
+    _window(series, found.settings(), raw)
     channels = _channels(found, raw, [c for c in numbers if c not in target], target)
     if time is None:
         found.facts.append("no column of dates: lines are taken in their order; say time=<column> if one orders them")
@@ -160,6 +169,7 @@ def _series_column(raw: Raw, time: str | None) -> str | None:
     if time is None or not frame[time].duplicated().any():
         return None
     able = [c for c in raw.columns if c != time and frame[c].nunique() > 1 and not frame.duplicated([c, time]).any()]
+    able = [c for c in able if _LEAST_LINES * frame[c].nunique() <= len(frame)]
     able = [c for c in able if c not in raw.kinds.numbers or c.lower().endswith(("id", "nr", "number"))]
     return able[0] if len(able) == 1 else None
 
@@ -168,11 +178,12 @@ def _read_long(found: Found, raw: Raw) -> list[OneSeries]:
     """Read the targets; where moments are missing, say so and count them as missing values."""
     try:
         series, notes = read_long(raw.files["train"], found.settings())
-    except DataError as mistake:
+    except DataError:
         try:
             series, notes = read_long(raw.files["train"], found.settings(gaps="fill"))
-        except DataError:
-            raise mistake from None
+        except DataError as mistake:
+            fix = str(mistake.fix).replace("name data.series_id", "say id=<column> where there are several series")
+            raise DataError(mistake.message, fix=fix) from None
         found.keys["gaps"] = "fill"
         found.warnings += [f"WARNING {_short(note, raw)}" for note in notes[:2] if "data.gaps" in note]
         notes = [note for note in notes if "data.gaps" not in note]
@@ -181,7 +192,8 @@ def _read_long(found: Found, raw: Raw) -> list[OneSeries]:
 
 
 def _short(note: str, raw: Raw) -> str:
-    return note.removeprefix(f"{raw.where}: ").replace("series 'init': ", "")
+    name = raw.files["train"].name.partition(".")[0]
+    return note.removeprefix(f"{raw.where}: ").replace(f"series '{name}': ", "")
 
 
 def _channels(found: Found, raw: Raw, others: list[str], target: Sequence[str]) -> list[str]:

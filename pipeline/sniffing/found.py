@@ -112,11 +112,14 @@ class Found:
     @property
     def lines(self) -> list[str]:
         """What to tell, the important first."""
-        return [self.what, *self.warnings, *self.facts, *(f"hint: {hint}" for hint in self.hints)]
+        urgent = [fact for fact in self.facts if fact.startswith("WARNING")]
+        rest = [fact for fact in self.facts if fact not in urgent]
+        return [self.what, *self.warnings, *urgent, *rest, *(f"hint: {hint}" for hint in self.hints)]
 
     def settings(self, **more: Any) -> DataSettings:
         """Return the keys as settings, checked as prepare checks them."""
-        whole = {"name": "init", "format": self.format, "sensitive": {}, "slices": {}, **self.keys, **more}
+        name = str(self.keys.get("train_file", "init")).partition(".")[0]
+        whole = {"name": name, "format": self.format, "sensitive": {}, "slices": {}, **self.keys, **more}
         return read(DataSettings, whole, "data")
 
 

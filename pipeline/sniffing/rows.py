@@ -91,6 +91,8 @@ def read_raw(files: Files) -> Raw:
         keys["text"] = ["text"]
     if layout in ("csv", "tsv"):
         rows = _first_rows(train, _text(train, encoding), layout)
+        if len(rows) < 2:
+            raise DataError(f"{train}: a single line", fix="give a file with rows below a header")
         if not _has_header(rows):
             keys |= {"header": False, "columns": [f"column_{i + 1}" for i in range(len(rows[0]))]}
             facts.append("no header line: columns are called column_1, column_2, …; rename them in the file written")

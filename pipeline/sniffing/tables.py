@@ -10,7 +10,7 @@ import pandas as pd
 from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import DataError
 from pipeline.datasets.labels import Labels
-from pipeline.datasets.leaks import equal_to_target, id_like, imbalance_note
+from pipeline.datasets.leaks import equal_to_target, id_like, imbalance_note, infinite_cells
 from pipeline.datasets.splits import Places
 from pipeline.datasets.table_encoding import as_numbers
 from pipeline.datasets.tables import Pool, input_columns, read_pool, split_pool
@@ -108,15 +108,20 @@ def _table(found: Found, wishes: Wishes, raw: Raw, inputs: list[str]) -> None:
     if same:
         found.warnings.append(f"WARNING gives the target away, left out: {listed(same)}")
     left = [c for c in inputs if c not in (*same, *ids)]
-    if not left:
-        raise DataError("init: no column is left as an input", fix="name the target, or use a table with more columns")
+    fixed = constant(frame, left)
+    if len(left) == len(fixed):
+        raise DataError(f"{raw.where}: no column is left as an input",
+                        fix="name another target, or give a table with more columns")  # fmt: skip
+    if infinite_cells(frame, left):
+        strange = infinite_cells(frame.set_axis([f"row {i + 1}" for i in range(len(frame))], axis=0), left)
+        raise DataError(f"{raw.where}: {strange[0]}", fix="repair the cells, or leave the column out of the table")
     found.facts.append(kinds.line(left))
     if ids:
         found.facts.append(f"one value per row, taken for an identifier and left out: {listed(ids)}")
     found.keys["exclude"] = sorted({*same, *ids})
     reasons = (f"identifiers: {listed(ids)}" if ids else "", f"give the target away: {listed(same)}" if same else "")
     found.why["exclude"] = "; ".join(r for r in reasons if r)
-    if fixed := constant(frame, left):
+    if fixed:
         found.facts.append(f"one value in all rows, of no use: {listed(fixed)}")
     found.facts += [line for line in (gaps(frame, left),) if line]
     for key in ("time", "group_by"):
@@ -138,7 +143,7 @@ def how_split(found: Found, wishes: Wishes, labels: Labels, pool: Pool) -> tuple
         how = f"by time: the last rows by '{wishes.time}' are for testing"
     if wishes.group_by:
         how = f"by group: no '{wishes.group_by}' on two sides"
-    return how, [pool.files[i].name for i, split in enumerate(dict.fromkeys(pool.given)) if split]
+    return how, [file.name for file in pool.files[1:]]
 
 
 def _split_texts(found: Found, wishes: Wishes, labels: Labels, seed: int) -> None:

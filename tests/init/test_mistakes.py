@@ -58,6 +58,15 @@ from tests.init.helpers import people
          "  fix: say how many steps: horizon=4"),
         (["raw/holes.csv"], "raw/holes.csv: 2 rows have no label in 'label', the first is holes.csv:3\n"
          "  fix: remove or label these rows; or say target=<column> if another is to be predicted"),
+        (["raw/head.csv"], "raw/head.csv: a single line\n  fix: give a file with rows below a header"),
+        (["raw/large.csv"], "raw/large.csv: column 'pay': 120 cells are no finite numbers of 32 bits, the first "
+         "'1e+60' at row 1\n  fix: repair the cells, or leave the column out of the table"),
+        (["raw/people.csv", "target=pay", "horizon=200"],
+         "series 'people' has 120 steps: 200 for test and 200 for val leave none for training\n"
+         "  fix: lower data.horizon, or leave the series out"),
+        (["raw/people.csv", "target=pay", "horizon=2", "time=age"],
+         "raw/people.csv: series 'people': 69 moments stand there twice, the first in data row 117\n"
+         "  fix: keep one line per moment, or say id=<column> where there are several series"),
         (["raw/rare.csv", "target=n"],
          "raw/rare.csv: class '7' has 1 rows, the first is rare.csv:1; train, val and test need 3\n"
          "  fix: add rows of this class, or remove or merge it; or say task=regression if they are quantities"),
@@ -69,6 +78,8 @@ def test_mistakes(arguments: list[str], message: str, capsys: pytest.CaptureFixt
     frame.to_csv("raw/semi.csv", index=False, sep=";")
     frame.assign(label=frame["label"].where(~frame.index.isin([2, 5]))).to_csv("raw/holes.csv", index=False)
     frame.assign(n=[7, *[1, 2] * 59, 1]).to_csv("raw/rare.csv", index=False)
+    frame.assign(pay=1e60).to_csv("raw/large.csv", index=False)
+    frame[:0].to_csv("raw/head.csv", index=False)
     Path("raw/list.json").write_text('[{"a": 1}]')
     for name in ("empty", "two", "flat/notes", "m4"):
         Path(f"raw/{name}").mkdir(parents=True)
