@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.contracts import TASKS, BaselineScores, DatasetCard, Number, Scores
+from pipeline.core.contracts import TASKS, BaselineScores, DatasetCard, ImageInputs, Number, Scores
 from pipeline.core.settings import EvaluateSettings, EvaluateSlice
 from pipeline.core.store import EVALUATE, FIT, REPORTS, TEST, TRAIN, fresh_folder, read_record, write_json
 from pipeline.stage import run_stage
@@ -62,7 +62,8 @@ def baseline_rows(
     from pipeline.baselines import subsample
     from pipeline.training.data import Rows
 
-    picked = subsample(split.y, settings.baseline_rows, seed)
+    size = inputs.channels * inputs.height * inputs.width if isinstance(inputs, ImageInputs) else 1
+    picked = subsample(split.y, min(settings.baseline_rows, settings.baseline_pixels // size), seed)
     words = f"{len(picked):,} of {len(split.y):,} training rows"
     x, y = Rows(split.x, split.y, inputs, "cpu").take(torch.tensor(picked))
     return x.numpy(), y.numpy(), words

@@ -81,6 +81,8 @@ class EvaluateSettings:
     baselines: tuple[Literal["constant", "linear", "gradient_boosting", "seasonal"], ...]
     baseline_rows: int = 20_000
     """Baselines are fitted on at most this many training rows (said in the report)."""
+    baseline_pixels: int = 20_000_000
+    """Images: and on rows with at most this many pixels in all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
