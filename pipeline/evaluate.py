@@ -63,7 +63,7 @@ def baseline_rows(
     from pipeline.training.data import Rows
 
     size = inputs.channels * inputs.height * inputs.width if isinstance(inputs, ImageInputs) else 1
-    picked = subsample(split.y, min(settings.baseline_rows, settings.baseline_pixels // size), seed)
+    picked = subsample(split.y, min(settings.baseline_rows, max(200, settings.baseline_pixels // size)), seed)
     words = f"{len(picked):,} of {len(split.y):,} training rows"
     x, y = Rows(split.x, split.y, inputs, "cpu").take(torch.tensor(picked))
     return x.numpy(), y.numpy(), words
