@@ -147,7 +147,7 @@ def _groups(
         return value_groups(name, role, source, {s: t.to_numpy(object) for s, t in texts.items()})
     numbers = {}
     for split, text in texts.items():
-        found = as_numbers(text)
+        found = as_numbers(text) if text.notna().any() else np.full(len(text), np.nan)
         if found is None:
             raise DataError(f"{source}: not a number in all rows of {split}", fix=f"leave out edges for '{name}'")
         numbers[split] = found

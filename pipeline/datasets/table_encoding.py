@@ -52,9 +52,9 @@ def encode_table(frame: pd.DataFrame, inputs: TableInputs, where: str) -> NDArra
             texts = frame[column.name].map(lambda v: "(missing)" if v is None else v)
             places.append(texts.map(codes).fillna(0).to_numpy(np.float32))
             continue
-        numbers = as_numbers(frame[column.name])
+        cells = frame[column.name]
+        numbers = as_numbers(cells) if cells.notna().any() else np.full(len(cells), np.nan)
         if numbers is None:
-            cells = frame[column.name]
             wrong = np.asarray(pd.to_numeric(cells, errors="coerce").isna() & cells.notna())
             at = int(wrong.argmax())
             raise DataError(

@@ -106,6 +106,16 @@ def test_a_few_words_among_numbers_are_told_with_count_and_place(tmp_path: Path)
     assert not any("categories:" in n for n in read(tmp_path, BASE, missing=("n/a",)).card.notes)
 
 
+def test_a_number_or_band_that_is_missing_in_all_of_a_split_is_missing_there(tmp_path: Path) -> None:
+    band = {"band": AuditSettings(column="pay", edges=(9.0,))}
+    prepared = read(tmp_path, BASE, test=BASE.assign(pay=None, age="99"), slices=band)
+    assert set(prepared.splits["test"].rows["audit.band"]) == {"(missing)"}
+    assert prepared.splits["test"].x.shape == (N, 3)
+    holes = BASE.assign(pay=["", *BASE["pay"][1:]])
+    x = read(tmp_path, holes, test=BASE.assign(pay=None, age="99")).splits["test"].x
+    assert x[:, 3].tolist() == [1.0] * N
+
+
 def test_two_columns_with_infinite_cells_are_counted(tmp_path: Path) -> None:
     broken = BASE.assign(pay=["inf", *BASE["pay"][1:]], age=[*BASE["age"][:-1], "nan"])
     assert "; so have 1 more columns" in refused(tmp_path, broken)
