@@ -20,7 +20,7 @@ run: setup
 	@$(BIN)/python -m pipeline.report --summary
 
 test: setup
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n auto
 
 clean:
 	rm -rf .venv artifacts reports state
