@@ -93,12 +93,12 @@ def sensitive_like(columns: Sequence[str]) -> list[str]:
 
 
 def gaps(frame: pd.DataFrame, columns: Sequence[str]) -> str | None:
-    """Return a line on missing cells in all."""
+    """Return a line on missing cells in all; shares are of the rows, at least 1 %."""
     counts = frame[list(columns)].isna().sum()
     counts = counts[counts > 0].sort_values(ascending=False)
     if counts.empty:
         return None
-    worst = listed([f"{name} {n / len(frame):.0%}" for name, n in counts.items()], 3)
+    worst = listed([f"{name} {max(n / len(frame), 0.01):.0%}" for name, n in counts.items()], 3)
     cells = counted(int(counts.sum()), "missing cell")
     return f"{cells} in {counted(len(counts), 'column')} ({worst})"
 

@@ -65,7 +65,7 @@ from tests.init.helpers import people
          "series 'people' has 120 steps: 200 for test and 200 for val leave none for training\n"
          "  fix: lower data.horizon, or leave the series out"),
         (["raw/people.csv", "target=pay", "horizon=2", "time=age"],
-         "raw/people.csv: series 'people': 69 moments stand there twice, the first in data row 117\n"
+         "raw/people.csv: series 'people': 65 moments stand there twice, the first in data row 43\n"
          "  fix: keep one line per moment, or say id=<column> where there are several series"),
         (["raw/rare.csv", "target=n"],
          "raw/rare.csv: class '7' has 1 rows, the first is rare.csv:1; train, val and test need 3\n"
