@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import DataError
-from pipeline.datasets.leaks import equal_to_target, id_like, infinite_cells, time_like
+from pipeline.datasets.leaks import equal_to_target, id_like, infinite_cells, known_values, time_like
 
 _PLAIN = re.compile(r"\w[\w .-]*")
 _MOST_LISTED = 20
@@ -108,7 +108,7 @@ def _mixed(train: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     """Return a note per column whose cells are mostly numbers: a few other ones make all of them categories."""
     notes = []
     for name in columns:
-        values = train[name].dropna().unique()
+        values = known_values(train[name])
         words = values[pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").isna().to_numpy()]
         if not 0 < len(words) < _FEW * len(values):
             continue

@@ -46,28 +46,32 @@ def equal_to_target(frame: pd.DataFrame, target: str, columns: Sequence[str]) ->
     numbers = _finite(wanted)
     if classes.max(initial=0) < 1:
         return []
-    return [
-        column
-        for column in columns
-        if frame[column].equals(wanted)
-        or _one_to_one(frame[column], classes)
-        or _settles(_kinds(frame[column].to_numpy(object)), classes)
-        or (numbers is not None and _same_order(frame[column], numbers))
-    ]
+    found = []
+    for column in columns:
+        values = np.asarray(pd.factorize(frame[column].to_numpy(object))[0], dtype=np.int64)
+        if (
+            np.array_equal(frame[column].to_numpy(object), wanted.to_numpy(object))
+            or _one_to_one(values, classes)
+            or _settles(np.where(values < 0, values.max(initial=0) + 1, values), classes)
+            or (numbers is not None and _same_order(frame[column], numbers))
+        ):
+            found.append(column)
+    return found
 
 
-def _one_to_one(cells: pd.Series, classes: NDArray[np.int64]) -> bool:
-    known = np.asarray(cells.notna())
+def _one_to_one(values: NDArray[np.int64], classes: NDArray[np.int64]) -> bool:
+    """Tell whether the kinds of the known values (-1 is missing) group the rows as the classes do."""
+    known = values >= 0
     if 2 * known.sum() < len(known):
         return False
-    values = _kinds(cells.to_numpy(object)[known])
+    values = values[known]
     # Kinds are numbered as they appear, so that the same grouping of the rows gives the same numbers. A value of its
     # own for each row says nothing: any such column would group the rows alike.
     return 0 < values.max(initial=0) < len(values) - 1 and np.array_equal(values, _kinds(classes[known]))
 
 
 def _settles(values: NDArray[np.int64], classes: NDArray[np.int64]) -> bool:
-    kinds = int(values.max()) + 1
+    kinds = len(pd.unique(values))
     if kinds < 2 or 2 * kinds >= len(values) or _pairs(values, classes) > kinds:
         return False
     rng = stream(0, "leaks")  # a rare class may fall on values of one row by chance
@@ -100,7 +104,9 @@ def id_like(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     """Return the columns of whole numbers or texts with another value in every row, of at least 50 rows."""
     if len(frame) < _LEAST_IDS:
         return []
-    unique = [c for c in columns if frame[c].notna().all() and frame[c].is_unique]
+    unique = [
+        c for c in columns if frame[c].iloc[:_LEAST_IDS].is_unique and frame[c].is_unique and frame[c].notna().all()
+    ]
     return [column for column in unique if not _has_fractions(frame[column])]
 
 
@@ -128,13 +134,19 @@ def time_like(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     At least 95 % of the known cells are dates, as ISO or in a usual way of writing. Plain whole numbers are none,
     but for years from 1900 to 2100 in a column whose name speaks of year, date or time.
     """
-    return [column for column in columns if _is_time(column, frame[column].dropna())]
+    return [column for column in columns if _is_time(column, frame[column])]
 
 
-def _is_time(name: str, known: pd.Series) -> bool:
-    if known.empty:
+def known_values(cells: pd.Series) -> NDArray[Any]:
+    """Return the different known values; looking for missing ones among all cells would take most of the time."""
+    values = cells.unique()
+    return np.asarray(values[pd.notna(values)], dtype=object)
+
+
+def _is_time(name: str, whole: pd.Series) -> bool:
+    cells = pd.Series(known_values(whole), dtype=object)
+    if cells.empty:
         return False
-    cells = pd.Series(known.unique(), dtype=object)
     numbers = _finite(cells)
     if numbers is not None:
         years = (numbers % 1 == 0) & (numbers >= 1900) & (numbers <= 2100)
@@ -146,7 +158,7 @@ def _is_time(name: str, known: pd.Series) -> bool:
     if _dates(sample, formats).mean() < _NEARLY_ALL / 2:
         return False
     dates = cells[_dates(cells, formats) & cells.str.contains(_DATE_SIGNS).to_numpy(bool) & np.isnan(_numbers(cells))]
-    return bool(known.isin(dates).mean() >= _NEARLY_ALL)
+    return bool(whole.dropna().isin(dates).mean() >= _NEARLY_ALL)
 
 
 def _dates(cells: pd.Series, formats: Sequence[str]) -> NDArray[np.bool_]:
@@ -165,7 +177,7 @@ def infinite_cells(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     """
     found = []
     for column in columns:
-        values = frame[column].dropna().unique()
+        values = known_values(frame[column])
         numbers = _numbers(values)
         held = np.abs(numbers) <= _LARGEST
         if held.all() or not np.isfinite(numbers).any():
