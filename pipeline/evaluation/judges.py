@@ -65,8 +65,8 @@ class ClassJudge(_Base):
         return score_table(self.y, p, self.rng(name), self.settings.resamples, self.settings.level)
 
     def baseline(self, kind: str, train: Rows, test_x: NDArray[Any]) -> tuple[str, Values] | None:
-        """Return class frequencies, logistic regression or boosted trees."""
-        if kind not in self._NAMES:
+        """Return class frequencies, logistic regression or boosted trees; the last not for many classes."""
+        if kind not in self._NAMES or (kind == "gradient_boosting" and len(self.card.classes) > _MOST_BOOSTED):
             return None
         name = self._NAMES[kind]
         found = baseline_probabilities(name, self.card.inputs, train, test_x, len(self.card.classes), self.seed)
@@ -85,6 +85,7 @@ class ClassJudge(_Base):
             "classes": class_scores(self.y, predicted, self.card.classes, self.rng("classes"), level),
             "confusion": tuple(tuple(int(n) for n in row) for row in counts),
             "reliability": reliability(self.y, p, 15, level),
+            "notes": many_classes(self.card, self.settings),
         }
 
     def table(self, p: Values) -> dict[str, Any]:
@@ -118,7 +119,8 @@ class LabelSetJudge(_Base):
         """Return per-label scores."""
         predicted = (p >= 0.5).astype(np.int64)
         rng = self.rng("classes")
-        return {"classes": label_scores(self.y, predicted, self.card.classes, rng, self.settings.level)}
+        found = label_scores(self.y, predicted, self.card.classes, rng, self.settings.level)
+        return {"classes": found, "notes": many_classes(self.card, self.settings)}
 
     def table(self, p: Values) -> dict[str, Any]:
         """Return true labels and probabilities."""
@@ -167,6 +169,13 @@ class ValueJudge(_Base):
 
 _MOST_BOOSTED = 20
 _POINTS = 400
+
+
+def many_classes(card: DatasetCard, settings: EvaluateSettings) -> tuple[str, ...]:
+    """Return the note on a baseline that is left out because it would cost more than the search."""
+    if "gradient_boosting" not in settings.baselines or len(card.classes) <= _MOST_BOOSTED:
+        return ()
+    return (f"gradient boosting is left out: it fits trees for each of {len(card.classes)} classes",)
 
 
 def judge_for(

@@ -65,6 +65,16 @@ def test_metrics_baselines_and_gains_are_on_the_same_rows(task: str) -> None:
     assert judge.details(p[200:])
 
 
+def test_boosting_is_left_out_and_told_where_there_are_many_classes() -> None:
+    y = np.arange(200) % 25
+    judge = judge_for(card(classes=tuple(f"c{i}" for i in range(25))), SETTINGS, 7, y, NO_ROWS, X[:200])
+    assert judge.baseline("gradient_boosting", (X[:200], y), X[:200]) is None
+    assert judge.baseline("linear", (X[:200], y), X[:200]) is not None
+    p = np.full((200, 25), 1 / 25)
+    assert judge.details(p)["notes"] == ("gradient boosting is left out: it fits trees for each of 25 classes",)
+    assert judge_for(card(), SETTINGS, 7, y % 3, NO_ROWS, X[:200]).details(p[:, :3])["notes"] == ()
+
+
 INPUTS = ForecastInputs(channels=("u", "v", "w"), targets=2, known=0, window=24, horizon=4, season=12)
 
 
