@@ -57,16 +57,13 @@ def baseline_rows(
     settings: EvaluateSettings, split: "Split", inputs: "Inputs", seed: int
 ) -> "tuple[NDArray[Any], NDArray[Any], str]":
     """Return the training rows baselines are fitted on (x, y), and how many of how many they are."""
-    import torch
-
     from pipeline.baselines import subsample
-    from pipeline.training.data import Rows
+    from pipeline.training.data import rows_at
 
     size = inputs.channels * inputs.height * inputs.width if isinstance(inputs, ImageInputs) else 1
     picked = subsample(split.y, min(settings.baseline_rows, max(200, settings.baseline_pixels // size)), seed)
     words = f"{len(picked):,} of {len(split.y):,} training rows"
-    x, y = Rows(split.x, split.y, inputs, "cpu").take(torch.tensor(picked))
-    return x.numpy(), y.numpy(), words
+    return *rows_at(split.x, split.y, inputs, picked), words
 
 
 def latency(network: "nn.Module", x: "NDArray[Any]", repeats: int = 50) -> Number:

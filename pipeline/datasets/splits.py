@@ -139,23 +139,20 @@ def _check_groups(places: Places, facts: RowFacts) -> None:
 def _check_twins(settings: DataSettings, places: Places, facts: RowFacts, notes: list[str]) -> tuple[Places, list[str]]:
     """Count rows with a twin on the other side of a split; an error unless declared, or unless rows repeat anyway."""
     keys = np.array([k.hex() for k in facts.keys])
-    twins: dict[SplitName, NDArray[np.bool_]] = {}
     later = keys[places["test"]]
-    found = {split: int(np.isin(later, keys[rows]).sum()) for split, rows in places.items() if split != "test"}
-    count = int(np.isin(later, np.concatenate([keys[r] for s, r in places.items() if s != "test"])).sum())
-    if not count:
+    seen = np.isin(later, np.concatenate([keys[rows] for split, rows in places.items() if split != "test"]))
+    if not seen.any():
         return places, notes
-    share = f"{count:,} of {len(later):,} test rows ({count / len(later):.1%})"
+    share = f"{seen.sum():,} of {len(later):,} test rows ({seen.mean():.1%})"
     if settings.duplicates == "drop":
-        twins = {s: np.isin(keys[rows], later) for s, rows in places.items() if s != "test"}
-        kept = {s: rows[~twins[s]] if s in twins else rows for s, rows in places.items()}
-        gone = sum(int(t.sum()) for t in twins.values())
+        kept = {s: rows if s == "test" else rows[~np.isin(keys[rows], later)] for s, rows in places.items()}
+        gone = sum(map(len, places.values())) - sum(map(len, kept.values()))
         return kept, [*notes, f"{gone:,} rows that equal a test row are left out of training (data.duplicates=drop)"]
     if settings.duplicates == "keep" or notes:
         return places, [*notes, f"{share} have the same content as some training or validation row"]
-    first = places["test"][int(np.isin(later, np.concatenate([keys[places[s]] for s in found])).argmax())]
+    first = int(seen.argmax()) + 1
     raise DataError(
-        f"{facts.where}: {share} also stand among the training or validation rows, the first is row {first + 1}",
+        f"{facts.where}: {share} also stand among training or validation rows, the first is test row {first:,}",
         fix="data.duplicates=drop leaves them out of training, data.duplicates=keep declares them",
     )
 

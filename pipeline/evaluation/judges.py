@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.baselines import baseline_label_sets, baseline_probabilities, baseline_values
+from pipeline.baselines.label_sets import MOST_BOOSTED
 from pipeline.core.contracts import DatasetCard, Number
 from pipeline.core.seeds import stream
 from pipeline.core.settings import EvaluateSettings
@@ -66,7 +67,7 @@ class ClassJudge(_Base):
 
     def baseline(self, kind: str, train: Rows, test_x: NDArray[Any]) -> tuple[str, Values] | None:
         """Return class frequencies, logistic regression or boosted trees; the last not for many classes."""
-        if kind not in self._NAMES or (kind == "gradient_boosting" and len(self.card.classes) > _MOST_BOOSTED):
+        if kind not in self._NAMES or (kind == "gradient_boosting" and len(self.card.classes) > MOST_BOOSTED):
             return None
         name = self._NAMES[kind]
         found = baseline_probabilities(name, self.card.inputs, train, test_x, len(self.card.classes), self.seed)
@@ -105,7 +106,7 @@ class LabelSetJudge(_Base):
 
     def baseline(self, kind: str, train: Rows, test_x: NDArray[Any]) -> tuple[str, Values] | None:
         """Return label frequencies, or one model per label."""
-        if kind not in self._NAMES or (kind == "gradient_boosting" and len(self.card.classes) > _MOST_BOOSTED):
+        if kind not in self._NAMES or (kind == "gradient_boosting" and len(self.card.classes) > MOST_BOOSTED):
             return None
         name = self._NAMES[kind]
         return name, baseline_label_sets(name, self.card.inputs, train, test_x, self.seed)
@@ -167,13 +168,12 @@ class ValueJudge(_Base):
         return columns | {f"y_pred_{k}": p[:, k] for k in range(p.shape[1])}
 
 
-_MOST_BOOSTED = 20
 _POINTS = 400
 
 
 def many_classes(card: DatasetCard, settings: EvaluateSettings) -> tuple[str, ...]:
     """Return the note on a baseline that is left out because it would cost more than the search."""
-    if "gradient_boosting" not in settings.baselines or len(card.classes) <= _MOST_BOOSTED:
+    if "gradient_boosting" not in settings.baselines or len(card.classes) <= MOST_BOOSTED:
         return ()
     return (f"gradient boosting is left out: it fits trees for each of {len(card.classes)} classes",)
 

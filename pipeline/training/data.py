@@ -76,6 +76,18 @@ class Rows:
             yield self.take(at)
 
 
+def rows_at(
+    x: NDArray[Any], y: NDArray[Any], inputs: Inputs, picked: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return inputs and targets of some packed rows; of a file that is memory-mapped nothing else is read."""
+    import torch
+
+    if not isinstance(inputs, ForecastInputs):
+        return x[picked], y[picked]
+    window, future = Rows(x, y, inputs, "cpu").take(torch.tensor(picked))
+    return window.numpy(), future.numpy()
+
+
 def cut_windows(x_CS: "Tensor", at_B: "Tensor", inputs: ForecastInputs) -> "tuple[Tensor, Tensor]":
     """Return windows (B, C, length) before the steps `at_B`, and what followed (B, horizon · targets).
 

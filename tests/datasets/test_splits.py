@@ -82,7 +82,7 @@ def test_given_test_rows_that_stand_in_training_are_an_error_unless_declared(twi
     with pytest.raises(DataError) as caught:
         split_rows(plan(), 7, twins)
     assert str(caught.value) == (
-        "rows.csv: 5 of 25 test rows (20.0%) also stand among the training or validation rows, the first is row 101\n"
+        "rows.csv: 5 of 25 test rows (20.0%) also stand among training or validation rows, the first is test row 1\n"
         "  fix: data.duplicates=drop leaves them out of training, data.duplicates=keep declares them"
     )
     places, notes = split_rows(plan(duplicates="keep"), 7, twins)
