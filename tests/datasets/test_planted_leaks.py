@@ -101,7 +101,7 @@ def test_files_without_common_rows_raise_no_alarm(tmp_path: Path, write: Writer)
 def test_test_rows_that_stand_in_training_are_refused_with_count_and_fix(tmp_path: Path, write: Writer) -> None:
     with pytest.raises(DataError) as caught:
         read(tmp_path, write, *LEAKY)
-    assert f"{COPIES} of {TEST} test rows (20.0%) also stand among the training or validation rows" in str(caught.value)
+    assert f"{COPIES} of {TEST} test rows (20.0%) also stand among training or validation rows" in str(caught.value)
     assert caught.value.fix
     assert "data.duplicates=drop" in caught.value.fix
 
