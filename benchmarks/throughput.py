@@ -3,11 +3,11 @@
     python benchmarks/throughput.py FOLDER [files=100000] [pixels=256] [quality=85] [sample=10000]
                                     [out=benchmarks/results/throughput.json]
 
-FOLDER is filled with made-up JPEGs of ten classes (about 20 kB each) unless it holds just these already. Then: the loop
-on a sample of the files, `python -m pipeline.prepare` on all, the loop on the same sample again. The loop does what a
-script would: open, draft, convert, resize to 64 x 64, to NumPy, in one process. Prepare does more: it finds exact
-copies, splits, packs and writes, and its time counts from the start of Python. Both read from the page cache if the
-files fit there.
+FOLDER is filled with made-up JPEGs of ten classes (about 20 kB each) unless it holds just these already. Then: two
+loops on a sample of the files, `python -m pipeline.prepare` on all, the loops on the same sample again. The plain loop
+does what a script does: open, convert, resize to 64 x 64, to NumPy, in one process. The loop with draft lets the JPEG
+decoder leave out detail, as prepare does. Prepare does more: it finds exact copies and near twins, splits, packs and
+writes, and its time counts from the start of Python. All read from the page cache if the files fit there.
 """
 
 import json
@@ -75,13 +75,14 @@ def make_one(number: int, folder: Path, pixels: int, quality: int) -> None:
     Image.fromarray(np.clip(smooth + grain, 0, 255).astype(np.uint8)).save(place(folder, number), quality=quality)
 
 
-def loop(folder: Path, numbers: Sequence[int]) -> float:
+def loop(folder: Path, numbers: Sequence[int], *, draft: bool) -> float:
     """Decode these files one after the other; return images per second."""
     pixels = np.empty((len(numbers), _SIDE, _SIDE, 3), np.uint8)
     start = time.perf_counter()
     for i, number in enumerate(numbers):
         with Image.open(place(folder, number)) as image:
-            image.draft(None, (2 * _SIDE, 2 * _SIDE))
+            if draft:
+                image.draft(None, (2 * _SIDE, 2 * _SIDE))
             pixels[i] = np.asarray(ImageOps.fit(image.convert("RGB"), (_SIDE, _SIDE), Image.Resampling.BILINEAR))
     return len(numbers) / (time.perf_counter() - start)
 
@@ -93,22 +94,24 @@ def compare(folder: Path, asked: Mapping[str, int]) -> dict[str, Any]:
     settings = ["data=image_folder", f"data.path={folder}", f"data.side={_SIDE}"]
     with scratch_project() as top:
         bare = measured([sys.executable, "-c", "import time; time.sleep(1)"], top, environment())
-        before = loop(folder, numbers)
+        before = [loop(folder, numbers, draft=draft) for draft in (False, True)]
         prepared = measured([sys.executable, "-m", "pipeline.prepare", *settings], top, environment())
         if prepared.code:
             raise mistake(f"prepare ended with {prepared.code}: {prepared.output[-2000:]}", "see above")
         rows = json.loads((top / "artifacts/prepare/fit/dataset.json").read_text(encoding="utf-8"))["rows"]
-        after = loop(folder, numbers)
+        after = [loop(folder, numbers, draft=draft) for draft in (False, True)]
     rate = asked["files"] / prepared.seconds
     beyond = None if prepared.tree_mb is None or bare.tree_mb is None else round(prepared.tree_mb - bare.tree_mb)
     return {
         "rows": rows,
         "kilobytes_per_file": round(sum(place(folder, n).stat().st_size for n in numbers) / len(numbers) / 1000, 1),
-        "loop_images_per_second": [round(before), round(after)],
+        "loop_images_per_second": [round(before[0]), round(after[0])],
+        "draft_loop_images_per_second": [round(before[1]), round(after[1])],
         "prepare_seconds": round(prepared.seconds, 1),
         "prepare_images_per_second": round(rate),
-        "ratio": round(2 * rate / (before + after), 2),
-        "ratio_range": [round(rate / max(before, after), 2), round(rate / min(before, after), 2)],
+        "ratio": round(2 * rate / (before[0] + after[0]), 2),
+        "ratio_range": [round(rate / max(before[0], after[0]), 2), round(rate / min(before[0], after[0]), 2)],
+        "draft_ratio": round(2 * rate / (before[1] + after[1]), 2),
         "tree_mb_beyond_interpreter": beyond,
         "largest_mb": round(prepared.largest_mb),
         "interpreter_mb": round(bare.largest_mb, 1),
@@ -117,7 +120,8 @@ def compare(folder: Path, asked: Mapping[str, int]) -> dict[str, Any]:
 
 def render(records: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the Markdown page of all records."""
-    head = ("files", "kB each", "loop before, after: images/s", "prepare, s", "prepare, images/s", "prepare / loop",
+    head = ("files", "kB each", "plain loop before, after: images/s", "prepare, s", "prepare, images/s",
+            "prepare / plain loop", "prepare / loop with draft",
             "memory of all processes beyond a bare interpreter, MB")  # fmt: skip
     rows = [head, ["---"] * len(head)]
     for r in records.values():
@@ -125,7 +129,8 @@ def render(records: Mapping[str, Mapping[str, Any]]) -> str:
         memory = "–" if r["tree_mb_beyond_interpreter"] is None else f"{r['tree_mb_beyond_interpreter']:,}"
         ratio = "{} ({} to {})".format(r["ratio"], *r["ratio_range"])
         rows.append([f"{r['settings']['files']:,}", r["kilobytes_per_file"], f"{before:,}, {after:,}",
-                     r["prepare_seconds"], f"{r['prepare_images_per_second']:,}", ratio, memory])  # fmt: skip
+                     r["prepare_seconds"], f"{r['prepare_images_per_second']:,}", ratio,
+                     r["draft_ratio"], memory])  # fmt: skip
     table = [f"| {' | '.join(cell(c) for c in row)} |" for row in rows]
     title = ["# Image folders: prepare beside a plain loop", "", "Written by `python benchmarks/throughput.py`.", ""]
     return "\n".join([*title, *table, "", *circumstances_lines(list(records.values()))]) + "\n"
@@ -143,9 +148,11 @@ def main(arguments: Sequence[str]) -> int:
     write_results(asked["out"], records, render(records))
     for key in (
         "loop_images_per_second",
+        "draft_loop_images_per_second",
         "prepare_images_per_second",
         "ratio",
         "ratio_range",
+        "draft_ratio",
         "tree_mb_beyond_interpreter",
     ):
         sys.stdout.write(f"{key.replace('_', ' ')}: {record[key]}\n")

@@ -1,5 +1,6 @@
 """Image sets: digits of scikit-learn and folders of idx files, packed as uint8 (N, C, H, W)."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -134,13 +135,13 @@ def from_rows(
 def _inputs(train: NDArray[np.uint8]) -> ImageInputs:
     """Fit mean and standard deviation per channel on the training images, in units of [0, 1], some rows at a time."""
     sums, squares = np.zeros(train.shape[1]), np.zeros(train.shape[1])
-    for part in chunks(train):
-        scaled = part.astype(np.float32) / 255
-        sums += scaled.sum(axis=(0, 2, 3), dtype=float)
-        squares += (scaled**2).sum(axis=(0, 2, 3), dtype=float)
+    for part in chunks(train, max(1, 2**20 // math.prod(train.shape[1:]))):
+        values = part.reshape(*part.shape[:2], -1).astype(float)  # sums of whole numbers: exact, whatever the order
+        sums += values.sum(axis=(0, 2))
+        squares += np.einsum("ncp,ncp->c", values, values)
     n = train.size / train.shape[1]
-    mean = sums / n
-    std = np.maximum(np.sqrt(np.maximum(squares / n - mean**2, 0)), 1e-3)
+    mean = sums / (n * 255)
+    std = np.maximum(np.sqrt(np.maximum(squares / (n * 255**2) - mean**2, 0)), 1e-3)
     return ImageInputs(
         channels=train.shape[1],
         height=train.shape[2],
