@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.core.contracts import Inputs
+from pipeline.core.contracts import ForecastInputs, ImageInputs, Inputs, SeriesInputs, TableInputs, TextInputs
 from pipeline.core.errors import SpaceError
 from pipeline.core.strict import nearest, read
 from pipeline.models import cnn, rnn, transformer
@@ -13,12 +13,17 @@ from pipeline.models.network import Network, parameter_count
 __all__ = ["FAMILIES", "Family", "Network", "build", "parameter_count", "read_architecture"]
 
 
+_ALL = (ImageInputs, TextInputs, SeriesInputs, ForecastInputs, TableInputs)
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
     """A frozen dataclass that describes an architecture, and the function that builds it."""
 
     architecture: type[Any]
-    build: Callable[[Any, Inputs, int], Network]
+    build: Callable[[Any, Any, int], Network]
+    reads: tuple[type[Any], ...] = _ALL
+    """Inputs it is made for."""
 
 
 FAMILIES: Mapping[str, Family] = {
@@ -41,4 +46,9 @@ def read_architecture(architecture: Mapping[str, Any]) -> Any:
 def build(architecture: Mapping[str, Any], inputs: Inputs, outputs: int) -> Network:
     """Return the network that `architecture` describes, with weights from torch's generator."""
     described = read_architecture(architecture)
-    return FAMILIES[architecture["kind"]].build(described, inputs, outputs)
+    family = FAMILIES[architecture["kind"]]
+    if not isinstance(inputs, family.reads):
+        served = [name for name, other in FAMILIES.items() if isinstance(inputs, other.reads)]
+        raise SpaceError(f"space.architecture: '{architecture['kind']}' does not read data of kind {inputs.kind}",
+                         fix=f"families that do: {', '.join(served)}")  # fmt: skip
+    return family.build(described, inputs, outputs)

@@ -3,11 +3,31 @@
 Legend: B rows, C channels, H height, W width, T tokens, D token width, K classes, P packed places of a table.
 """
 
+from typing import Protocol, runtime_checkable
+
 import torch
 from torch import Tensor, nn
 
 from pipeline.core.contracts import ForecastInputs, ImageInputs, Inputs, SeriesInputs, TableInputs, TextInputs
 from pipeline.models.sequence import ForecastHead, ForecastStem, ForecastTrunk, SeriesStem, TextStem, steps_per_token
+
+
+class TrainingRows(Protocol):
+    """Rows of the training split, on the device of the network."""
+
+    def __len__(self) -> int:
+        """N."""
+
+    def take(self, at: Tensor) -> tuple[Tensor, Tensor]:
+        """Return x (B, …) as packed and y of some rows."""
+
+
+@runtime_checkable
+class StartsFromData(Protocol):
+    """A module some of whose weights or buffers are fitted to the training split before the first step."""
+
+    def start_from(self, rows: TrainingRows, seed: int) -> None:
+        """Set them. Reads training rows alone; the same rows and seed give the same values."""
 
 
 class Network(nn.Module):
@@ -25,6 +45,13 @@ class Network(nn.Module):
         self.trunk = trunk
         self.head: nn.Module = nn.Sequential(nn.Dropout(dropout), nn.Linear(features, outputs))
         self.register_buffer("temperature", torch.ones(()))
+
+    @torch.no_grad()
+    def start_from(self, rows: TrainingRows, seed: int) -> None:
+        """Let every part that wants to look at the training split before the first step do so."""
+        for part in self.modules():
+            if part is not self and isinstance(part, StartsFromData):
+                part.start_from(rows, seed)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits or values (B, K)."""

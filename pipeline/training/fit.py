@@ -84,7 +84,8 @@ def fit(
     head = head_for(data.task, data.inputs, data.targets)
     network = build(candidate.architecture, data.inputs, data.outputs)
     module = Learner(network, candidate.optimizer, head).to(device)
-    batches = Batches(Rows(data.train.x, data.train.y, data.inputs, device), candidate.optimizer, seed)
+    rows = Rows(data.train.x, data.train.y, data.inputs, device)
+    batches = Batches(rows, candidate.optimizer, seed)
     val = Rows(data.val.x, data.val.y, data.inputs, device)
     pace = Pace(batches, budget, lambda: score(network, val, head), watch.on_score)
     pace.rungs, pace.checkpoints, pace.deadline = watch.rungs, watch.checkpoints, watch.deadline
@@ -93,6 +94,8 @@ def fit(
         pace.resume(saved)
         network.load_state_dict(saved["network"])
         log.info("continuing after epoch %d", pace.epoch)
+    else:
+        network.start_from(rows, stream_seed(seed, "start"))
     if pace.progress < 1:
         _run(module, pace, _Restored(saved), device, precision)
     final = score(network, val, head)
