@@ -46,7 +46,7 @@ def decode(file: File, side: int | None) -> Photo:
             if max(wide, high) > _MOST_EXTREME * min(wide, high):
                 raise ValueError(f"{wide} x {high} pixels are too narrow")
             if side is not None and opened.format == "JPEG":
-                opened.draft(None, (2 * side, 2 * side))
+                opened.draft(None, (side, side))  # averages whole blocks of pixels: as clean as resizing, and faster
             ImageOps.exif_transpose(opened, in_place=True)
             image = _plain(opened)
             if side is not None:
