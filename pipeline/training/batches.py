@@ -1,23 +1,37 @@
 """Batches from arrays that lie on the device as a whole: no loader processes, no copy per step.
 
-The order of an epoch and its augmentation depend on (seed, epoch) alone, so a resumed training sees the same batches.
+The order of an epoch and its changes depend on (seed, epoch) alone, so a resumed training sees the same batches.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from pipeline.core.contracts import Optimizer
 from pipeline.core.seeds import stream_seed
+from pipeline.training.augment import changed, check_changes
 from pipeline.training.data import Rows
 from pipeline.training.predict import model_input
 
 
+class Batch(NamedTuple):
+    """Rows of one step: inputs as the network reads them and targets, both blended where rows are."""
+
+    x: Tensor
+    y: Tensor
+    other: Tensor
+    """Targets of the rows that x is blended with; y itself where nothing is."""
+    share: float
+    """Of y in the blend; 1 where there is none."""
+
+
 class Batches:
-    """Iterable of (x, y); `epoch` says which pass comes next. Sizes differ by one row at most."""
+    """Iterable of `Batch`; `epoch` says which pass comes next. Sizes differ by one row at most."""
 
     def __init__(self, rows: Rows, optimizer: Optimizer, seed: int) -> None:
+        check_changes(optimizer, rows.inputs)
         self.rows = rows
         self.optimizer = optimizer
         self.seed = seed
@@ -28,28 +42,20 @@ class Batches:
         """Steps of one epoch."""
         return self.steps
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[Batch]:
         """Shuffle by (seed, epoch) and go through all rows once."""
-        rng = torch.Generator().manual_seed(stream_seed(self.seed, "order", self.epoch))
+        epoch = self.epoch
+        rng = torch.Generator().manual_seed(stream_seed(self.seed, "order", epoch))
         order = torch.randperm(len(self.rows), generator=rng)
         for at in order.tensor_split(self.steps):
             x, y = self.rows.take(at)
-            if x.ndim == 4:
-                x = augment(x, self.optimizer.shift, self.optimizer.flip, rng)
-            yield model_input(x), y
+            x = model_input(changed(x, at, epoch, self.optimizer, self.rows.inputs, rng))
+            yield blended(x, y, self.optimizer.mixup, rng) if self.optimizer.mixup else Batch(x, y, y, 1.0)
 
 
-def augment(x_BCHW: Tensor, shift: int, flip: bool, rng: torch.Generator) -> Tensor:
-    """Shift each image by up to `shift` pixels (edges are repeated) and mirror half of them."""
-    B, _, H, W = x_BCHW.shape
-    device = x_BCHW.device
-    if shift:
-        move = torch.randint(-shift, shift + 1, (2, B, 1), generator=rng).to(device)
-        down = (torch.arange(H, device=device) + move[0]).clamp(0, H - 1)
-        along = (torch.arange(W, device=device) + move[1]).clamp(0, W - 1)
-        rows = torch.arange(B, device=device)[:, None, None]
-        x_BCHW = x_BCHW[rows, :, down[:, :, None], along[:, None, :]].permute(0, 3, 1, 2)
-    if flip:
-        mirrored = (torch.rand(B, generator=rng) < 0.5).to(device)[:, None, None, None]
-        x_BCHW = torch.where(mirrored, x_BCHW.flip(-1), x_BCHW)
-    return x_BCHW
+def blended(x: Tensor, y: Tensor, alpha: float, rng: torch.Generator) -> Batch:
+    """Blend each row with another of the batch, all in one proportion from Beta(alpha, alpha) (Zhang et al. 2018)."""
+    pair = torch._standard_gamma(torch.full((2,), alpha, dtype=torch.float64), generator=rng)
+    share = float((pair[0] / pair.sum()).nan_to_num(1.0))
+    other = torch.randperm(len(x), generator=rng).to(x.device)
+    return Batch(share * x + (1 - share) * x[other], y, y[other], share)

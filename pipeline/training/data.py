@@ -57,6 +57,7 @@ class Rows:
         import torch
 
         self.x, self.y = torch.tensor(x, device=device), torch.tensor(y, device=device)
+        self.inputs = inputs
         self.forecast = inputs if isinstance(inputs, ForecastInputs) else None
 
     def __len__(self) -> int:

@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from pipeline.core.contracts import Budget, Candidate, EpochRecord
 from pipeline.core.seeds import stream_seed
 from pipeline.core.settings import TrainerSettings
 from pipeline.models import Network, build, parameter_count
+from pipeline.training.averaging import Average
 from pipeline.training.batches import Batches
 from pipeline.training.checkpoints import load_checkpoint
 from pipeline.training.data import Data, Rows
 from pipeline.training.device import choose_device, device_words
-from pipeline.training.heads import head_for
+from pipeline.training.heads import ValidationScore, head_for
 from pipeline.training.module import Learner
 from pipeline.training.pace import OnScore, Pace
 from pipeline.training.predict import score
@@ -81,13 +83,20 @@ def fit(
     device, precision = choose_device(trainer)
     torch.set_num_threads(trainer.threads)
     torch.manual_seed(stream_seed(seed, "weights"))
-    head = head_for(data.task, data.inputs, data.targets)
+    head = head_for(data.task, data.inputs, data.targets, candidate.optimizer, data.train.y)
     network = build(candidate.architecture, data.inputs, data.outputs)
     module = Learner(network, candidate.optimizer, head).to(device)
     rows = Rows(data.train.x, data.train.y, data.inputs, device)
     batches = Batches(rows, candidate.optimizer, seed)
     val = Rows(data.val.x, data.val.y, data.inputs, device)
-    pace = Pace(batches, budget, lambda: score(network, val, head), watch.on_score)
+    average = Average(network, candidate.optimizer.ema) if candidate.optimizer.ema else None
+
+    def validate() -> ValidationScore:
+        with average.shown(network) if average else nullcontext():
+            return score(network, val, head)
+
+    pace = Pace(batches, budget, validate, watch.on_score)
+    pace.average = average
     pace.rungs, pace.checkpoints, pace.deadline = watch.rungs, watch.checkpoints, watch.deadline
     saved = load_checkpoint(watch.checkpoints) if watch.checkpoints else None
     if saved is not None:
@@ -96,8 +105,12 @@ def fit(
         log.info("continuing after epoch %d", pace.epoch)
     else:
         network.start_from(rows, stream_seed(seed, "start"))
+        if average:
+            average = pace.average = Average(network, candidate.optimizer.ema)
     if pace.progress < 1:
         _run(module, pace, _Restored(saved), device, precision)
+    if average:
+        average.give(network)
     final = score(network, val, head)
     spare = None
     if data.reserve is not None and not pace.stopped:
@@ -138,7 +151,6 @@ def _run(module: Learner, pace: Pace, restored: _Restored, device: str, precisio
             devices=1,
             max_epochs=pace.budget.epochs - pace.epoch,
             precision="bf16-mixed" if precision == "bf16" else "32-true",
-            gradient_clip_val=1.0,
             callbacks=[restored, pace],
             logger=False,
             enable_checkpointing=False,

@@ -5,12 +5,15 @@ Legend: B rows, K classes, labels or targets.
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipeline.core.contracts import ForecastInputs, Inputs, Target, Task
+from pipeline.core.contracts import ForecastInputs, Inputs, Optimizer, Target, Task
+from pipeline.core.errors import SpaceError
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +43,15 @@ class Head(Protocol):
 
 
 class ClassHead:
-    """Logits of classes that exclude each other; y (B,) class numbers."""
+    """Logits of classes that exclude each other; y (B,) class numbers. `weights` (K,) say how much each counts."""
+
+    def __init__(self, weights: Tensor | None = None) -> None:
+        self.weights = weights
 
     def loss(self, out: Tensor, y: Tensor, smoothing: float) -> Tensor:
         """Return cross-entropy with label smoothing."""
-        return nn.functional.cross_entropy(out, y, label_smoothing=smoothing)
+        weights = None if self.weights is None else self.weights.to(out)
+        return nn.functional.cross_entropy(out, y, weight=weights, label_smoothing=smoothing)
 
     def score(self, out: Tensor, y: Tensor) -> ValidationScore:
         """Return log loss at the best temperature; targets are softened by the rule of succession.
@@ -65,11 +72,22 @@ class ClassHead:
 
 
 class LabelSetHead:
-    """Logits of labels that do not exclude each other; y (B, K) of 0 and 1."""
+    """Logits of labels that do not exclude each other; y (B, K) of 0 and 1.
+
+    `weights` (2, K) say how much absence and presence of each label count.
+    """
+
+    def __init__(self, weights: Tensor | None = None) -> None:
+        self.weights = weights
 
     def loss(self, out: Tensor, y: Tensor, smoothing: float) -> Tensor:
         """Return the binary cross-entropy of all labels, smoothed towards one half."""
-        return nn.functional.binary_cross_entropy_with_logits(out, y.float() * (1 - smoothing) + smoothing / 2)
+        weights = None
+        if self.weights is not None:
+            absent, present = self.weights.to(out).unbind()
+            weights = torch.where(y > 0.5, present, absent)
+        soft = y.to(out.dtype) * (1 - smoothing) + smoothing / 2
+        return nn.functional.binary_cross_entropy_with_logits(out, soft, weight=weights)
 
     def score(self, out: Tensor, y: Tensor) -> ValidationScore:
         """Return the mean log loss per label at the best temperature."""
@@ -91,17 +109,19 @@ class LabelSetHead:
 class ValueHead:
     """Numbers, predicted in training standard deviations; y (B, K) in raw units, NaN where nobody knows it."""
 
-    def __init__(self, mean: Tensor, std: Tensor) -> None:
+    def __init__(self, mean: Tensor, std: Tensor, kind: str = "auto", quantile: float = 0.5) -> None:
         self.mean, self.std = mean, std
+        self.kind, self.quantile = kind, quantile
 
     def loss(self, out: Tensor, y: Tensor, smoothing: float) -> Tensor:
-        """Return the mean squared error; smoothing has no meaning here."""
-        errors, known = self._errors(out, y)
-        return errors.sum() / known.sum().clamp(min=1)
+        """Return the mean loss of the kind asked for; smoothing has no meaning here."""
+        missed, known = self._missed(out, y)
+        return loss_of(missed, self.kind, self.quantile).sum() / known.sum().clamp(min=1)
 
     def score(self, out: Tensor, y: Tensor) -> ValidationScore:
         """Return the mean squared error over targets, and R² over all of them together."""
-        errors, known = self._errors(out.double(), y.double())
+        missed, known = self._missed(out.double(), y.double())
+        errors = missed.square()
         rows = errors.sum(1) / known.sum(1).clamp(min=1)
         rows = rows[known.any(1)]
         target = torch.where(known, y.double(), torch.nan)
@@ -112,21 +132,68 @@ class ValueHead:
         """Return values in raw units."""
         return out * self.std.to(out.device) + self.mean.to(out.device)
 
-    def _errors(self, out: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def _missed(self, out: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         known = ~y.isnan()
         true = (torch.where(known, y, 0.0) - self.mean.to(out.device)) / self.std.to(out.device)
-        return torch.where(known, (out - true).square(), 0.0), known
+        return torch.where(known, true - out, 0.0), known
 
 
-def head_for(task: Task, inputs: Inputs, targets: tuple[Target, ...]) -> Head:
-    """Return the head of a task; forecasts are packed in training deviations of each series already."""
+def loss_of(missed: Tensor, kind: str, quantile: float) -> Tensor:
+    """Return the loss of what was missed, true minus predicted, in training deviations; elementwise.
+
+    huber: squared up to one deviation, then as slow as the absolute error (Huber 1964); quantile: pinball loss
+    (Koenker and Bassett 1978), lowest at that quantile.
+    """
+    match kind:
+        case "absolute":
+            return missed.abs()
+        case "huber":
+            return nn.functional.huber_loss(missed, torch.zeros_like(missed), reduction="none")
+        case "quantile":
+            return torch.maximum(quantile * missed, (quantile - 1) * missed)
+        case _:
+            return missed.square()
+
+
+def head_for(
+    task: Task,
+    inputs: Inputs,
+    targets: tuple[Target, ...],
+    optimizer: Optimizer | None = None,
+    y: NDArray[Any] | None = None,
+) -> Head:
+    """Return the head of a task; forecasts are packed in training deviations of each series already.
+
+    Class weights come from the training targets `y`. Without an optimiser the head scores and predicts, and that does
+    not depend on how a network was trained.
+    """
+    optimizer = optimizer or Optimizer()
+    values = task == "regression" or isinstance(inputs, ForecastInputs)
+    if optimizer.loss != "auto" and not values:
+        raise SpaceError(f"space.optimizer.loss: '{optimizer.loss}' is a loss of numbers, not of classes",
+                         fix="space.optimizer.loss=auto")  # fmt: skip
+    balanced = optimizer.class_weights == "balanced"
+    if balanced and values:
+        fix = "space.optimizer.class_weights=none"
+        raise SpaceError("space.optimizer.class_weights: numbers have no classes", fix=fix)
+    weights = balanced_weights(y) if balanced and y is not None else None
     if task in ("binary", "multiclass"):
-        return ClassHead()
+        return ClassHead(weights)
     if task == "multilabel":
-        return LabelSetHead()
+        return LabelSetHead(weights)
     if isinstance(inputs, ForecastInputs):
-        return ValueHead(torch.zeros(()), torch.ones(()))
-    return ValueHead(torch.tensor([t.mean for t in targets]), torch.tensor([t.std for t in targets]))
+        return ValueHead(torch.zeros(()), torch.ones(()), optimizer.loss, optimizer.quantile)
+    mean, std = torch.tensor([t.mean for t in targets]), torch.tensor([t.std for t in targets])
+    return ValueHead(mean, std, optimizer.loss, optimizer.quantile)
+
+
+def balanced_weights(y: NDArray[Any]) -> Tensor:
+    """Return weights in inverse proportion to frequency, 1 on average over rows: (K,) of classes, (2, K) of labels."""
+    if y.ndim == 1:
+        counts = np.bincount(y)
+        return torch.tensor(len(y) / (np.count_nonzero(counts) * np.maximum(counts, 1)), dtype=torch.float32)
+    present = y.mean(axis=0)
+    return torch.tensor(0.5 / np.maximum(np.stack([1 - present, present]), 1 / len(y)), dtype=torch.float32)
 
 
 def _score(losses: Tensor, quality: float, temperature: float) -> ValidationScore:

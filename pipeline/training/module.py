@@ -1,4 +1,4 @@
-"""The Lightning module of every training: the loss of the task, AdamW or Nesterov momentum."""
+"""The Lightning module of every training: the loss of the task over a batch, and who steps."""
 
 from typing import Any
 
@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.core.contracts import Optimizer
+from pipeline.training.batches import Batch
 from pipeline.training.heads import Head
+from pipeline.training.optimizers import make_optimizer
 
 
 class Learner(pl.LightningModule):
@@ -21,13 +23,21 @@ class Learner(pl.LightningModule):
         self.loss_sum = torch.zeros(())
         self.loss_steps = 0
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the mean loss of a batch; the sum stays on the device, nothing waits for it."""
-        x, y = batch
-        loss = self.head.loss(self.network(x), y, self.settings.label_smoothing)
+        out = self.network(batch.x)
+        loss = self._loss(out, batch.y)
+        if batch.share < 1:
+            loss = batch.share * loss + (1 - batch.share) * self._loss(out, batch.other)
         self.loss_sum = self.loss_sum.to(loss.device) + loss.detach()
         self.loss_steps += 1
         return loss
+
+    def _loss(self, out: Tensor, y: Tensor) -> Tensor:
+        """Return the mean loss; of outputs (B, M, K), the mean over M members that each learn on their own."""
+        if out.ndim == 3:
+            out, y = out.flatten(0, 1), y.repeat_interleave(out.shape[1], dim=0)
+        return self.head.loss(out, y, self.settings.label_smoothing)
 
     def take_loss(self) -> float:
         """Return the mean loss since the last call."""
@@ -36,13 +46,13 @@ class Learner(pl.LightningModule):
         return mean
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Decay matrices and filters; norms, biases and other vectors are left alone."""
-        chosen = self.settings
-        weights = [p for p in self.network.parameters() if p.requires_grad]
-        groups: list[dict[str, Any]] = [
-            {"params": [p for p in weights if p.ndim >= 2], "weight_decay": chosen.weight_decay},
-            {"params": [p for p in weights if p.ndim < 2], "weight_decay": 0.0},
-        ]
-        if chosen.kind == "sgd":
-            return torch.optim.SGD(groups, lr=chosen.lr, momentum=0.9, nesterov=True)
-        return torch.optim.AdamW(groups, lr=chosen.lr, fused=True)
+        """Return the candidate's optimiser."""
+        return make_optimizer(self.network, self.settings)
+
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Shorten the gradient of all weights but the lazy ones, whose rows are few and change from step to step."""
+        if self.settings.clip:
+            dense = [p for p in self.network.parameters() if p.grad is not None and not p.grad.is_sparse]
+            torch.nn.utils.clip_grad_norm_(dense, self.settings.clip)

@@ -9,8 +9,9 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from pipeline.core.contracts import Budget, EpochRecord
+from pipeline.core.contracts import Budget, EpochRecord, Optimizer
 from pipeline.core.seeds import stream_seed
+from pipeline.training.averaging import Average
 from pipeline.training.batches import Batches
 from pipeline.training.checkpoints import save_checkpoint
 from pipeline.training.heads import ValidationScore
@@ -19,16 +20,25 @@ from pipeline.training.module import Learner
 OnScore = Callable[[float, EpochRecord], bool]
 """Called with the share of the budget spent and the scores there; False stops the training."""
 
-_WARM_UP = 0.05
 _TRUST_CLOCK_FROM = 0.1
 """Share of `seconds` after which elapsed time may drive the schedule: the first steps are slow and prove nothing."""
 
 
-def learning_rate_factor(progress: float) -> float:
-    """Linear warm-up over 5 % of the budget, then half a cosine to zero."""
-    if progress < _WARM_UP:
-        return max(progress, 1e-3) / _WARM_UP
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - _WARM_UP) / (1 - _WARM_UP))))
+def learning_rate_factor(progress: float, chosen: Optimizer) -> float:
+    """Return the share of the peak: a linear warm-up, then half a cosine, a line or 1 and 1 - sqrt, to zero.
+
+    Warm-up, stable phase and cool-down by 1 - sqrt: Hägele et al. 2024, "Scaling Laws and Compute-Optimal Training
+    Beyond Fixed Training Durations".
+    """
+    if progress < chosen.warm_up:
+        return max(progress, 1e-3) / chosen.warm_up
+    left = min(1.0, (1 - progress) / (1 - chosen.warm_up))
+    if chosen.schedule == "cosine":
+        return 0.5 * (1 - math.cos(math.pi * left))
+    if chosen.schedule == "linear":
+        return left
+    falling = progress - (1 - chosen.cool_down)
+    return 1 - math.sqrt(min(1.0, falling / chosen.cool_down)) if falling > 0 else 1.0
 
 
 class Pace(pl.Callback):
@@ -39,6 +49,7 @@ class Pace(pl.Callback):
     ) -> None:
         self.batches, self.budget = batches, budget
         self.score, self.on_score = score, on_score
+        self.average: Average | None = None
         self.rungs: Sequence[float] | None = None
         self.checkpoints: Path | None = None
         self.deadline: float | None = None
@@ -83,10 +94,10 @@ class Pace(pl.Callback):
         batch_idx: int,
     ) -> None:
         """Set the learning rate of this step."""
-        optimizer = trainer.optimizers[0]
+        optimizer, factor = trainer.optimizers[0], learning_rate_factor(self.progress, self.batches.optimizer)
         for group in optimizer.param_groups:
             group.setdefault("peak", group["lr"])
-            group["lr"] = group["peak"] * learning_rate_factor(self.progress)
+            group["lr"] = group["peak"] * factor
 
     def on_train_batch_end(
         self,
@@ -101,6 +112,9 @@ class Pace(pl.Callback):
         if self.step % len(self.batches) == 0:
             self.epoch = self.batches.epoch = self.step // len(self.batches)
         progress = self.progress
+        if self.average is not None:
+            assert isinstance(pl_module, Learner)
+            self.average.update(pl_module.network, progress)
         if self.rungs and progress >= self.rungs[0]:
             self.rungs = [r for r in self.rungs if r > progress]
             self._record(trainer, pl_module, progress)
@@ -139,6 +153,7 @@ class Pace(pl.Callback):
         return {
             "network": module.network.state_dict(),
             "optimizer": trainer.optimizers[0].state_dict(),
+            "average": self.average.state() if self.average else None,
             "step": self.step,
             "seconds": self.seconds,
             "records": [
@@ -149,6 +164,8 @@ class Pace(pl.Callback):
     def resume(self, state: dict[str, Any]) -> None:
         """Go on where `state` was saved; weights and optimiser are restored by fit."""
         self.step, self.before = state["step"], state["seconds"]
+        if self.average is not None:
+            self.average.resume(state["average"])
         self.epoch = self.batches.epoch = self.step // len(self.batches)
         self.records = [
             EpochRecord(epoch=e, train_loss=t, val_score=v, val_quality=a, seconds=s)

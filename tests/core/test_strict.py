@@ -66,7 +66,9 @@ def test_each_mistake_has_its_whole_message(value: object, message: str) -> None
 def test_a_constructor_s_refusal_carries_the_path_and_the_given_error_type() -> None:
     with pytest.raises(ArtifactError) as caught:
         read(Optimizer, {"lr": -1.0}, "candidate.optimizer", ArtifactError)
-    assert str(caught.value) == ("candidate.optimizer: lr and batch_size must be positive, label_smoothing in [0, 1)")
+    assert str(caught.value) == (
+        "candidate.optimizer: lr, muon_lr and batch_size must be positive, label_smoothing in [0, 1)"
+    )
 
 
 def test_records_with_tagged_unions_come_back_equal() -> None:

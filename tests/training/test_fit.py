@@ -10,7 +10,8 @@ from pipeline.core.contracts import Budget, Candidate, EpochRecord, ImageInputs,
 from pipeline.core.errors import ArtifactError, DeviceError
 from pipeline.core.settings import TrainerSettings
 from pipeline.core.store import write_json
-from pipeline.training.batches import Batches, augment
+from pipeline.training.augment import mirrored, shifted
+from pipeline.training.batches import Batches
 from pipeline.training.data import Arrays, Data, Rows
 from pipeline.training.device import choose_device
 from pipeline.training.fit import Fit, Watch, fit
@@ -139,10 +140,10 @@ def test_a_device_that_is_not_here_is_refused() -> None:
 
 def test_every_epoch_sees_every_row_once_in_another_order() -> None:
     batches = Batches(on_cpu(stripes(50, 0)), Optimizer(batch_size=16), 1)
-    first = torch.cat([x for x, _ in batches]).flatten(1)
-    sizes = [len(y) for _, y in batches]
+    first = torch.cat([batch.x for batch in batches]).flatten(1)
+    sizes = [len(batch.y) for batch in batches]
     batches.epoch = 1
-    second = torch.cat([x for x, _ in batches]).flatten(1)
+    second = torch.cat([batch.x for batch in batches]).flatten(1)
     assert sizes == [17, 17, 16]
     assert not torch.equal(first, second)
     order = torch.argsort(first @ torch.rand(64)), torch.argsort(second @ torch.rand(64))
@@ -152,17 +153,18 @@ def test_every_epoch_sees_every_row_once_in_another_order() -> None:
 
 def test_augmentation_shifts_and_mirrors_whole_images() -> None:
     x = torch.arange(2 * 36).view(2, 1, 6, 6)
-    assert torch.equal(augment(x, 0, False, torch.Generator()), x)
-    moved = augment(x.repeat(40, 1, 1, 1), 1, False, torch.Generator().manual_seed(0))
+    moved = shifted(x.repeat(40, 1, 1, 1), 1, torch.Generator().manual_seed(0))
     allowed = {
         tuple(augmented(x[i], dy, dx).flatten().tolist()) for i in (0, 1) for dy in (-1, 0, 1) for dx in (-1, 0, 1)
     }
     found = {tuple(image.flatten().tolist()) for image in moved}
     assert found <= allowed
     assert len(found) > 9
-    mirrored = augment(x.repeat(40, 1, 1, 1), 0, True, torch.Generator().manual_seed(0))
+    even, odd = (mirrored(x.repeat(40, 1, 1, 1), torch.arange(80), epoch) for epoch in (0, 1))
     both = {tuple(i.flatten().tolist()) for i in x} | {tuple(i.flip(-1).flatten().tolist()) for i in x}
-    assert {tuple(i.flatten().tolist()) for i in mirrored} == both
+    assert {tuple(i.flatten().tolist()) for i in even} == both
+    assert torch.equal(odd, even.flip(-1))
+    assert not torch.equal(odd, even)
 
 
 def augmented(image: torch.Tensor, dy: int, dx: int) -> torch.Tensor:
@@ -172,10 +174,15 @@ def augmented(image: torch.Tensor, dy: int, dx: int) -> torch.Tensor:
 
 
 def test_the_learning_rate_warms_up_and_ends_at_zero() -> None:
-    assert learning_rate_factor(0.0) < 0.05
-    assert learning_rate_factor(0.05) == pytest.approx(1.0)
-    assert learning_rate_factor(0.525) == pytest.approx(0.5)
-    assert learning_rate_factor(1.0) == pytest.approx(0.0)
+    shares = [0.0, 0.05, 0.525, 0.8, 1.0]
+    factors = {
+        kind: [learning_rate_factor(share, Optimizer(schedule=kind)) for share in shares]  # type: ignore[arg-type]
+        for kind in ("cosine", "linear", "wsd")
+    }
+    assert factors["cosine"] == pytest.approx([0.02, 1, 0.5, 0.1049, 0], abs=1e-3)
+    assert factors["linear"] == pytest.approx([0.02, 1, 0.5, 0.2105, 0], abs=1e-3)
+    assert factors["wsd"] == pytest.approx([0.02, 1, 1, 1 - 3**-0.5, 0], abs=1e-3)
+    assert learning_rate_factor(0.0, Optimizer(warm_up=0.0)) == 1.0
 
 
 def test_probabilities_sum_to_one_and_do_not_depend_on_the_batch() -> None:

@@ -35,8 +35,10 @@ class Optimizer:
     are."""
     clip: float = 1.0
     """Largest norm of a step's gradient; 0: any."""
-    loss: Literal["auto", "squared", "absolute", "huber"] = "auto"
+    loss: Literal["auto", "squared", "absolute", "huber", "quantile"] = "auto"
     """Of regression and forecasts; auto: squared. Classes and labels have cross-entropy."""
+    quantile: float = 0.5
+    """What loss=quantile aims at."""
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: rare classes count as much as frequent ones, so that probabilities are no longer those of the data."""
     label_smoothing: float = 0.0
@@ -59,8 +61,8 @@ class Optimizer:
             raise ValueError("lr, muon_lr and batch_size must be positive, label_smoothing in [0, 1)")
         if not 0 <= self.warm_up < 1 or not 0 <= self.cool_down <= 1 - self.warm_up or not 0 <= self.ema < 1:
             raise ValueError("warm_up, cool_down and ema are shares of the budget, the first two 1 at most together")
-        if not 0 <= self.momentum < 1 or self.weight_decay < 0 or self.clip < 0:
-            raise ValueError("momentum must be in [0, 1), weight_decay and clip not negative")
+        if not 0 < self.quantile < 1 or not 0 <= self.momentum < 1 or self.weight_decay < 0 or self.clip < 0:
+            raise ValueError("quantile must be in (0, 1), momentum in [0, 1), weight_decay and clip not negative")
         if min(self.mixup, self.shift, self.cutout, self.jitter) < 0 or not 0 <= self.word_dropout < 1:
             raise ValueError("mixup, shift, cutout and jitter must not be negative, word_dropout in [0, 1)")
 
