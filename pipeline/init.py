@@ -146,7 +146,7 @@ def budget(config: Mapping[str, Any]) -> str:
     search, train = config["search"], config["train"]
     limit = f"{search['seconds']:g} s" if search["seconds"] else f"{search['n_trials']} trials"
     key = "search.seconds" if search["seconds"] else "search.n_trials"
-    winner = f"{train['seconds']:g} s" if train["seconds"] else f"{train['epochs']} epochs"
+    winner = f"{train['seconds']:g} s" if train["seconds"] else f"{train['epochs'] or 'the usual'} epochs"
     other = "train.seconds" if train["seconds"] else "train.epochs"
     return f"the standard search is at most {limit} of training ({key}) and {winner} for the winner ({other})"
 

@@ -32,12 +32,14 @@ _CODE = ("core", "models", "training")
 _QUIET_SECONDS = 15
 
 
-def model_card(settings: TrainSlice, card: DatasetCard, best: Best, done: "Fit", weights: str) -> ModelCard:
+def model_card(
+    settings: TrainSlice, card: DatasetCard, best: Best, budget: Budget, done: "Fit", weights: str
+) -> ModelCard:
     """Return the record of a finished training."""
     last = done.records[-1]
     notes = []
-    if done.passes < settings.train.epochs:
-        notes.append(f"train.seconds ended the training after {done.passes:.1f} of {settings.train.epochs} epochs")
+    if done.passes < budget.epochs:
+        notes.append(f"train.seconds ended the training after {done.passes:.1f} of {budget.epochs} epochs")
     return ModelCard(
         candidate=best.candidate,
         inputs=card.inputs,
@@ -61,6 +63,7 @@ def run(settings: TrainSlice) -> None:
     card, best = read_record(DatasetCard, FIT / "dataset.json"), read_record(Best, SEARCH / "best.json")
 
     from pipeline.core.contracts import EpochRecord
+    from pipeline.training.budgets import budget_of
     from pipeline.training.data import load_data
     from pipeline.training.fit import Watch, fit
     from pipeline.training.weights import save_weights
@@ -70,7 +73,9 @@ def run(settings: TrainSlice) -> None:
     checkpoints.mkdir(parents=True, exist_ok=True)
 
     facts = TASKS[card.task]
-    lines_every, told = max(1, settings.train.epochs // 20), 0.0
+    data = load_data(card, FIT)
+    budget = budget_of(settings.train.epochs, settings.train.seconds, card.inputs, len(data.train.y))
+    lines_every, told = max(1, budget.epochs // 20), 0.0
 
     def on_score(progress: float, record: EpochRecord) -> bool:
         nonlocal told
@@ -80,22 +85,22 @@ def run(settings: TrainSlice) -> None:
         left = record.seconds / progress - record.seconds
         log.info(
             "epoch %d/%d · loss %.4f · val %s %.4f %s %.4f · %.0f s, about %.0f s left",
-            record.epoch, settings.train.epochs, record.train_loss, facts.score.replace("_", " "), record.val_score,
+            record.epoch, budget.epochs, record.train_loss, facts.score.replace("_", " "), record.val_score,
             facts.quality.replace("_", " "), record.val_quality, record.seconds, left,
         )  # fmt: skip
         return True
 
     done = fit(
         best.candidate,
-        load_data(card, FIT),
-        Budget(epochs=settings.train.epochs, seconds=settings.train.seconds),
+        data,
+        budget,
         seed=settings.seed,
         trainer=settings.trainer,
         watch=Watch(on_score=on_score, checkpoints=checkpoints),
     )
     with fresh_folder(TRAIN) as folder:
         weights = save_weights(folder, done.network)
-        write_json(folder / "card.json", model_card(settings, card, best, done, weights))
+        write_json(folder / "card.json", model_card(settings, card, best, budget, done, weights))
     shutil.rmtree(checkpoints)
     log.info(
         "trained on %s in %s: %s weights, %.1f s", done.device, done.precision, f"{done.parameters:,}", done.seconds

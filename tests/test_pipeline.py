@@ -26,7 +26,7 @@ def edit(path: Path, old: str, new: str) -> None:
 def small(project: Path) -> None:
     """Make the default composition tiny."""
     edit(project / "conf/config.yaml", "search: standard", "search: tiny")
-    edit(project / "conf/config.yaml", "epochs: 60", "epochs: 3")
+    edit(project / "conf/config.yaml", "epochs: null", "epochs: 3")
     edit(project / "conf/config.yaml", "rows: 24", "rows: 4")
     edit(project / "conf/config.yaml", "baselines: [constant, linear, gradient_boosting, seasonal]",
          "baselines: [constant]")  # fmt: skip

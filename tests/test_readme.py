@@ -31,7 +31,9 @@ def test_quick_commands_run(command: str, project: Path, shell: Shell) -> None:
 @pytest.mark.slow
 def test_slow_commands_run_in_order(project: Path, shell: Shell) -> None:
     config = project / "conf/config.yaml"
-    config.write_text(config.read_text().replace("search: standard", "search: tiny").replace("epochs: 60", "epochs: 3"))
+    config.write_text(
+        config.read_text().replace("search: standard", "search: tiny").replace("epochs: null", "epochs: 3")
+    )
     shell(project, "git commit -qam tiny")
     for command in commands("test: slow"):
         assert shell(project, command).stdout

@@ -37,8 +37,8 @@ class SearchSettings:
 
     n_trials: int
     seconds: float | None = None
-    epochs: int = 9
-    """Budget of a trial that is never stopped."""
+    epochs: int | None = None
+    """Budget of a trial that is never stopped; None: what is usual for the data (training/budgets.py)."""
     eta: int = 3
     """Of each rung's trials one in eta may continue; rungs lie at epochs/eta^k."""
     trial_share: float = 0.2
@@ -50,7 +50,7 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         """A search needs at least one trial of at least one epoch."""
-        if self.n_trials < 1 or self.epochs < 1 or self.eta < 2:
+        if self.n_trials < 1 or (self.epochs is not None and self.epochs < 1) or self.eta < 2:
             raise ValueError("n_trials and epochs must be at least 1, eta at least 2")
         if self.seconds is not None and self.seconds <= 0:
             raise ValueError("seconds must be positive")
@@ -62,12 +62,13 @@ class SearchSettings:
 class TrainSettings:
     """conf/config.yaml `train`."""
 
-    epochs: int
+    epochs: int | None = None
+    """None: what is usual for the data (training/budgets.py)."""
     seconds: float | None = None
 
     def __post_init__(self) -> None:
         """At least one epoch."""
-        if self.epochs < 1 or (self.seconds is not None and self.seconds <= 0):
+        if (self.epochs is not None and self.epochs < 1) or (self.seconds is not None and self.seconds <= 0):
             raise ValueError("epochs must be at least 1, seconds positive")
 
 

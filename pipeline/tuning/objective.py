@@ -11,6 +11,7 @@ from pipeline.core.contracts import Budget, Candidate, EpochRecord, Origin, Tria
 from pipeline.core.errors import DeviceError, SpaceError
 from pipeline.core.settings import SearchSettings, TrainerSettings
 from pipeline.models import build, parameter_count
+from pipeline.training.budgets import budget_of
 from pipeline.training.data import Data
 from pipeline.training.fit import Watch, fit
 
@@ -29,13 +30,13 @@ class Problem:
         """What every trial may spend, if it is not stopped."""
         seconds = self.settings.seconds
         share = None if seconds is None else self.settings.trial_share * seconds
-        return Budget(epochs=self.settings.epochs, seconds=share)
+        return budget_of(self.settings.epochs, share, self.data.inputs, len(self.data.train.y))
 
     @property
     def rungs(self) -> tuple[float, ...]:
         """Shares of a trial's budget at which it is compared: …, 1/eta², 1/eta, 1; the first is at least one epoch."""
         shares, share = [1.0], 1.0
-        while share / self.settings.eta * self.settings.epochs >= 1:
+        while share / self.settings.eta * self.budget.epochs >= 1:
             share /= self.settings.eta
             shares.insert(0, share)
         return tuple(shares)

@@ -1,0 +1,27 @@
+"""Passes nobody declared."""
+
+import pytest
+
+from pipeline.core.contracts import Budget, ForecastInputs, ImageInputs, Inputs, SeriesInputs, TextInputs
+from pipeline.training.budgets import budget_of, usual_epochs
+
+IMAGE = ImageInputs(channels=1, height=8, width=8, mean=(0.0,), std=(1.0,))
+TEXT = TextInputs(length=4, vocabulary=("a",))
+SERIES = SeriesInputs(channels=("a",), length=9, mean=(0.0,), std=(1.0,))
+FORECAST = ForecastInputs(channels=("a",), targets=1, known=0, window=4, horizon=1, season=None)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "rows", "epochs"),
+    [
+        (IMAGE, 1_000, 60), (IMAGE, 50_000, 20), (IMAGE, 1_000_000, 12), (TEXT, 3_000, 12), (TEXT, 100_000, 4),
+        (SERIES, 36, 150), (SERIES, 270, 38), (FORECAST, 8_000, 10), (FORECAST, 100_000, 6),
+    ],
+)  # fmt: skip
+def test_few_rows_get_many_passes(inputs: Inputs, rows: int, epochs: int) -> None:
+    assert usual_epochs(inputs, rows) == epochs
+
+
+def test_what_is_declared_counts() -> None:
+    assert budget_of(7, 2.0, IMAGE, 1_000) == Budget(epochs=7, seconds=2.0)
+    assert budget_of(None, 2.0, IMAGE, 1_000) == Budget(epochs=60, seconds=2.0)
