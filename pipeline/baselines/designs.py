@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pipeline.core.contracts import ImageInputs, Inputs, SeriesInputs, TableInputs, TextInputs
 
 _TREE_WORDS = 256
+_TREE_SIDE = 16
 
 
 def design(inputs: Inputs, x: NDArray[Any]) -> NDArray[np.float32]:
@@ -44,7 +45,19 @@ def may_hold_out(y: NDArray[np.int64]) -> bool:
 
 
 def flat(inputs: Inputs, x: NDArray[Any]) -> NDArray[Any]:
-    """Return (N, F) for trees; of texts the counts of the most frequent words."""
+    """Return (N, F) for trees; of texts the counts of the most frequent words, images averaged to 16 pixels a side."""
     if isinstance(inputs, TextInputs):
         return np.asarray(word_counts(inputs, x)[:, 2 : 2 + _TREE_WORDS].todense())
+    if isinstance(inputs, ImageInputs):
+        return averaged(x, -(-max(inputs.height, inputs.width) // _TREE_SIDE)).reshape(len(x), -1)
     return x.reshape(len(x), -1)
+
+
+def averaged(x_NCHW: NDArray[np.uint8], block: int) -> NDArray[np.uint8]:
+    """Return images whose pixels are the means of blocks; what is left over at the lower and right edge is dropped."""
+    n, c, h, w = x_NCHW.shape
+    if block == 1 or min(h, w) < block:
+        return x_NCHW
+    kept = x_NCHW[:, :, : h // block * block, : w // block * block]
+    blocks = kept.reshape(n, c, h // block, block, w // block, block)
+    return np.asarray(blocks.sum(axis=(3, 5), dtype=np.uint32) // block**2, dtype=np.uint8)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.baselines import baseline_probabilities, design, subsample, word_counts
+from pipeline.baselines.designs import averaged, flat
 from pipeline.core.contracts import CategoricalColumn, ImageInputs, NumericColumn, SeriesInputs, TableInputs, TextInputs
 
 TABLE = TableInputs(
@@ -94,3 +95,13 @@ def test_boosting_can_do_with_one_row_of_a_class() -> None:
     y[0] = 2
     p = baseline_probabilities("gradient_boosting", TABLE, (x, y), x, 3, 7)
     assert p.sum(1) == pytest.approx(np.ones(60))
+
+
+def test_trees_see_large_images_averaged() -> None:
+    x = np.arange(2 * 3 * 5 * 6, dtype=np.uint8).reshape(2, 3, 5, 6)
+    small = averaged(x, 2)
+    assert small.shape == (2, 3, 2, 3)
+    assert small[1, 2, 1, 2] == int(x[1, 2, 2:4, 4:6].sum()) // 4
+    assert averaged(x, 1) is x
+    inputs = ImageInputs(channels=1, height=32, width=20, mean=(0.0,), std=(1.0,))
+    assert flat(inputs, np.zeros((4, 1, 32, 20), np.uint8)).shape == (4, 16 * 10)

@@ -1,0 +1,174 @@
+"""What the first candidate of a search reaches alone: the default of a space, trained once per seed, no search.
+
+    python benchmarks/defaults.py DATA_FOLDER [only=name,name] [seeds=3] [family=] [settings="key=value …"]
+                                  [out=benchmarks/results/defaults.json] [again=yes|no]
+
+Each set runs in a scratch copy of the project, on one thread: prepare; the default candidate of the space's default
+family (or of `family`) is handed to `pipeline.train` as a search would; `pipeline.evaluate` scores the test split.
+Seeds are those of training; the split stays. Beside each score stand the value aimed at and what a person's own script
+reached. Records are merged into the JSON file, and the page beside it is written anew.
+"""
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from own_data import StepError, Steps, say
+from scratch import (
+    RESULTS,
+    cell,
+    circumstances,
+    circumstances_lines,
+    commit,
+    mistake,
+    options,
+    read_results,
+    scratch_project,
+    write_results,
+)
+
+_UCR = "data=ucr data.name={0} data.train_file={0}_TRAIN.ts data.test_file={0}_TEST.ts"
+# `aim`: the value to reach; `script`: what a person's script reached (one core of another processor, with bfloat16
+# matrix units), and in how many seconds.
+SETS: dict[str, dict[str, Any]] = {
+    "digits": {"path": None, "settings": "data=digits", "seconds": 60, "aim": 0.985, "script": "0.986 in 10 s"},
+    "fashion_mnist 60 s": {"path": "fashion_mnist", "settings": "data=fashion_mnist", "seconds": 60, "aim": 0.920,
+                           "script": "0.924 in 60 s"},
+    "fashion_mnist 300 s": {"path": "fashion_mnist", "settings": "data=fashion_mnist", "seconds": 300, "aim": 0.938,
+                            "script": "0.940 in 300 s"},
+    "cifar10_jpg 300 s": {"path": "cifar10_jpg/cifar10_jpg.tar.xz", "settings": "data=image_folder", "seconds": 300,
+                          "more": "space.optimizer.flip=true", "aim": 0.86, "script": "0.863 in 300 s"},
+    "cifar10_jpg 840 s": {"path": "cifar10_jpg/cifar10_jpg.tar.xz", "settings": "data=image_folder", "seconds": 840,
+                          "more": "space.optimizer.flip=true", "aim": 0.885, "script": "0.889 in 840 s"},
+    "sst2": {"path": "sentence_cls", "settings": "data=sst2", "seconds": 60, "aim": 0.83, "script": "0.835 in 5 s"},
+    "banking77": {"path": "banking77", "settings": "data=banking77", "seconds": 60, "aim": 0.90,
+                  "script": "0.906 in 29 s"},
+    "sms_spam": {"path": "sms_spam", "settings": "data=sms_spam", "seconds": 60, "aim": 0.985,
+                 "script": "0.988 in 1 s"},
+    "adult": {"path": "adult", "settings": "data=adult", "seconds": 60, "aim": 0.869, "script": "0.872 in 6 s"},
+    "california_housing": {"path": "california_housing", "settings": "data=california_housing", "seconds": 60,
+                           "metric": "r2", "aim": 0.825, "script": "0.836 in 68 s"},
+    "etth1": {"path": "ett", "settings": "data=etth1", "seconds": 60, "metric": "mse", "aim": 0.372,
+              "script": "0.369 in 5 s"},
+    **{name: {"path": f"ucr_uea/{name}", "settings": _UCR.format(name), "seconds": 60, "aim": aim,
+              "script": f"{aim:.3f}, random kernels and ridge"}
+       for name, aim in (("ArrowHead", 0.869), ("GunPoint", 1.0), ("ItalyPowerDemand", 0.968),
+                         ("PickupGestureWiimoteZ", 0.91), ("BasicMotions", 1.0), ("JapaneseVowels", 0.986))},
+}  # fmt: skip
+DEFAULTS = {"only": "", "seeds": 3, "family": "", "settings": "", "again": False, "out": RESULTS / "defaults.json"}
+_LOWER_IS_BETTER = ("mse",)
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def one_set(spec: Mapping[str, Any], data: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Train and score the default candidate once per seed; return the record."""
+    path = data / spec["path"] if spec["path"] else None
+    if path is not None and not path.exists():
+        return {"status": "not there"}
+    told = [*spec["settings"].split(), *([f"data.path={path}"] if path else []), *spec.get("more", "").split()]
+    told += shlex.split(asked["settings"])
+    try:
+        with scratch_project() as top:
+            steps = Steps(top, data)
+            prepared, _ = steps.run("prepare", ["pipeline.prepare", *told])
+            candidate = hand_on(steps, top, told, asked["family"])
+            runs = [one_seed(steps, told, spec, seed) for seed in range(asked["seeds"])]
+            rows = steps.read("artifacts/prepare/fit/dataset.json")["rows"]
+    except StepError as failed:
+        return {"status": "failed", "failure": failed.record}
+    scores = [run["score"] for run in runs]
+    spread = stdev(scores) if len(scores) > 1 else None
+    return {"status": "done", "prepare": prepared, "rows": rows, "candidate": candidate, "runs": runs,
+            "mean": mean(scores), "spread": spread}  # fmt: skip
+
+
+def hand_on(steps: Steps, top: Path, told: Sequence[str], family: str) -> Any:
+    """Write artifacts/search/best.json with a family's default, as a search that found nothing better would."""
+    code = (
+        "import sys\n"
+        "from pipeline.core.contracts import Best\n"
+        "from pipeline.core.store import SEARCH, fresh_folder, write_json\n"
+        "from pipeline.space import DefaultChooser, parse, sample\n"
+        "from pipeline.stage import compose\n"
+        "space = parse(compose(sys.argv[2:])['space'])\n"
+        "given = {'architecture.kind': sys.argv[1]} if sys.argv[1] else {}\n"
+        "best = Best(number=0, score=0.0, candidate=sample(space, DefaultChooser(given)))\n"
+        "with fresh_folder(SEARCH) as folder:\n"
+        "    write_json(folder / 'best.json', best)\n"
+    )
+    (top / "hand_on.py").write_text(code, encoding="utf-8")
+    steps.run("hand on", ["hand_on", family, *told])
+    return steps.read("artifacts/search/best.json")["candidate"]
+
+
+def one_seed(steps: Steps, told: Sequence[str], spec: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Train and evaluate with one seed; return score, seconds and passes."""
+    own = [f"train.seconds={spec['seconds']}", "trainer=cpu", f"seed={seed}"]
+    steps.run("train", ["pipeline.train", *told, *own])
+    steps.run("evaluate", ["pipeline.evaluate", *told, f"seed={seed}", "evaluate.baselines=[constant]"])
+    model, scores = steps.read("artifacts/train/card.json"), steps.read("artifacts/evaluate/scores.json")
+    found = scores["metrics"][spec.get("metric", "accuracy")]
+    return {"seed": seed, "score": found["value"], "ci": [found["ci_low"], found["ci_high"]],
+            "seconds": round(model["seconds"], 1), "epochs": model["epochs"][-1]["epoch"],
+            "parameters": model["parameters"], "val_quality": model["val_quality"]}  # fmt: skip
+
+
+def render(records: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the Markdown page of all records."""
+    head = ["set", "candidate", "test score of each seed", "mean", "aim", "reached", "a person's script", "train s",
+            "passes", "weights"]  # fmt: skip
+    rows: list[Sequence[object]] = [head, ["---"] * len(head)]
+    for name, r in records.items():
+        if r["status"] != "done":
+            rows.append([name, r["status"], r.get("failure", {}).get("tail", [""])[-1], *[""] * 7])
+            continue
+        spec, runs = r["settings"]["set"], r["runs"]
+        metric = spec.get("metric", "accuracy")
+        sign = -1 if metric in _LOWER_IS_BETTER else 1
+        rows.append([
+            name, r["candidate"]["architecture"]["kind"], ", ".join(f"{run['score']:.4f}" for run in runs),
+            f"{metric} {r['mean']:.4f}" + (f" ± {r['spread']:.4f}" if r["spread"] is not None else ""), spec["aim"],
+            "yes" if sign * round(r["mean"], 3) >= sign * spec["aim"] else "no", spec["script"],
+            f"{mean(run['seconds'] for run in runs):.0f}", f"{mean(run['epochs'] for run in runs):.0f}",
+            f"{runs[0]['parameters']:,}",
+        ])  # fmt: skip
+    table = [f"| {' | '.join(cell(c) for c in row)} |" for row in rows]
+    title = ["# The default candidate alone", "", "Written by `python benchmarks/defaults.py`; ± is the standard "
+             "deviation over seeds. One thread.", ""]  # fmt: skip
+    done = [r for r in records.values() if r["status"] == "done"]
+    return "\n".join([*title, *table, "", *circumstances_lines(done)]) + "\n"
+
+
+def main(arguments: Sequence[str], sets: Mapping[str, Mapping[str, Any]] = SETS) -> int:
+    """Measure the sets asked for, one after the other; return 1 if any failed."""
+    data, asked = options(arguments, DEFAULTS)
+    names = [n for n in asked["only"].split(",") if n] or list(sets)
+    if unknown := [n for n in names if n not in sets]:
+        raise mistake(f"only: no set {', '.join(unknown)}", f"known: {', '.join(sets)}")
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    failed = 0
+    for name in names:
+        key = f"{name}, {asked['family']}" if asked["family"] else name
+        settings = {"set": dict(sets[name])} | {k: asked[k] for k in ("seeds", "family", "settings")}
+        marks = {"settings": settings, "commit": commit()}
+        old = read_results(asked["out"]).get(key, {"status": "not there"})
+        if old["status"] == "done" and not asked["again"] and all(old[k] == v for k, v in marks.items()):
+            say(f"{key}: there already")
+            continue
+        record = marks | {"circumstances": circumstances()} | one_set(sets[name], data, asked)
+        records = read_results(asked["out"]) | {key: record}
+        order = list(sets)
+        ordered = {n: records[n] for n in sorted(records, key=lambda n: (order.index(n.split(", ")[0]), n))}
+        write_results(asked["out"], ordered, render(ordered))
+        shown = f"{record['mean']:.4f}" if record["status"] == "done" else str(record.get("failure", ""))
+        say(f"{key}: {record['status']} {shown}")
+        failed += record["status"] == "failed"
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
