@@ -7,13 +7,13 @@ from typing import Any
 from pipeline.core.contracts import ForecastInputs, ImageInputs, Inputs, SeriesInputs, TableInputs, TextInputs
 from pipeline.core.errors import SpaceError
 from pipeline.core.strict import nearest, read
-from pipeline.models import cnn, rnn, transformer
+from pipeline.models import cct, cnn, convnext, mbconv, resnet, rnn, speednet, transformer
 from pipeline.models.network import Network, parameter_count
 
 __all__ = ["FAMILIES", "Family", "Network", "build", "parameter_count", "read_architecture"]
 
-
 _ALL = (ImageInputs, TextInputs, SeriesInputs, ForecastInputs, TableInputs)
+_IMAGES = (ImageInputs,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,11 @@ FAMILIES: Mapping[str, Family] = {
     "cnn": Family(cnn.CnnArchitecture, cnn.build),
     "rnn": Family(rnn.RnnArchitecture, rnn.build),
     "transformer": Family(transformer.TransformerArchitecture, transformer.build),
+    "speednet": Family(speednet.SpeednetArchitecture, speednet.build, _IMAGES),
+    "resnet": Family(resnet.ResnetArchitecture, resnet.build, _IMAGES),
+    "convnext": Family(convnext.ConvnextArchitecture, convnext.build, _IMAGES),
+    "mbconv": Family(mbconv.MbconvArchitecture, mbconv.build, _IMAGES),
+    "cct": Family(cct.CctArchitecture, cct.build, _IMAGES),
 }
 
 
