@@ -56,10 +56,11 @@ class Tokens(nn.Module):
         layers: list[nn.Module] = []
         channels = inputs.channels
         for i, width in enumerate(widths):
-            layers += [conv(channels, width, 3, stride if i == 0 else 1), nn.SiLU()]
+            layers.append(conv(channels, width, 3, stride if i == 0 else 1))
             if i < count and min(height, across) > 1:
                 layers.append(nn.MaxPool2d(3, 2, padding=1))
                 height, across = -(-height // 2), -(-across // 2)
+            layers.append(nn.SiLU())
             channels = width
         self.grid = nn.Sequential(*layers)
         self.positions = nn.Parameter(torch.randn(height * across, a.width) * 0.02)
