@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pipeline.core.contracts import ImageInputs, Inputs
 from pipeline.models.blocks import Residual, conv, halvings, shortest_side, stem_stride
-from pipeline.models.network import Network, TrainingRows, network_for, stem_for
+from pipeline.models.network import ImageStem, Network, TrainingRows, network_for, stem_for
 
 _SMALLEST_POOLED_SIDE = 6
 _PATCH = 2
@@ -60,7 +60,7 @@ class Whitening(nn.Module):
     def __init__(self, inputs: ImageInputs) -> None:
         super().__init__()
         self.stride = stem_stride(inputs)
-        self.std = inputs.std
+        self.inputs = inputs
         kernel = min(_PATCH, shortest_side(inputs))
         signs = torch.tensor([[1.0]] if kernel == 1 else [[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]])
         basis = torch.kron(torch.eye(inputs.channels), signs / kernel)
@@ -75,7 +75,7 @@ class Whitening(nn.Module):
     def start_from(self, rows: TrainingRows, seed: int) -> None:
         """Take the filters from up to 5,000 training images, fewer if they are large."""
         shape = self.filters.shape[1:]
-        covariance = patch_covariance(rows, seed, self.std, shape[1])
+        covariance = patch_covariance(rows, seed, self.inputs, shape[1])
         variances, vectors = torch.linalg.eigh(covariance)
         basis = (vectors / (variances.clamp(min=0) + _FLOOR).sqrt()).T.flip(0)
         self.filters.copy_(both_signs(basis, shape))
@@ -91,22 +91,20 @@ def both_signs(basis: Tensor, shape: Sequence[int]) -> Tensor:
     return torch.cat([filters, -filters])
 
 
-def patch_covariance(rows: TrainingRows, seed: int, std: Sequence[float], kernel: int) -> Tensor:
-    """Return the covariance (C · k · k, C · k · k) of patches of normalised images, in double precision on the CPU."""
-    first, _ = rows.take(torch.zeros(1, dtype=torch.long))
-    pixels = first.shape[2] * first.shape[3]
+def patch_covariance(rows: TrainingRows, seed: int, inputs: ImageInputs, kernel: int) -> Tensor:
+    """Return the covariance (F, F) of patches of normalised images, F = C · k · k, in double precision on the CPU."""
+    stem = ImageStem(inputs).to(rows.take(torch.zeros(1, dtype=torch.long))[0].device)
+    pixels, features = inputs.height * inputs.width, inputs.channels * kernel * kernel
     most = min(_MOST_IMAGES, max(16, _MOST_PIXELS // pixels))
     picked = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:most]
-    scale = 255 * torch.tensor(std, dtype=torch.double).repeat_interleave(kernel * kernel)
-    total = torch.zeros(len(scale), dtype=torch.double)
-    squares = torch.zeros(len(scale), len(scale), dtype=torch.double)
+    total = torch.zeros(features, dtype=torch.double)
+    squares = torch.zeros(features, features, dtype=torch.double)
     count = 0
-    for at in torch.split(picked, max(1, _MOST_PIXELS // (20 * pixels))):
+    for at in torch.split(picked, max(1, _MOST_PIXELS // (50 * pixels))):
         x_BCHW, _ = rows.take(at)
-        patches_BFN = nn.functional.unfold(x_BCHW.float(), kernel)
-        patches = patches_BFN.transpose(0, 1).flatten(1).double().cpu() / scale[:, None]
-        total += patches.sum(1)
-        squares += patches @ patches.T
+        patches = nn.functional.unfold(stem(x_BCHW.float() / 255), kernel).transpose(0, 1).flatten(1)
+        total += patches.sum(1).cpu()
+        squares += (patches @ patches.T).cpu()
         count += patches.shape[1]
     mean = total / count
     return squares / count - torch.outer(mean, mean)
