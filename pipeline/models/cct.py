@@ -23,12 +23,12 @@ class CctArchitecture:
     """`width` is the size of a token."""
 
     kind: Literal["cct"] = "cct"
-    width: int = 96
+    width: int = 64
     convolutions: int = 0
     """In front, each with a pooling that halves the side; 0: until the side is below 12. More of them, fewer tokens."""
-    depth: int = 3
+    depth: int = 2
     """Blocks of attention and MLP."""
-    heads: int = 4
+    heads: int = 2
     mlp_ratio: int = 2
     drop_path: float = 0.0
     """Share of rows for which the last block is dropped while training; earlier blocks less."""

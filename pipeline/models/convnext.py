@@ -27,7 +27,7 @@ class ConvnextArchitecture:
     width: int = 32
     stages: int = 0
     """0: two to four, until the side is below 7."""
-    blocks: int = 2
+    blocks: int = 1
     """Per stage."""
     kernel: int = 5
     patch: int = 0

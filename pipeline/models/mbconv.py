@@ -36,7 +36,7 @@ class MbconvArchitecture:
     width: int = 16
     stages: int = 0
     """0: two to four, until the side is below 7."""
-    blocks: int = 2
+    blocks: int = 1
     """Per stage."""
     expand: int = 4
     """Channels inside a block, as a multiple of those it reads."""

@@ -7,8 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.core.contracts import ForecastInputs, ImageInputs, Inputs, SeriesInputs, TableInputs, TextInputs
+from pipeline.models.blocks import conv
 from pipeline.models.network import Network, network_for, series_size, stem_for
 from pipeline.models.sequence import pooled, split_mask
+
+_FEATURES = 16
+_MOST_ROWS = 32
+_SMALLEST_POOLED_SIDE = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,15 +33,28 @@ class RnnArchitecture:
 
 
 class ImageRows(nn.Module):
-    """(B, C, H, W) to a sequence of H rows, each C·W numbers mapped to D."""
+    """(B, C, H, W) to a sequence of rows, each row's features mapped to D.
+
+    Convolutions see neighbours in both directions; pooling halves the sides once, and on until there are 32 rows.
+    """
 
     def __init__(self, inputs: ImageInputs, width: int) -> None:
         super().__init__()
-        self.project = nn.Sequential(nn.Linear(inputs.channels * inputs.width, width), nn.LayerNorm(width), nn.SiLU())
+        layers: list[nn.Module] = []
+        channels, height, across = inputs.channels, inputs.height, inputs.width
+        while not layers or (height > _MOST_ROWS and min(height, across) >= _SMALLEST_POOLED_SIDE):
+            layers.append(conv(channels, _FEATURES, 3))
+            if min(height, across) >= _SMALLEST_POOLED_SIDE:
+                layers.append(nn.MaxPool2d(2, ceil_mode=True))
+                height, across = -(-height // 2), -(-across // 2)
+            layers.append(nn.SiLU())
+            channels = _FEATURES
+        self.grid = nn.Sequential(*layers)
+        self.project = nn.Sequential(nn.Linear(_FEATURES * across, width), nn.LayerNorm(width), nn.SiLU())
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Return (B, H, D)."""
-        x_BTD: Tensor = self.project(x_BCHW.permute(0, 2, 1, 3).flatten(2))
+        """Return (B, rows, D)."""
+        x_BTD: Tensor = self.project(self.grid(x_BCHW).permute(0, 2, 3, 1).flatten(2))
         return x_BTD
 
 

@@ -12,6 +12,7 @@ from pipeline.models import build
 from pipeline.models.blocks import DropPath, SqueezeExcite, drop_shares, halvings
 from pipeline.models.cct import CctArchitecture, Tokens
 from pipeline.models.resnet import ResnetArchitecture, block
+from pipeline.models.rnn import ImageRows
 from pipeline.models.speednet import SpeednetArchitecture, Whitening, identity_conv
 from pipeline.training.data import Rows
 from tests.models.test_conformance import made
@@ -44,12 +45,17 @@ def smooth(n: int, channels: int = 3, side: int = 12, seed: int = 0) -> Tensor:
     return 110 + 50 * nn.functional.interpolate(coarse, size=(side, side), mode="bilinear") + 15 * fine
 
 
-@pytest.mark.parametrize("kind", FAMILIES)
-@pytest.mark.parametrize("size", [(8, 8), (28, 28), (32, 32), (8, 200), (97, 64), (256, 256)], ids=str)
-@pytest.mark.parametrize(("channels", "outputs"), [(1, 2), (3, 200)])
-def test_any_size_can_be_built(kind: str, size: tuple[int, int], channels: int, outputs: int) -> None:
+@pytest.mark.parametrize("architecture", [*({"kind": kind} for kind in FAMILIES), {"kind": "rnn", "width": 8}], ids=str)
+@pytest.mark.parametrize(
+    ("size", "channels", "outputs"),
+    [((8, 8), 1, 2), ((28, 28), 1, 10), ((32, 32), 3, 10), ((8, 200), 3, 200), ((200, 8), 1, 2), ((97, 64), 3, 200),
+     ((256, 256), 3, 200)], ids=str,
+)  # fmt: skip
+def test_any_size_can_be_built(
+    architecture: dict[str, Any], size: tuple[int, int], channels: int, outputs: int
+) -> None:
     with torch.device("meta"):
-        network = build({"kind": kind}, inputs_of(*size, channels), outputs)
+        network = build(architecture, inputs_of(*size, channels), outputs)
         assert network(torch.rand(2, channels, *size)).shape == (2, outputs)
 
 
@@ -188,6 +194,11 @@ def test_speednet_learns_and_the_seed_decides_everything() -> None:
 def test_cct_has_a_few_dozen_tokens_whatever_the_size(side: int, tokens: int) -> None:
     made_tokens = Tokens(CctArchitecture(width=16), inputs_of(side, side))
     assert made_tokens(torch.rand(1, 3, side, side)).shape == (1, tokens, 16)
+
+
+@pytest.mark.parametrize(("side", "rows"), [(8, 8), (28, 14), (64, 32), (256, 32)])
+def test_a_recurrent_net_reads_at_most_32_rows(side: int, rows: int) -> None:
+    assert ImageRows(inputs_of(side, side), 4)(torch.rand(2, 3, side, side)).shape == (2, rows, 4)
 
 
 def test_dropped_paths_drop_whole_rows_and_keep_the_mean() -> None:
