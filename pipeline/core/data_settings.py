@@ -122,8 +122,8 @@ class DataSettings:
     """Columns that are never model inputs."""
     sensitive_inputs: tuple[str, ...] = ()
     """Columns of sensitive features that are declared as inputs all the same."""
-    bins: int = 48
-    """Most bin edges per number column for the piecewise-linear encoding."""
+    bins: int | None = None
+    """Most bins per number column for the piecewise-linear encoding; none: as the number of training rows suggests."""
     min_category_rows: int = 10
     """Rarer categories share the code "unknown or rare"."""
     classes: tuple[str, ...] = ()
@@ -153,7 +153,7 @@ class DataSettings:
             raise ValueError("max_unreadable must lie in [0, 1), side must be at least 4")
         if self.pairs < 0:
             raise ValueError("pairs must be at least 0")
-        if min(self.max_words, self.vocabulary, self.min_word_rows, self.bins) < 1:
+        if min(self.max_words, self.vocabulary, self.min_word_rows) < 1 or (self.bins is not None and self.bins < 1):
             raise ValueError("max_words, vocabulary, min_word_rows and bins must be at least 1")
         try:
             codecs.lookup(self.encoding)

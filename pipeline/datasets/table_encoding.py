@@ -1,7 +1,8 @@
 """Tables to one float matrix. Everything here is fitted on training rows and then applied to all splits.
 
 Bin edges for the piecewise-linear encoding (Gorishniy et al. 2022, "On Embeddings for Numerical Features") are half
-quantiles of the values and half quantiles of the distinct values, so that spikes do not eat all bins.
+quantiles of the values and half quantiles of the distinct values, so that spikes do not eat all bins. What a spike says
+by itself (no capital gain, 40 hours a week) is no point on a line: the frequent values of such columns are atoms.
 """
 
 from typing import Any
@@ -10,9 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.core.contracts import CategoricalColumn, NumericColumn, TableInputs
+from pipeline.core.contracts import CategoricalColumn, NumericColumn, TableInputs, Task
 from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import DataError
+
+_SPIKE = 0.2
+"""Share of the rows that the most common value of a column must hold for the column to have atoms."""
+_MOST_ATOMS = 128
 
 
 def as_numbers(values: pd.Series) -> NDArray[np.float64] | None:
@@ -23,9 +28,12 @@ def as_numbers(values: pd.Series) -> NDArray[np.float64] | None:
     return None if np.isnan(numbers[known]).any() or not known.any() else numbers
 
 
-def fit_table(train: pd.DataFrame, columns: list[str], settings: DataSettings) -> tuple[TableInputs, list[str]]:
+def fit_table(
+    train: pd.DataFrame, columns: list[str], settings: DataSettings, task: Task
+) -> tuple[TableInputs, list[str]]:
     """Return the columns' fitted statistics and the notes on what was merged, filled or left out."""
     notes: list[str] = []
+    bins = settings.bins or usual_bins(len(train), task)
     fitted: list[NumericColumn | CategoricalColumn] = []
     for name in columns:
         values = train[name]
@@ -36,10 +44,10 @@ def fit_table(train: pd.DataFrame, columns: list[str], settings: DataSettings) -
         if numbers is None:
             fitted.append(_categorical(name, values, settings.min_category_rows, notes))
         else:
-            fitted.append(_numeric(name, numbers, settings.bins, notes))
+            fitted.append(_numeric(name, numbers, bins, notes))
     if not fitted:
         raise DataError(f"{settings.name}: no input column is left", fix="check data.exclude and data.sensitive")
-    return TableInputs(columns=tuple(fitted)), notes
+    return TableInputs(columns=tuple(fitted), rows=len(train)), notes
 
 
 def encode_table(frame: pd.DataFrame, inputs: TableInputs, where: str) -> NDArray[np.float32]:
@@ -68,12 +76,32 @@ def encode_table(frame: pd.DataFrame, inputs: TableInputs, where: str) -> NDArra
     return np.stack([*places, *flags], axis=1).astype(np.float32)
 
 
+def usual_bins(rows: int, task: Task) -> int:
+    """Return how many bins pay on this many training rows; numbers to predict want finer ones than classes."""
+    if rows < 2_000:
+        return 16
+    return 256 if task == "regression" or rows >= 50_000 else 128
+
+
 def quantile_edges(values: NDArray[np.float64], bins: int) -> tuple[float, ...]:
-    """Return at most `bins` + 1 increasing edges that span the values."""
+    """Return at most `bins` + 1 increasing edges that span the values; the values themselves if they are so few."""
+    distinct = np.unique(values.astype(np.float32))
+    if len(distinct) <= bins + 1:
+        return tuple(float(e) for e in distinct)
     half = max(2, (bins + 2) // 2)
     shares = np.linspace(0, 1, half)
     edges = np.concatenate([np.quantile(values, shares), np.quantile(np.unique(values), shares)])
     return tuple(float(e) for e in np.unique(edges.astype(np.float32)))
+
+
+def frequent_values(values: NDArray[np.float64], rows: int) -> tuple[float, ...]:
+    """Return the atoms of a column with these known values in `rows` rows, increasing; none if it has no spike."""
+    distinct, counts = np.unique(values.astype(np.float32), return_counts=True)
+    if counts.max() < _SPIKE * rows:
+        return ()
+    frequent = np.argsort(-counts, kind="stable")[:_MOST_ATOMS]
+    frequent = frequent[counts[frequent] >= max(15, rows / 2_000)]
+    return tuple(float(v) for v in np.sort(distinct[frequent]))
 
 
 def _numeric(name: str, numbers: NDArray[np.float64], bins: int, notes: list[str]) -> NumericColumn:
@@ -82,7 +110,8 @@ def _numeric(name: str, numbers: NDArray[np.float64], bins: int, notes: list[str
     median = float(np.median(known))
     if gone:
         notes.append(f"column '{name}': {gone:,} missing training values are filled with {median:g} and marked")
-    return NumericColumn(name=name, edges=quantile_edges(known, bins), median=median, missing=gone > 0)
+    atoms = frequent_values(known, len(numbers))
+    return NumericColumn(name=name, edges=quantile_edges(known, bins), median=median, missing=gone > 0, atoms=atoms)
 
 
 def _categorical(name: str, values: pd.Series, least: int, notes: list[str]) -> CategoricalColumn:

@@ -47,7 +47,7 @@ def prepare_table(settings: DataSettings, seed: int) -> Prepared:
     frames = {split: pool.frame.iloc[rows] for split, rows in places.items()}
     columns, notes = input_columns(settings, frames["train"])
     notes += check_columns(pool.frame, frames["train"], columns, settings, str(pool.files[0]))
-    inputs, fitted_notes = fit_table(frames["train"], columns, settings)
+    inputs, fitted_notes = fit_table(frames["train"], columns, settings, labels.task)
     parts: dict[SplitName, Part] = {}
     for split, frame in frames.items():
         x = encode_table(frame, inputs, f"{settings.name} {split}")

@@ -64,6 +64,8 @@ class NumericColumn:
     median: float
     missing: bool
     """Whether training rows lack values; then a 0/1 indicator is packed too."""
+    atoms: tuple[float, ...] = ()
+    """Single values that so many rows share that each has a meaning of its own, increasing, as packed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +89,8 @@ class TableInputs:
 
     kind: Literal["table"] = "table"
     columns: tuple[NumericColumn | CategoricalColumn, ...]
+    rows: int = 0
+    """Training rows all this was fitted on, from which networks choose their size; 0: nobody knows."""
 
     @property
     def places(self) -> int:
