@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.core.contracts import ForecastInputs, ImageInputs, Inputs, SeriesInputs, TableInputs, TextInputs
+from pipeline.models.dropout import ByteDropout
 from pipeline.models.sequence import ForecastHead, ForecastStem, ForecastTrunk, SeriesStem, TextStem, steps_per_token
+from pipeline.models.table_stem import TableStem
 
 
 class TrainingRows(Protocol):
@@ -43,7 +45,7 @@ class Network(nn.Module):
         super().__init__()
         self.stem = stem
         self.trunk = trunk
-        self.head: nn.Module = nn.Sequential(nn.Dropout(dropout), nn.Linear(features, outputs))
+        self.head: nn.Module = nn.Sequential(ByteDropout(dropout), nn.Linear(features, outputs))
         self.register_buffer("temperature", torch.ones(()))
 
     @torch.no_grad()
@@ -53,10 +55,17 @@ class Network(nn.Module):
             if part is not self and isinstance(part, StartsFromData):
                 part.start_from(rows, seed)
 
+    def members(self, x: Tensor) -> Tensor:
+        """Return the outputs of each of the networks that this one is at once, (B, M, K); M is 1 for most.
+
+        Training minimises the mean of the members' losses, not the loss of their mean.
+        """
+        out: Tensor = self.head(self.trunk(self.stem(x))) / self.temperature
+        return out if out.ndim == 3 else out[:, None]
+
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits or values (B, K)."""
-        out_BK: Tensor = self.head(self.trunk(self.stem(x))) / self.temperature
-        return out_BK
+        """Return logits or values (B, K), the mean of the members'."""
+        return self.members(x).mean(1)
 
 
 def network_for(
@@ -89,70 +98,6 @@ class ImageStem(nn.Module):
         """
         assert x_BCHW.ndim == 4
         return ((x_BCHW - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-
-
-class TableStem(nn.Module):
-    """One token per column: piecewise-linear encoding of numbers, embeddings of categories.
-
-    Piecewise-linear encoding: Gorishniy et al. 2022, "On Embeddings for Numerical Features", section 3.2. All number
-    columns go through one einsum: shorter columns are padded with empty bins.
-    """
-
-    low: Tensor
-    width: Tensor
-    numbers: Tensor
-    flags: Tensor
-    categories: Tensor
-    offsets: Tensor
-    order: Tensor
-
-    def __init__(self, inputs: TableInputs, width: int) -> None:
-        super().__init__()
-        numeric = [(i, c) for i, c in enumerate(inputs.columns) if c.kind == "numeric"]
-        categorical = [(i, c) for i, c in enumerate(inputs.columns) if c.kind == "categorical"]
-        bins = max((len(c.edges) - 1 for _, c in numeric), default=1)
-        low, span = torch.zeros(len(numeric), bins), torch.full((len(numeric), bins), torch.inf)
-        for row, (_, column) in enumerate(numeric):
-            edges = torch.tensor(column.edges)
-            low[row, : len(edges) - 1], span[row, : len(edges) - 1] = edges[:-1], edges.diff()
-        flagged = [row for row, (_, c) in enumerate(numeric) if c.missing]
-        flag_places = torch.full((len(numeric),), -1)
-        flag_places[flagged] = torch.arange(len(flagged)) + len(inputs.columns)
-        sizes = [len(c.categories) + 1 for _, c in categorical]
-        self.register_buffer("low", low)
-        self.register_buffer("width", span)
-        self.register_buffer("numbers", torch.tensor([i for i, _ in numeric], dtype=torch.long))
-        self.register_buffer("flags", flag_places)
-        self.register_buffer("categories", torch.tensor([i for i, _ in categorical], dtype=torch.long))
-        starts = [sum(sizes[:i]) for i in range(len(sizes))]
-        self.register_buffer("offsets", torch.tensor(starts, dtype=torch.long))
-        places = torch.tensor([i for i, _ in numeric] + [i for i, _ in categorical])
-        self.register_buffer("order", places.argsort())
-        scale = width**-0.5
-        if numeric:
-            self.weight = nn.Parameter(torch.randn(len(numeric), bins, width) * scale)
-            self.bias = nn.Parameter(torch.randn(len(numeric), width) * scale)
-        if flagged:
-            self.missing = nn.Parameter(torch.randn(len(numeric), width) * scale)
-        if categorical:
-            self.embedding = nn.Embedding(sum(sizes), width)
-            nn.init.normal_(self.embedding.weight, std=scale)
-
-    def forward(self, x_BP: Tensor) -> Tensor:
-        """Return tokens (B, T, D), T in the order of the columns."""
-        assert x_BP.ndim == 2
-        tokens = []
-        if len(self.numbers):
-            x_BN = x_BP[:, self.numbers]
-            encoded = ((x_BN[:, :, None] - self.low) / self.width).clamp(0, 1)
-            number_BND = torch.einsum("bnq,nqd->bnd", encoded, self.weight) + self.bias
-            if hasattr(self, "missing"):
-                gone_BN = torch.where(self.flags >= 0, x_BP[:, self.flags.clamp(min=0)], 0.0)
-                number_BND = number_BND + gone_BN[:, :, None] * self.missing
-            tokens.append(number_BND)
-        if len(self.categories):
-            tokens.append(self.embedding(x_BP[:, self.categories].long() + self.offsets))
-        return torch.cat(tokens, dim=1)[:, self.order]
 
 
 def tokens_of(inputs: TableInputs) -> int:

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from pipeline.core.contracts import ForecastInputs, ImageInputs, Inputs, SeriesInputs, TextInputs
+from pipeline.core.contracts import ForecastInputs, ImageInputs, Inputs, SeriesInputs, TableInputs, TextInputs
 from pipeline.models.network import Network, network_for, series_size, stem_for
 from pipeline.models.sequence import pooled, split_mask
 
@@ -96,6 +96,31 @@ class TableTokens(nn.Module):
         return torch.cat([self.summary.expand(len(x_BTD), -1, -1), x_BTD], dim=1)
 
 
+class SummaryBlock(Block):
+    """A table's last block, for the summary token alone: nobody reads the others. (B, T, D) to (B, D).
+
+    What follows is the readout of FT-Transformer (Gorishniy et al. 2021, section 3.3): normalise, bend.
+    """
+
+    def __init__(self, a: TransformerArchitecture) -> None:
+        super().__init__(a)
+        self.norm = nn.LayerNorm(a.width)
+
+    def forward(self, x_BTD: Tensor, mask_BT: Tensor | None = None) -> Tensor:
+        """Let the summary see all tokens, then change it on its own."""
+        B, T, D = x_BTD.shape
+        known_BTD = self.norm_1(x_BTD)
+        weight, bias = self.qkv.weight, self.qkv.bias
+        q_BHD = nn.functional.linear(known_BTD[:, :1], weight[:D], bias[:D]).view(B, 1, self.heads, -1).transpose(1, 2)
+        both = nn.functional.linear(known_BTD, weight[D:], bias[D:]).view(B, T, 2, self.heads, -1)
+        k, v = both.permute(2, 0, 3, 1, 4)
+        dropout = self.dropout if self.training else 0.0
+        mixed = nn.functional.scaled_dot_product_attention(q_BHD, k, v, dropout_p=dropout)
+        x_BD = x_BTD[:, 0] + self.project(mixed.reshape(B, D))
+        out: Tensor = self.norm(x_BD + self.mlp(self.norm_2(x_BD))).relu()
+        return out
+
+
 class SequenceTransformer(nn.Module):
     """Attention over (B, T, D + 1): patches of steps so that at most 128 remain, learned positions, masked pooling."""
 
@@ -144,7 +169,10 @@ def build(architecture: TransformerArchitecture, inputs: Inputs, outputs: int) -
         case SeriesInputs() | ForecastInputs():
             trunk = SequenceTransformer(a, *series_size(inputs))
             return network_for(inputs, stem, trunk, 2 * a.width, outputs, a.dropout)
-        case _:
-            tokens = ImageTokens(inputs, a.width) if isinstance(inputs, ImageInputs) else TableTokens(a.width)
-            blocks = nn.Sequential(tokens, *(Block(a) for _ in range(a.depth)), Pooled(a.width))
+        case TableInputs():
+            columns = nn.Sequential(TableTokens(a.width), *(Block(a) for _ in range(a.depth - 1)), SummaryBlock(a))
+            return network_for(inputs, stem, columns, a.width, outputs, a.dropout)
+        case ImageInputs():
+            grid = ImageTokens(inputs, a.width)
+            blocks = nn.Sequential(grid, *(Block(a) for _ in range(a.depth)), Pooled(a.width))
             return network_for(inputs, stem, blocks, a.width, outputs, a.dropout)
