@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.core.contracts import ForecastInputs, ImageInputs, Inputs, SeriesInputs, TableInputs, TextInputs
 from pipeline.core.errors import SpaceError
 from pipeline.core.strict import nearest, read
-from pipeline.models import cct, cnn, convnext, mbconv, resnet, rnn, speednet, transformer
+from pipeline.models import cct, cnn, convnext, mbconv, mlp, resnet, rnn, speednet, table_resnet, tabm, transformer
 from pipeline.models.network import Network, parameter_count
 
 __all__ = ["FAMILIES", "Family", "Network", "build", "parameter_count", "read_architecture"]
@@ -27,6 +27,9 @@ class Family:
 
 
 FAMILIES: Mapping[str, Family] = {
+    "mlp": Family(mlp.MlpArchitecture, mlp.build, reads=(TableInputs,)),
+    "tabm": Family(tabm.TabmArchitecture, tabm.build, reads=(TableInputs,)),
+    "table_resnet": Family(table_resnet.TableResnetArchitecture, table_resnet.build, reads=(TableInputs,)),
     "cnn": Family(cnn.CnnArchitecture, cnn.build),
     "rnn": Family(rnn.RnnArchitecture, rnn.build),
     "transformer": Family(transformer.TransformerArchitecture, transformer.build),

@@ -50,6 +50,9 @@ INPUTS: dict[str, Inputs] = {
     "numbers": NUMBERS,
 }
 SMALL: dict[str, list[dict[str, Any]]] = {
+    "mlp": [{}, {"width": 8, "depth": 1, "dropout": 0.2, "token": 4, "embedding": "periodic", "sigma": 0.3}],
+    "tabm": [{"members": 3, "width": 16}, {"members": 1, "width": 8, "depth": 1, "token": 4, "embedding": "periodic"}],
+    "table_resnet": [{"width": 8}, {"width": 16, "depth": 3, "hidden": 1, "dropout": 0.0, "embedding": "periodic"}],
     "cnn": [{"width": 8}, {"width": 4, "stages": 4, "depth": 3, "kernel": 5, "dropout": 0.2}],
     "rnn": [{"width": 8}, {"width": 8, "cell": "lstm", "depth": 2, "dropout": 0.2}],
     "transformer": [{"width": 8}, {"width": 16, "depth": 3, "heads": 2, "mlp_ratio": 1, "dropout": 0.2}],
