@@ -198,3 +198,12 @@ def test_a_wrong_architecture_is_refused(architecture: dict[str, Any], message: 
     with pytest.raises(SpaceError) as caught:
         made(architecture)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("edges", [(0.0, 2.0), (1.0,)])
+def test_a_column_of_one_bin_or_none_is_a_line(edges: tuple[float, ...]) -> None:
+    inputs = TableInputs(columns=(NumericColumn(name="a", edges=edges, median=1.0, missing=False),))
+    low, middle, high, beyond = TableStem(inputs, 4)(torch.tensor([[0.0], [1.0], [2.0], [9.0]]))
+    torch.testing.assert_close(middle - low, high - middle)
+    assert torch.equal(high, beyond)
+    assert torch.equal(low, high) == (len(edges) == 1)
