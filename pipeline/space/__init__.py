@@ -1,22 +1,40 @@
 """The declarative language of search spaces: text to tree (`parse`), tree to candidate (`sample`)."""
 
-from pipeline.space.grammar import Choice, Constant, FloatRange, Group, IntRange, Node, OneOf, Scalar, Space
+from pipeline.space.choosers import Chooser, DefaultChooser, PriorChooser, RandomChooser
+from pipeline.space.grammar import (
+    Choice,
+    Condition,
+    Constant,
+    FloatRange,
+    Group,
+    IntRange,
+    Node,
+    OneOf,
+    Repeat,
+    Scalar,
+    Space,
+)
 from pipeline.space.parse import parse
-from pipeline.space.sample import Chooser, DefaultChooser, RandomChooser, first_answers, sample
+from pipeline.space.sample import Forbidden, answers, first_answers, sample
 
 __all__ = [
     "Choice",
     "Chooser",
+    "Condition",
     "Constant",
     "DefaultChooser",
     "FloatRange",
+    "Forbidden",
     "Group",
     "IntRange",
     "Node",
     "OneOf",
+    "PriorChooser",
     "RandomChooser",
+    "Repeat",
     "Scalar",
     "Space",
+    "answers",
     "first_answers",
     "parse",
     "sample",

@@ -1,10 +1,8 @@
 """Optuna answers the questions of a search space."""
 
-from collections.abc import Sequence
-
 import optuna
 
-from pipeline.space import FloatRange, IntRange, Scalar
+from pipeline.space import Choice, FloatRange, IntRange, Scalar
 
 
 class TrialChooser:
@@ -13,11 +11,11 @@ class TrialChooser:
     def __init__(self, trial: optuna.Trial) -> None:
         self._trial = trial
 
-    def choice(self, name: str, options: Sequence[Scalar], default: Scalar) -> Scalar:
+    def choice(self, name: str, node: Choice) -> Scalar:
         """Ask for one of the options."""
-        if len(options) == 1:
-            return default
-        answer = self._trial.suggest_categorical(name, list(options))
+        if len(node.options) == 1:
+            return node.default
+        answer = self._trial.suggest_categorical(name, list(node.options))
         assert answer is not None
         return answer
 

@@ -1,17 +1,29 @@
 """The search: ask, train, tell, until the budget is spent; then the export."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import optuna
 
-from pipeline.core.contracts import TASKS, Origin, SearchRecord, TrialRecord
+from pipeline.core.contracts import TASKS, Candidate, Origin, SearchRecord, TrialRecord
 from pipeline.core.errors import SpaceError
-from pipeline.space import Space, first_answers, sample
+from pipeline.core.seeds import stream
+from pipeline.models import read_architecture
+from pipeline.space import (
+    Chooser,
+    DefaultChooser,
+    Forbidden,
+    PriorChooser,
+    Scalar,
+    Space,
+    answers,
+    first_answers,
+    sample,
+)
 from pipeline.tuning.chooser import TrialChooser
 from pipeline.tuning.objective import Problem, Proposal, run_trial
-from pipeline.tuning.study import ask, records, spent, tell
+from pipeline.tuning.study import STARTUP, ask, draw_names, pass_over, passed_over, records, spent, tell
 
 log = logging.getLogger("pipeline.search")
 
@@ -23,12 +35,17 @@ _LEADERS = 5
 """So many trials with the lowest scores are compared on the reserve."""
 _LEAST_SHARE = 0.02
 """With less than this share of the seconds left no trial is started."""
+_MOST_INFEASIBLE = 100
+"""After so many draws in a row that are no candidates there is hardly one."""
+
+First = Sequence[tuple[Origin, Mapping[str, Scalar]]]
 
 
 def search(problem: Problem, space: Space, study: optuna.Study) -> None:
     """Run trials until `n_trials` count or `seconds` are spent, both over all restarts."""
-    first = first_answers(space)
-    settings = problem.settings
+    first, settings = first_answers(space), problem.settings
+    for _, known in first:
+        read_architecture(sample(space, DefaultChooser(known)).architecture)
     while True:
         done, used = records(study), spent(study)
         left = None if settings.seconds is None else settings.seconds - used
@@ -36,12 +53,59 @@ def search(problem: Problem, space: Space, study: optuna.Study) -> None:
             return
         refuse_hopeless(done)
         place = len(done)
-        origin: Origin = first[place][0] if place < len(first) else "sampler"
-        trial = ask(study, problem.seed, place, dict(first[place][1]) if place < len(first) else None)
-        proposal = Proposal(place, origin, sample(space, TrialChooser(trial)))
+        attempt = attempt_at(study, place)
+        origin, given = answers_at(place, attempt, space, first, problem.seed)
+        trial = ask(study, problem.seed, place, attempt, given)
+        try:
+            candidate = feasible(space, TrialChooser(trial))
+        except Forbidden as wrong:
+            pass_over(study, trial, place, wrong.message)
+            continue
+        proposal = Proposal(place, origin, candidate)
         record = run_trial(problem, proposal, left, partial(note_rung, study, trial))
         tell(study, trial, record)
         log.info(progress_line(record, [*done, record], used + record.seconds, problem))
+
+
+def attempt_at(study: optuna.Study, place: int) -> int:
+    """Return how many draws of this place were no candidates; too many end the search."""
+    reasons = passed_over(study, place)
+    if len(reasons) >= _MOST_INFEASIBLE:
+        raise SpaceError(
+            f"search: every draw is infeasible ({len(reasons)} in a row), the last with: {reasons[-1]}",
+            fix="forbid less, or narrow the ranges to what can be built",
+        )
+    return len(reasons)
+
+
+def answers_at(
+    place: int, attempt: int, space: Space, first: First, seed: int
+) -> tuple[Origin, dict[str, Scalar] | None]:
+    """Return who proposes at this place, and the answers unless Optuna's sampler gives them.
+
+    Where it would still draw blindly, draws around the defaults take its place, if the space says how sure they are.
+    """
+    if place < len(first):
+        origin, given = first[place]
+        return origin, dict(given)
+    if space.has_prior and place < len(first) + STARTUP:
+        return "sampler", answers(space, PriorChooser(stream(seed, *draw_names("prior", place, attempt))))
+    return "sampler", None
+
+
+def feasible(space: Space, chooser: Chooser) -> Candidate:
+    """Return a candidate; Forbidden if its values are each right but do not go together."""
+    candidate = None
+    try:
+        candidate = sample(space, chooser)
+        read_architecture(candidate.architecture)
+    except SpaceError as wrong:
+        if isinstance(wrong.__cause__, ValueError):  # a dataclass refused the combination
+            raise Forbidden(wrong.message) from wrong
+        if candidate is None:
+            raise
+        # A field that no architecture has stays one failed trial.
+    return candidate
 
 
 def note_rung(study: optuna.Study, trial: optuna.Trial, rung: int, score: float, seconds: float) -> Sequence[float]:

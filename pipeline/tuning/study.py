@@ -1,8 +1,9 @@
 """The study behind a search: an Optuna database under state/, never an artifact.
 
 A trial counts when it is finished: complete, pruned or failed. One that was interrupted does not count and is run
-again under the same place in the order. Place i draws from a sampler seeded by (seed, i) that sees the counted trials
-before it, so an interrupted search proposes what an uninterrupted one would have.
+again under the same place in the order, and so is a draw that is no candidate. Place i draws from a sampler seeded by
+(seed, i) and the number of draws passed over there, and sees the counted trials before it, so an interrupted search
+proposes what an uninterrupted one would have.
 """
 
 import fcntl
@@ -24,6 +25,8 @@ from pipeline.core.strict import plain, read
 
 log = logging.getLogger("pipeline.search")
 
+STARTUP = 6
+"""So many trials are drawn before the sampler has seen enough to propose."""
 _COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -76,14 +79,37 @@ def spent(study: optuna.Study) -> float:
     return float(sum(t.user_attrs.get("seconds", 0.0) for t in study.get_trials(deepcopy=False)))
 
 
+def passed_over(study: optuna.Study, place: int) -> list[str]:
+    """Return the reasons of the draws of this place that were no candidates."""
+    trials = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+    return [
+        t.user_attrs["infeasible"] for t in trials if "infeasible" in t.user_attrs and t.user_attrs["place"] == place
+    ]
+
+
+def pass_over(study: optuna.Study, trial: optuna.Trial, place: int, reason: str) -> None:
+    """Note a draw that is no candidate; it does not count."""
+    trial.set_user_attr("infeasible", reason)
+    trial.set_user_attr("place", place)
+    study.tell(trial, state=TrialState.FAIL)
+
+
+def draw_names(name: str, place: int, attempt: int) -> tuple[str | int, ...]:
+    """Return the name of the random stream of an attempt at a place."""
+    return (name, place, attempt) if attempt else (name, place)
+
+
 def ask(
-    study: optuna.Study, seed: int, place: int, answers: dict[str, bool | int | float | str] | None
+    study: optuna.Study, seed: int, place: int, attempt: int, answers: dict[str, bool | int | float | str] | None
 ) -> optuna.Trial:
     """Return the trial of this place: with given answers, or from the sampler."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # group=True is what conditions need
         study.sampler = optuna.samplers.TPESampler(
-            n_startup_trials=6, multivariate=True, group=True, seed=stream_seed(seed, "sampler", place)
+            n_startup_trials=STARTUP,
+            multivariate=True,
+            group=True,
+            seed=stream_seed(seed, *draw_names("sampler", place, attempt)),
         )
     waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
     if answers is not None and not waiting:
