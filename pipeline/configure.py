@@ -1,7 +1,8 @@
 """conf/ → params.yaml: the resolved, tracked record of the active composition, and the first stage of `dvc repro`.
 
 `dvc repro` never composes Hydra configuration itself; `dvc exp run -S …` does, and writes params.yaml before the
-stages run. So this stage composes, except inside an experiment, where it checks and keeps what DVC composed.
+stages run. So this stage composes, except inside an experiment, where it checks and keeps what DVC composed, but for
+the fragments of the space: params.yaml holds what they stand for, so that DVC notices an edited one.
 Every stage's slice is read strictly here: a mistake stops the run before anything is spent.
 """
 
@@ -16,7 +17,7 @@ from pipeline.core.errors import ConfigError
 from pipeline.core.settings import STAGE_KEYS
 from pipeline.core.store import write_bytes
 from pipeline.core.strict import nearest
-from pipeline.stage import PARAMS, launch, recorded, slice_for
+from pipeline.stage import PARAMS, launch, recorded, slice_for, whole
 
 log = logging.getLogger("pipeline.configure")
 
@@ -57,9 +58,12 @@ def run(config: Mapping[str, Any]) -> None:
     from omegaconf import OmegaConf
 
     if os.environ.get("DVC_EXP_NAME") and PARAMS.exists():
-        check(recorded())
-        log.info("params.yaml was composed by `dvc exp run`; checked and kept")
-        return
+        composed = recorded()
+        check(composed)
+        if whole(composed) == composed:
+            log.info("params.yaml was composed by `dvc exp run`; checked and kept")
+            return
+        config = whole(composed)  # DVC does not know fragments
     check(config)
     text = OmegaConf.to_yaml(OmegaConf.create(dict(config)))  # the same bytes as DVC's own composition
     if PARAMS.exists():

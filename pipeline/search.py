@@ -5,6 +5,7 @@ others start another, a finished one is only exported again.
 """
 
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pipeline.core.contracts import Best, DatasetCard, SearchRecord
@@ -47,10 +48,18 @@ def trials_table(record: SearchRecord) -> "pd.DataFrame":
         row = plain(trial)
         candidate = row.pop("candidate")
         row["curve"] = [list(point) for point in trial.curve]
-        row |= {f"architecture.{k}": v for k, v in candidate["architecture"].items()}
-        row |= {f"optimizer.{k}": v for k, v in candidate["optimizer"].items()}
-        rows.append(row)
+        rows.append(row | spread(candidate))
     return pd.DataFrame(rows)
+
+
+def spread(node: object, path: str = "") -> dict[str, object]:
+    """Return {dotted name: value}; blocks of a repeat are numbered, plain lists stay lists."""
+    dot = f"{path}." if path else ""
+    if isinstance(node, Mapping):
+        return {name: value for key, sub in node.items() for name, value in spread(sub, f"{dot}{key}").items()}
+    if isinstance(node, list) and node and all(isinstance(block, Mapping | list) for block in node):
+        return {name: value for i, block in enumerate(node) for name, value in spread(block, f"{dot}{i}").items()}
+    return {path: node}
 
 
 def run(settings: SearchSlice) -> None:

@@ -16,7 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pipeline.core.errors import ConfigError, PipelineError
+from pipeline.core.errors import ConfigError, PipelineError, SpaceError
+from pipeline.core.fragments import with_fragments
 from pipeline.core.settings import STAGE_KEYS
 from pipeline.core.strict import nearest, read
 
@@ -120,7 +121,7 @@ def recorded() -> Mapping[str, Any]:
 
 
 def compose(overrides: Sequence[str]) -> Mapping[str, Any]:
-    """Compose conf/ with Hydra overrides; every mistake becomes a ConfigError."""
+    """Compose conf/ with Hydra overrides and put fragments into the space; every mistake becomes a ConfigError."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
@@ -132,17 +133,49 @@ def compose(overrides: Sequence[str]) -> Mapping[str, Any]:
     return {str(k): v for k, v in config.items()}
 
 
+def whole(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the composition with every `include` of the space replaced by its fragment."""
+    return {str(k): with_fragments(v, fragment, "space") if k == "space" else v for k, v in config.items()}
+
+
+def fragment(name: str, where: str) -> object:
+    """Read search_spaces/fragments/<name>.yaml for an `include` that stands at `where`."""
+    import yaml
+
+    path = CONF / "space" / "fragments" / f"{name}.yaml"
+    if not path.exists():
+        known = sorted(p.stem for p in path.parent.glob("*.yaml"))
+        near = nearest(name, known)
+        fix = f"did you mean '{near}'?" if near else f"one of: {', '.join(known)}"
+        raise SpaceError(f"{where}: there is no fragment '{name}' in search_spaces/fragments", fix=fix)
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as wrong:
+        reason = " ".join(str(wrong).split())
+        raise SpaceError(f"search_spaces/fragments/{name}.yaml: not valid YAML: {reason}") from None
+
+
 def _composed(overrides: Sequence[str]) -> Any:
     import hydra
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
     from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
+    from omegaconf import OmegaConf, open_dict
     from yaml import YAMLError
 
     require_conf()
     GlobalHydra.instance().clear()
+    # Settings of the space may come from a fragment: they are overridden, by Hydra's own rules, once it is in place.
+    late = [o for o in overrides if re.match(r"[+~]*space\.", o)]
     try:
         with hydra.initialize_config_dir(str(CONF.resolve()), version_base="1.3"):
-            return hydra.compose("config", overrides=list(overrides))
+            config = hydra.compose("config", overrides=[o for o in overrides if o not in late])
+        space = with_fragments(OmegaConf.to_container(config.space), fragment)
+        with open_dict(config):
+            config.space = space
+        ConfigLoaderImpl._apply_overrides_to_config(OverridesParser.create().parse_overrides(late), config)
+        return config
     except HydraException as wrong:
         raise explain(overrides, wrong) from None
     except YAMLError as wrong:
@@ -192,7 +225,7 @@ def _hydra_app(arguments: list[str], act: Callable[[Mapping[str, Any]], None]) -
     def on_config(config: DictConfig) -> None:
         plain = OmegaConf.to_container(config, resolve=True)
         assert isinstance(plain, dict)
-        act({str(k): v for k, v in plain.items()})
+        act(whole({str(k): v for k, v in plain.items()}))
 
     # Hydra's parser wants all overrides side by side: ours go just before the first of the user's.
     at = next((i for i, a in enumerate(arguments) if not a.startswith("-") and "=" in a), len(arguments))

@@ -101,8 +101,8 @@ def _group(tree: Mapping[Any, Any], where: str, block: int) -> Group:
         place, name = f"{where}.{key}", str(key)
         if name == "forbid":
             continue
-        if not name.isidentifier() or name == "kind":
-            raise SpaceError(f"{place}: not a name of a setting", fix="letters, digits and _, but not 'kind'")
+        if not name.isidentifier():
+            raise SpaceError(f"{place}: not a name of a setting", fix="use letters, digits and _")
         if isinstance(sub, Mapping) and "when" in sub:
             when[name] = _condition(sub["when"], f"{place}.when")
             sub = {k: v for k, v in sub.items() if k != "when"}  # noqa: PLW2901  the rest is the node itself
@@ -118,17 +118,17 @@ def _refuse_unknown_kind(tree: Mapping[Any, Any], where: str) -> None:
     told = next((key for key in _OF_NODES if key in tree), None)
     others = [str(key) for key in tree if key not in _OF_NODES]
     lone = others[0] if len(others) == 1 and isinstance(tree[others[0]], list | tuple | Mapping) else None
-    meant = nearest(lone, KINDS) if lone and (told or nearest_kind(lone)) else None
-    if told is None and meant is None:
+    if told is None and (lone is None or not _misspelt(lone)):
         return
-    fix = f"did you mean '{meant}'?" if meant else f"one of: {', '.join(KINDS)}"
+    near = nearest(lone, KINDS) if lone else None
+    fix = f"did you mean '{near}'?" if near else f"nodes: {', '.join(KINDS)}"
     if lone:
         raise SpaceError(f"{where}: there is no node '{lone}'", fix=fix)
-    raise SpaceError(f"{where}: '{told}' stands in a mapping that is no node", fix=fix)
+    raise SpaceError(f"{where}: '{told}' belongs to a node, and here is none", fix=fix)
 
 
-def nearest_kind(word: str) -> bool:
-    """Say whether a lone key is a misspelt kind beyond doubt: the same letters, or one more or less."""
+def _misspelt(word: str) -> bool:
+    """Say whether a lone key means a node beyond doubt: its letters in another order, or a plural."""
     return any(word != kind and (sorted(word) == sorted(kind) or word.rstrip("s") == kind) for kind in KINDS)
 
 
@@ -215,6 +215,8 @@ def _branches(tree: Mapping[str, Any], branches: Mapping[str, Any], where: str, 
         node = parse_node({} if sub is None else sub, place)
         if not isinstance(node, Group):
             raise SpaceError(f"{place}: not a mapping of settings", fix="give its settings by name")
+        if "kind" in node.nodes:
+            raise SpaceError(f"{place}.kind: the name of the branch already stands there", fix="remove it")
         parsed[str(name)] = node
     default = tree.get("default", next(iter(parsed)))
     if default not in parsed:

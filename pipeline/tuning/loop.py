@@ -210,6 +210,8 @@ def export(problem: Problem, study: optuna.Study, storage: str) -> SearchRecord:
     notes = []
     if failed_count := sum(r.state == "failed" for r in done):
         notes.append(f"{failed_count} of {len(done)} trials failed; see trials.parquet for class and traceback")
+    if skipped := [reason for place in range(len(done)) for reason in passed_over(study, place)]:
+        notes.append(f"{len(skipped)} draws were no candidates and did not count; the last: {skipped[-1]}")
     if problem.settings.seconds is not None and len(done) < problem.settings.n_trials:
         notes.append(f"search.seconds ended the study after {len(done)} of {problem.settings.n_trials} trials")
     if chosen is not best:
