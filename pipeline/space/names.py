@@ -71,8 +71,8 @@ def _found(root: Group, group: Group, here: str, condition: Condition) -> list[F
 
 
 def _leaf(node: Node, here: str, name: str, condition: Condition, beside: Group) -> Found:
-    conditional = []
-    for step in name.split("."):
+    conditional: list[str] = []
+    for i, step in enumerate(name.split(".")):
         dot = f"{here}." if here else ""
         match node:
             case Group(nodes, when) if step in nodes:
@@ -88,15 +88,15 @@ def _leaf(node: Node, here: str, name: str, condition: Condition, beside: Group)
             case Repeat(of=of, tie=tie) if step == "each" if tie else step.isdigit() and int(step) < node.most:
                 node, here = of, f"{dot}{_EACH}"
             case _:
-                raise _missing(node, step, name, condition, beside)
+                known = _steps(node) if i else [*beside.nodes, "architecture", "optimizer"]
+                raise _missing(step, name, known, condition)
     if isinstance(node, Group | OneOf | Repeat):
         inner = {Group: "its settings by name", OneOf: f"{name}.kind", Repeat: f"{name}.count"}[type(node)]
         raise SpaceError(f"{condition.where}: '{name}' is not a single value", fix=f"write {inner}")
     return Found(node, tuple(conditional))
 
 
-def _missing(node: Node, step: str, name: str, condition: Condition, beside: Group) -> SpaceError:
-    known = [*beside.nodes, "architecture", "optimizer"] if name.startswith(step) else _steps(node)
+def _missing(step: str, name: str, known: list[str], condition: Condition) -> SpaceError:
     fix = {"true": "write True", "false": "write False"}.get(name)
     if fix is None:
         near = nearest(step, known)

@@ -13,11 +13,12 @@ import pipeline.tuning.objective as objective
 from pipeline.core.contracts import SearchRecord, TrialRecord
 from pipeline.core.errors import ConfigError, SpaceError
 from pipeline.core.settings import SearchSettings
-from pipeline.space import parse
+from pipeline.core.seeds import stream
+from pipeline.space import PriorChooser, answers, parse
 from pipeline.tuning import Problem, best_of, chosen_of, export, open_study, search, shown_url
 from pipeline.tuning.loop import choice_note
 from pipeline.tuning.objective import may_go_on
-from pipeline.tuning.study import records
+from pipeline.tuning.study import passed_over, records
 from tests.training.test_fit import CPU, DATA, stripes
 
 TINY: Mapping[str, Any] = yaml.safe_load(Path("search_spaces/tiny.yaml").read_text())
@@ -86,6 +87,86 @@ def test_an_interrupted_search_ends_as_an_uninterrupted_one(tmp_path: Path, monk
     monkeypatch.setattr(objective, "fit", real)
     assert outcome(run(tmp_path / "cut", n_trials=6)) == outcome(whole)
     assert len(study(tmp_path / "cut").trials) == 8
+
+
+STRICT = {
+    "architecture": {"cnn": {"width": {"choice": [4, 6, 8]}, "stages": 1, "depth": {"int": [1, 2]}}},
+    "optimizer": {"lr": {"float": [1e-3, 3e-2], "log": True, "default": 1e-2}, "batch_size": 64},
+    "forbid": ["architecture.cnn.width == 8", "optimizer.lr < 0.01"],
+}
+HEADS = {
+    "architecture": {"transformer": {"width": {"choice": [8, 9, 10, 11]}, "heads": {"choice": [2, 4]}, "depth": 1}},
+    "optimizer": {"lr": 0.01, "batch_size": 64},
+}
+
+
+def search_in(folder: Path, tree: Mapping[str, Any], **settings: Any) -> SearchRecord:
+    chosen, opened = problem(**settings), study(folder)
+    search(chosen, parse(tree), opened)
+    return export(chosen, opened, "db")
+
+
+@pytest.mark.parametrize("tree", [STRICT, HEADS], ids=["forbidden", "refused by the architecture"])
+def test_a_draw_that_is_no_candidate_is_passed_over_and_does_not_count(tmp_path: Path, tree: Mapping[str, Any]) -> None:
+    for name in ("whole", "cut"):
+        (tmp_path / name).mkdir()
+    whole = search_in(tmp_path / "whole", tree, n_trials=6, epochs=1)
+    assert [t.number for t in whole.trials] == list(range(6))
+    assert {t.state for t in whole.trials} <= {"complete", "pruned"}
+    skipped = [t for t in study(tmp_path / "whole").trials if "infeasible" in t.user_attrs]
+    assert len(skipped) >= 2
+    assert {t.state for t in skipped} == {optuna.trial.TrialState.FAIL}
+    reason = skipped[-1].user_attrs["infeasible"]
+    assert reason.startswith(("space.forbid[", "space.architecture.transformer: width "))
+    assert whole.notes[0] == f"{len(skipped)} draws were no candidates and did not count; the last: {reason}"
+    for n_trials in (2, 3, 6):
+        cut = search_in(tmp_path / "cut", tree, n_trials=n_trials, epochs=1)
+    assert outcome(cut) == outcome(whole)
+    assert cut.notes == whole.notes
+    reasons = [passed_over(study(tmp_path / "cut"), place) for place in range(6)]
+    assert reasons == [passed_over(study(tmp_path / "whole"), place) for place in range(6)]
+
+
+def test_a_space_whose_every_draw_is_infeasible_ends_after_a_hundred(tmp_path: Path) -> None:
+    tree = STRICT | {"forbid": ["optimizer.lr != 0.01"]}
+    message = (
+        "search: every draw is infeasible (100 in a row), the last with: space.forbid[0]: forbidden: optimizer.lr != 0.01\n"
+        "  fix: forbid less, or narrow the ranges to what can be built"
+    )
+    for _ in range(2):  # and a restart draws no more
+        with pytest.raises(SpaceError) as caught:
+            search_in(tmp_path, tree, epochs=1)
+        assert str(caught.value) == message
+        assert len(study(tmp_path).trials) == 101
+
+
+def test_a_default_that_cannot_be_built_is_refused_before_any_trial(tmp_path: Path) -> None:
+    wrong = {"transformer": {"width": {"choice": [9, 8]}, "heads": 2}}
+    with pytest.raises(SpaceError) as caught:
+        search_in(tmp_path, HEADS | {"architecture": wrong})
+    assert str(caught.value) == "space.architecture.transformer: width 9 is not divisible by heads 2"
+    assert study(tmp_path).trials == []
+
+
+def test_values_of_the_optimizer_that_do_not_go_together_are_passed_over(tmp_path: Path) -> None:
+    shares = {"warm_up": {"choice": [0.05, 0.6]}, "cool_down": {"choice": [0.3, 0.6]}}
+    record = search_in(tmp_path, STRICT | {"forbid": [], "optimizer": {"lr": 0.01} | shares}, n_trials=6, epochs=1)
+    assert all(t.candidate.optimizer.warm_up + t.candidate.optimizer.cool_down <= 1 for t in record.trials)
+    assert "draws were no candidates" in record.notes[0]
+
+
+def test_first_proposals_are_drawn_around_the_defaults_if_the_space_says_how_sure_they_are(tmp_path: Path) -> None:
+    tree = STRICT | {"forbid": [], "optimizer": {"lr": {"float": [1e-4, 1.0], "log": True, "prior": "high"}}}
+    space = parse(tree)
+    record = search_in(tmp_path, tree, n_trials=8, epochs=1)
+    assert [t.origin for t in record.trials] == ["default"] + ["sampler"] * 7
+    for place in range(1, 7):
+        drawn = answers(space, PriorChooser(stream(7, "prior", place)))
+        assert record.trials[place].candidate.optimizer.lr == drawn["optimizer.lr"]
+        assert record.trials[place].candidate.architecture["width"] == drawn["architecture.cnn.width"]
+    assert (
+        record.trials[7].candidate.optimizer.lr != answers(space, PriorChooser(stream(7, "prior", 7)))["optimizer.lr"]
+    )
 
 
 def test_a_finished_study_is_only_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
