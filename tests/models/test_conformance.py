@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from pipeline.core.contracts import (
     CategoricalColumn,
@@ -18,6 +17,8 @@ from pipeline.core.contracts import (
 )
 from pipeline.core.errors import SpaceError
 from pipeline.models import FAMILIES, Network, build, parameter_count
+from pipeline.models.cost import cost_of
+from pipeline.models.cost import example_rows as rows
 
 IMAGE = ImageInputs(channels=2, height=9, width=12, mean=(0.3, 0.5), std=(0.4, 0.2))
 TABLE = TableInputs(
@@ -85,34 +86,6 @@ def readers(*names: str) -> list[Any]:
     ]
 
 
-def rows(inputs: Inputs, n: int, seed: int = 0) -> Tensor:
-    """Draw inputs (n, …) as the packed data set holds them, missing values and unknown categories among them."""
-    rng = torch.Generator().manual_seed(seed)
-    if isinstance(inputs, ImageInputs):
-        return torch.rand(n, inputs.channels, inputs.height, inputs.width, generator=rng)
-    if isinstance(inputs, TextInputs):
-        x = torch.randint(1, len(inputs.vocabulary) + 2, (n, inputs.length), generator=rng)
-        lengths = torch.randint(4, inputs.length + 1, (n, 1), generator=rng)
-        return torch.where(torch.arange(inputs.length) < lengths, x, 0)
-    if isinstance(inputs, SeriesInputs):
-        series = torch.randn(n, len(inputs.channels), inputs.length, generator=rng)
-        lengths = torch.randint(2, inputs.length + 1, (n, 1, 1), generator=rng)
-        gone = (torch.arange(inputs.length) >= lengths) | (torch.rand(series.shape, generator=rng) < 0.05)
-        return series.masked_fill(gone, torch.nan)
-    if isinstance(inputs, ForecastInputs):
-        series = torch.randn(n, len(inputs.channels), inputs.length, generator=rng).cumsum(2)
-        series[:, : len(inputs.channels) - inputs.known, inputs.window :] = torch.nan
-        return series.masked_fill(torch.rand(series.shape, generator=rng) < 0.05, torch.nan)
-    columns = [
-        torch.randint(len(c.categories) + 1, (n,), generator=rng).float()
-        if c.kind == "categorical"
-        else torch.randn(n, generator=rng)
-        for c in inputs.columns
-    ]
-    flags = [torch.randint(2, (n,), generator=rng).float() for _ in range(inputs.places - len(columns))]
-    return torch.stack([*columns, *flags], dim=1)
-
-
 def made(architecture: dict[str, Any], inputs: Inputs, seed: int = 1) -> Network:
     torch.manual_seed(seed)
     return build(architecture, inputs, 3)
@@ -147,6 +120,14 @@ def test_the_size_is_known_without_making_the_weights(architecture: dict[str, An
     with torch.device("meta"):
         drawn = build(architecture, inputs, 3)
     assert parameter_count(drawn) == parameter_count(made(architecture, inputs))
+
+
+@pytest.mark.parametrize(("architecture", "inputs"), CASES)
+def test_the_cost_is_known_and_grows_with_the_width(architecture: dict[str, Any], inputs: Inputs) -> None:
+    cost, wider = (cost_of(architecture | {"width": w * architecture["width"]}, inputs, 3) for w in (1, 2))
+    assert cost.parameters == parameter_count(made(architecture, inputs))
+    assert 0 < cost.multiply_adds < wider.multiply_adds
+    assert 0 < cost.activation_bytes < wider.activation_bytes
 
 
 @pytest.mark.parametrize(("architecture", "inputs"), CASES)

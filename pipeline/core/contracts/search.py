@@ -156,6 +156,20 @@ class EpochRecord:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Latency:
+    """How long a network takes for the predictions of one batch, as measured."""
+
+    batch: int
+    device: str
+    threads: int
+    """Of the CPU."""
+    milliseconds: float
+    """Median over repeats."""
+    spread: float
+    """Milliseconds between the quartiles."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ModelCard:
     """artifacts/train/card.json: how the weights beside it were made and how to rebuild the network."""
 
@@ -164,6 +178,12 @@ class ModelCard:
     inputs: Inputs
     outputs: int
     parameters: int
+    multiply_adds: int | None = None
+    """Of one row, forward; None in cards written before it was counted."""
+    activation_mb: float | None = None
+    """Megabytes (10^6) kept of a batch for the backward pass, in fp32; None as above."""
+    latency: Latency | None = None
+    """Of predictions; None as above."""
     seed: int
     device: str
     precision: str
