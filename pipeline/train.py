@@ -7,7 +7,7 @@ import logging
 import shutil
 from typing import TYPE_CHECKING
 
-from pipeline.core.contracts import TASKS, Best, Budget, DatasetCard, ModelCard
+from pipeline.core.contracts import TASKS, Best, Budget, DatasetCard, Latency, ModelCard
 from pipeline.core.settings import TrainSlice
 from pipeline.core.store import (
     FIT,
@@ -24,6 +24,7 @@ from pipeline.core.strict import plain
 from pipeline.stage import run_stage, state_folder
 
 if TYPE_CHECKING:
+    from pipeline.models.cost import Cost
     from pipeline.training.fit import Fit
 
 log = logging.getLogger("pipeline.train")
@@ -32,10 +33,22 @@ _CODE = ("core", "models", "training")
 _QUIET_SECONDS = 15
 
 
+def priced(settings: TrainSlice, card: DatasetCard, best: Best, done: "Fit") -> "tuple[Cost, Latency]":
+    """Return what the winner costs, and how long its predictions take where it was trained."""
+    from pipeline.models.cost import cost_of, measured_latency
+
+    device = "cpu" if done.device == "cpu" else "cuda"
+    latency = measured_latency(
+        done.network, card.inputs, batch=settings.train.latency_batch, device=device, threads=settings.trainer.threads
+    )
+    return cost_of(best.candidate.architecture, card.inputs, card.outputs), latency
+
+
 def model_card(
     settings: TrainSlice, card: DatasetCard, best: Best, budget: Budget, done: "Fit", weights: str
 ) -> ModelCard:
     """Return the record of a finished training."""
+    cost, latency = priced(settings, card, best, done)
     last = done.records[-1]
     notes = []
     if done.passes < budget.epochs:
@@ -45,6 +58,9 @@ def model_card(
         inputs=card.inputs,
         outputs=card.outputs,
         parameters=done.parameters,
+        multiply_adds=cost.multiply_adds,
+        activation_mb=round(best.candidate.optimizer.batch_size * cost.activation_bytes / 1e6, 3),
+        latency=latency,
         seed=settings.seed,
         device=done.device,
         precision=done.precision,

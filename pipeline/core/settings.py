@@ -65,11 +65,15 @@ class TrainSettings:
     epochs: int | None = None
     """None: what is usual for the data (training/budgets.py)."""
     seconds: float | None = None
+    latency_batch: int = 1
+    """Rows that are predicted at once when latency is measured."""
 
     def __post_init__(self) -> None:
-        """At least one epoch."""
+        """At least one epoch, and a row."""
         if (self.epochs is not None and self.epochs < 1) or (self.seconds is not None and self.seconds <= 0):
             raise ValueError("epochs must be at least 1, seconds positive")
+        if self.latency_batch < 1:
+            raise ValueError("latency_batch must be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

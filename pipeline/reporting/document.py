@@ -109,8 +109,9 @@ def winner_line(model: ModelCard) -> str:
     """Return the winning candidate in one line."""
     fields = [f"{k} {v}" for k, v in model.candidate.architecture.items() if k != "kind"]
     how = model.candidate.optimizer
+    work = f", {model.multiply_adds:,} multiply-adds a row" if model.multiply_adds is not None else ""
     return (
-        f"{model.candidate.architecture['kind']}: {', '.join(fields)}; {model.parameters:,} weights; "
+        f"{model.candidate.architecture['kind']}: {', '.join(fields)}; {model.parameters:,} weights{work}; "
         f"{how.kind}, learning rate {how.lr:.2g}, batches of {how.batch_size}"
     )
 

@@ -11,6 +11,7 @@ from pipeline.core.contracts import Budget, Candidate, EpochRecord, Origin, Tria
 from pipeline.core.errors import DeviceError, SpaceError
 from pipeline.core.settings import SearchSettings, TrainerSettings
 from pipeline.models import build, parameter_count
+from pipeline.models.cost import cost_of
 from pipeline.training.budgets import budget_of
 from pipeline.training.data import Data
 from pipeline.training.fit import Watch, fit
@@ -78,9 +79,12 @@ def run_trial(problem: Problem, proposal: Proposal, left: float | None, at_rung:
         others = at_rung(rung, record.val_score, time.monotonic() - start)
         return progress >= 1 or may_go_on(record.val_score, others, problem.settings.eta)
 
-    done, failure = None, None
+    done, failure, multiply_adds = None, None, None
     try:
         check_size(proposal.candidate, problem)
+        multiply_adds = cost_of(
+            proposal.candidate.architecture, problem.data.inputs, problem.data.outputs
+        ).multiply_adds
         watch = Watch(on_score=on_score, rungs=rungs, deadline=left)
         done = fit(
             proposal.candidate, problem.data, problem.budget, seed=problem.seed, trainer=problem.trainer, watch=watch
@@ -99,6 +103,7 @@ def run_trial(problem: Problem, proposal: Proposal, left: float | None, at_rung:
         origin=proposal.origin,
         candidate=proposal.candidate,
         parameters=done.parameters if done else None,
+        multiply_adds=multiply_adds,
         epochs=round(done.passes, 3) if done else 0.0,
         seconds=round(time.monotonic() - start, 3),
         curve=tuple(curve),

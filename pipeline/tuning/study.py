@@ -121,7 +121,7 @@ def tell(study: optuna.Study, trial: optuna.Trial, record: TrialRecord) -> Froze
     """Store the outcome; the dashboard shows the flat attributes, the record is what is exported."""
     trial.set_user_attr("seconds", record.seconds)
     trial.set_user_attr("origin", record.origin)
-    for name in ("quality", "reserve_score", "parameters", "epochs", "error"):
+    for name in ("quality", "reserve_score", "parameters", "multiply_adds", "epochs", "error"):
         if getattr(record, name) is not None:
             trial.set_user_attr(name, getattr(record, name))
     trial.set_user_attr("record", plain(record))

@@ -15,6 +15,7 @@ from pipeline.core.contracts import (
     Explanations,
     ImageInputs,
     Importance,
+    Latency,
     MethodCheck,
     ModelCard,
     NumericColumn,
@@ -89,12 +90,21 @@ def _search() -> SearchRecord:
         origin="default",
         candidate=_CANDIDATE,
         parameters=123,
+        multiply_adds=456,
         epochs=4.0,
         seconds=2.0,
         curve=((0.5, 0.7), (1.0, 0.5)),
     )
     failed = replace(
-        done, number=1, state="failed", score=None, quality=None, parameters=None, error=HOSTILE, traceback="secret"
+        done,
+        number=1,
+        state="failed",
+        score=None,
+        quality=None,
+        parameters=None,
+        multiply_adds=None,
+        error=HOSTILE,
+        traceback="secret",
     )
     return SearchRecord(
         study="search-1",
@@ -118,6 +128,9 @@ def _model(inputs: AnyInputs) -> ModelCard:
         inputs=inputs,
         outputs=len(CLASSES),
         parameters=123,
+        multiply_adds=456,
+        activation_mb=7.5,
+        latency=Latency(batch=4, device="cpu", threads=1, milliseconds=1.25, spread=0.5),
         seed=7,
         device="cpu",
         precision="fp32",

@@ -157,6 +157,16 @@ def test_the_terminal_says_score_baseline_winner_report_and_dashboard() -> None:
     assert re.search(r"test accuracy   \d\.\d{4} \[\d\.\d{4}, \d\.\d{4}\]", text)
 
 
+def test_what_the_winner_costs_is_shown_and_an_older_card_is_readable() -> None:
+    told = "It takes 1.25 ms (spread 0.50) to predict a batch of 4 on cpu with 1 thread; a training step keeps 7.5 MB"
+    current = report()
+    assert told in re.sub(r"<[^>]+>", "", render(current))
+    assert "123 weights, 456 multiply-adds a row" in current["headline"]["winner"]
+    older = current | {"model": current["model"] | {"multiply_adds": None, "activation_mb": None, "latency": None}}
+    assert "One prediction takes" in render(older)
+    assert "to predict a batch" not in render(older)
+
+
 def test_words_are_clean_and_short() -> None:
     assert clean("a\x00b\u202ec") == "a\\u0000b\\u202ec"
     assert len(clean("x" * 500)) == 200

@@ -55,7 +55,7 @@ def test_defaults_of_each_family_come_first_and_the_best_is_complete(tmp_path: P
     assert best.standard_error is not None
     lowest = min((t.score, t.standard_error or 0.0) for t in record.trials if t.state == "complete" and t.score)
     assert best.score <= lowest[0] + max(lowest[1], best.standard_error)
-    assert all(t.parameters and t.seconds > 0 and t.curve for t in record.trials)
+    assert all(t.parameters and t.multiply_adds and t.seconds > 0 and t.curve for t in record.trials)
 
 
 def test_n_trials_is_a_total_over_restarts_and_raising_it_continues(tmp_path: Path) -> None:

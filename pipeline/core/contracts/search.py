@@ -105,6 +105,8 @@ class TrialRecord:
     candidate: Candidate
     parameters: int | None
     """Trainable weights of the network."""
+    multiply_adds: int | None = None
+    """Of one row, forward; None if the network cannot be built, or in studies written before it was counted."""
     epochs: float
     """Passes over the training split."""
     seconds: float
