@@ -1,0 +1,59 @@
+"""Seconds of training on this machine: a few real steps on random rows, through the function that trains trials."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.contracts import Budget, Candidate, ForecastInputs, ImageInputs, TextInputs
+from pipeline.core.settings import TrainerSettings
+from pipeline.linting.subjects import Subject
+from pipeline.models.cost import example_rows
+from pipeline.training.data import Arrays, Data
+from pipeline.training.fit import fit
+
+_FIRST = 2
+_SECONDS = 0.4
+_MOST = 20
+
+
+def seconds_per_step(candidate: Candidate, subject: Subject, trainer: TrainerSettings) -> float:
+    """Return the seconds of one step: two to warm up, then as many as fit into 0.4 seconds, 20 at most."""
+    first = _seconds(candidate, subject, trainer, _FIRST) / _FIRST
+    if first >= _SECONDS:
+        return first
+    steps = min(_MOST, max(_FIRST, int(_SECONDS / first)))
+    return _seconds(candidate, subject, trainer, steps) / steps
+
+
+def _seconds(candidate: Candidate, subject: Subject, trainer: TrainerSettings, steps: int) -> float:
+    rows = steps * candidate.optimizer.batch_size
+    data = Data(subject.inputs, subject.outputs, random_rows(subject, rows), random_rows(subject, 8), None,
+                subject.task, subject.targets)  # fmt: skip
+    return fit(candidate, data, Budget(epochs=1), seed=0, trainer=trainer).seconds
+
+
+def random_rows(subject: Subject, n: int) -> Arrays:
+    """Return packed rows of a subject, random in inputs and targets."""
+    rng = np.random.default_rng(0)
+    inputs = subject.inputs
+    if isinstance(inputs, ForecastInputs):
+        steps = n + inputs.window + inputs.horizon
+        series = rng.standard_normal((len(inputs.channels), steps)).astype(np.float32)
+        return Arrays(series, np.arange(inputs.window, inputs.window + n))
+    x: NDArray[Any] = example_rows(inputs, n, gaps=False).numpy()
+    if isinstance(inputs, ImageInputs):
+        x = (255 * x).astype(np.uint8)
+    if isinstance(inputs, TextInputs):
+        x = x.astype(np.int32)
+    return Arrays(x, _targets(subject, n, rng))
+
+
+def _targets(subject: Subject, n: int, rng: np.random.Generator) -> NDArray[Any]:
+    match subject.task:
+        case "multilabel":
+            return rng.integers(2, size=(n, subject.outputs)).astype(np.float32)
+        case "regression":
+            return rng.standard_normal((n, subject.outputs)).astype(np.float32)
+        case _:
+            return rng.integers(subject.outputs, size=n)

@@ -1,0 +1,88 @@
+"""What the linter found, as text."""
+
+from collections.abc import Iterator
+
+from pipeline.linting.report import FamilyLines, Linted, Model, OnSubject
+from pipeline.linting.tree import Size
+
+_REASONS = 5
+
+
+def lines(linted: Linted) -> list[str]:
+    """Return the lines of a report for people."""
+    found = [f"{linted.space}: {size_words(linted.size)}"]
+    found.append(f"  of these {size_words(linted.training)} are ways to train an architecture")
+    found += [f"  warning: {text}" for text in linted.warnings]
+    for part in linted.subjects:
+        found += ["", *_on(part)]
+    return found
+
+
+def size_words(size: Size) -> str:
+    """Return a size: "1,200 different × 3 continuous settings"."""
+    shown = f"{size.different:,}" if size.different < 10**9 else f"{size.different:.1e}"
+    if not size.continuous:
+        return f"{shown} different"
+    return f"{shown} different × {size.continuous} continuous setting{'s' if size.continuous > 1 else ''}"
+
+
+def _on(part: OnSubject) -> Iterator[str]:
+    rows = f", {part.rows:,} training rows, {part.epochs} epochs a trial" if part.rows else ""
+    yield f"on {part.subject}{rows}"
+    for text in part.warnings:
+        yield f"  warning: {text}"
+    yield f"  {part.infeasible:.1%} of {part.draws} random draws cannot be trained"
+    for reason in part.reasons[:_REASONS]:
+        yield f"    {reason.share:6.1%}  {reason.words}"
+    if len(part.reasons) > _REASONS:
+        yield f"    and {len(part.reasons) - _REASONS} other reasons"
+    if part.dead_ends:
+        yield "  dead ends"
+        for end in part.dead_ends:
+            yield f"    {end.name}: {end.answer}: {end.why}"
+    else:
+        yield "  no dead ends: with every option and both ends of every range something can be built"
+    if part.ranges:
+        yield f"  smallest and largest seen (activations: of a batch of {part.batch})"
+    for found in part.ranges:
+        yield f"    by {found.measure:<20}{model_words(found.smallest)}  {_fields(found.smallest)}"
+        yield f"    {'':<23}{model_words(found.largest)}  {_fields(found.largest)}"
+    yield f"  families                 architectures, weights from … (default) to, seconds {_seconds_of(part)}"
+    for family in part.families:
+        yield f"    {_family(family)}"
+
+
+def _seconds_of(part: OnSubject) -> str:
+    return "of a trial of the default here" if part.rows else "of 1,000 rows once, default, here"
+
+
+def _family(family: FamilyLines) -> str:
+    start = f"{family.name:<16} {size_words(family.size)}"
+    if family.default is None or family.smallest is None or family.largest is None:
+        return f"{start}; the default cannot be trained"
+    return (
+        f"{start}; {_short(family.smallest.parameters)} … ({model_words(family.default)}) … "
+        f"{_short(family.largest.parameters)} weights; {family.seconds:.3g} s"
+        + (f"\n      all numbers at their high end: {family.beyond}" if family.beyond else "")
+    )
+
+
+def model_words(model: Model) -> str:
+    """Return a cost: "12.3 k weights, 1.5 M multiply-adds, 3.2 MB"."""
+    return (
+        f"{_short(model.parameters)} weights, {_short(model.multiply_adds)} multiply-adds, {model.activation_mb:.3g} MB"
+    )
+
+
+def _short(number: int) -> str:
+    for unit, factor in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if number >= factor:
+            return f"{number / factor:.3g} {unit}"
+    return str(number)
+
+
+def _fields(model: Model) -> str:
+    shown = [
+        f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in model.architecture.items() if k != "kind"
+    ]
+    return f"{model.architecture['kind']}: {', '.join(shown)}"
