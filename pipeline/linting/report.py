@@ -5,20 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.core.contracts import Candidate
-from pipeline.core.errors import SpaceError
 from pipeline.core.settings import SearchSettings, TrainerSettings
 from pipeline.linting.draws import DeadEnd, Draw, Drawing, Reason, dead_ends, reasons
 from pipeline.linting.subjects import Subject
 from pipeline.linting.timing import seconds_per_step
-from pipeline.linting.tree import (
-    Ends,
-    Size,
-    families,
-    family_answer,
-    missing_logarithms,
-    size_of,
-    size_of_family,
-)
+from pipeline.linting.tree import Ends, Size, families, family_answer, missing_logarithms, size_of, size_of_family
 from pipeline.models import FAMILIES
 from pipeline.models.cost import cost_of
 from pipeline.space import Space
@@ -68,7 +59,9 @@ class FamilyLines:
     size: Size
     """Of its architectures."""
     default: Model | None
-    """None if it cannot be built."""
+    """None if it cannot be trained."""
+    refused: str | None
+    """Why the default cannot be trained; None if it can."""
     smallest: Model | None
     """By weights, of the random draws, the default, and all numbers at their low or high end."""
     largest: Model | None
@@ -146,6 +139,7 @@ def _on(space: Space, subject: Subject, limits: Limits, draws: int) -> OnSubject
                 reads=family in FAMILIES and isinstance(subject.inputs, FAMILIES[family].reads),
                 size=size_of_family(space, family),
                 default=pricing.model(draw),
+                refused=draw.reason,
                 smallest=pricing.model(lightest),
                 largest=pricing.model(heaviest),
                 beyond=beyond,
@@ -244,8 +238,3 @@ def _warnings(lines: Sequence[FamilyLines], subject: Subject, limits: Limits) ->
             for line in slow
         ]
     return found
-
-
-def space_error(name: str) -> SpaceError:
-    """Return the refusal of a space that no known family reads anything with."""
-    return SpaceError(f"{name}: none of its families is known", fix=f"families: {', '.join(FAMILIES)}")

@@ -16,6 +16,7 @@ from pipeline.core.contracts import (
     Task,
     TextInputs,
 )
+from pipeline.core.errors import SpaceError
 from pipeline.linting.tree import families
 from pipeline.models import FAMILIES
 from pipeline.space import Space
@@ -68,4 +69,7 @@ def subjects_for(space: Space, name: str) -> tuple[Subject, ...]:
     if name in TYPICAL:
         return (TYPICAL[name],)
     reading = [FAMILIES[family].reads for family in families(space) if family in FAMILIES]
+    if not reading:
+        raise SpaceError(f"space.architecture: no family is known: {', '.join(families(space))}",
+                         fix=f"families: {', '.join(FAMILIES)}")  # fmt: skip
     return tuple(s for s in TYPICAL.values() if any(isinstance(s.inputs, reads) for reads in reading))

@@ -130,7 +130,7 @@ class Noting:
 
 
 class Ends:
-    """Answers with the lowest or the highest number everywhere, and the default where options are no numbers."""
+    """Answers with the lowest or the highest number in architectures; else with the default."""
 
     def __init__(self, high: bool) -> None:
         self._high = high
@@ -138,14 +138,18 @@ class Ends:
     def choice(self, name: str, options: Sequence[Scalar], default: Scalar) -> Scalar:
         """Return the smallest or the largest option."""
         numbers = [option for option in options if not isinstance(option, str)]
-        if len(numbers) < len(options):
+        if len(numbers) < len(options) or not _of_architecture(name):
             return default
         return max(numbers) if self._high else min(numbers)
 
     def integer(self, name: str, node: IntRange) -> int:
         """Return an end of the range."""
-        return node.high if self._high else node.low
+        return (node.high if self._high else node.low) if _of_architecture(name) else node.default
 
     def number(self, name: str, node: FloatRange) -> float:
         """Return an end of the range."""
-        return node.high if self._high else node.low
+        return (node.high if self._high else node.low) if _of_architecture(name) else node.default
+
+
+def _of_architecture(name: str) -> bool:
+    return name.startswith("architecture.")

@@ -47,23 +47,35 @@ def _on(part: OnSubject) -> Iterator[str]:
     for found in part.ranges:
         yield f"    by {found.measure:<20}{model_words(found.smallest)}  {_fields(found.smallest)}"
         yield f"    {'':<23}{model_words(found.largest)}  {_fields(found.largest)}"
-    yield f"  families                 architectures, weights from … (default) to, seconds {_seconds_of(part)}"
-    for family in part.families:
-        yield f"    {_family(family)}"
+    yield from _table(part)
 
 
-def _seconds_of(part: OnSubject) -> str:
-    return "of a trial of the default here" if part.rows else "of 1,000 rows once, default, here"
+def _table(part: OnSubject) -> Iterator[str]:
+    seconds = "a trial here" if part.rows else "1,000 rows here"
+    head = ("family", "architectures", "weights from", "default", "to", "multiply-adds", "MB", seconds)
+    rows = [head, *(_row(family) for family in part.families)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for at, row in enumerate(rows):
+        cells = (cell.ljust(w) if i < 2 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        yield f"  {'  '.join(cells)}"
+        if at and (family := part.families[at - 1]).refused:
+            yield f"    the default cannot be trained: {family.refused}"
+        elif at and family.beyond:
+            yield f"    all numbers at their high end cannot be trained: {family.beyond}"
+    yield f"  multiply-adds (of a row), MB of activations (of {part.batch} rows) and seconds are those of the default"
 
 
-def _family(family: FamilyLines) -> str:
-    start = f"{family.name:<16} {size_words(family.size)}"
-    if family.default is None or family.smallest is None or family.largest is None:
-        return f"{start}; the default cannot be trained"
+def _row(family: FamilyLines) -> tuple[str, ...]:
+    default = family.default
     return (
-        f"{start}; {_short(family.smallest.parameters)} … ({model_words(family.default)}) … "
-        f"{_short(family.largest.parameters)} weights; {family.seconds:.3g} s"
-        + (f"\n      all numbers at their high end: {family.beyond}" if family.beyond else "")
+        family.name,
+        size_words(family.size),
+        _short(family.smallest.parameters) if family.smallest else "-",
+        _short(default.parameters) if default else "-",
+        _short(family.largest.parameters) if family.largest else "-",
+        _short(default.multiply_adds) if default else "-",
+        f"{default.activation_mb:.3g}" if default else "-",
+        f"{family.seconds:.3g} s" if family.seconds is not None else "-",
     )
 
 
