@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,13 +11,32 @@ from pipeline.core.contracts import Candidate
 from pipeline.core.errors import PipelineError, SpaceError
 from pipeline.core.seeds import stream
 from pipeline.linting.subjects import Subject
-from pipeline.linting.tree import Noting, Question, families, family_answer, family_of, questions
+from pipeline.linting.tree import (
+    Noting,
+    Question,
+    families,
+    family_answer,
+    family_of,
+    forbidden,
+    questions,
+    refusal,
+)
 from pipeline.models import build, parameter_count
-from pipeline.space import Chooser, DefaultChooser, RandomChooser, Scalar, Space, sample
+from pipeline.space import (
+    Chooser,
+    DefaultChooser,
+    Forbidden,
+    RandomChooser,
+    Scalar,
+    Space,
+    answers,
+    sample,
+)
 from pipeline.training.augment import check_changes
 from pipeline.training.heads import head_for
 
-_ATTEMPTS = 8
+_BUILDS = 8
+_WALKS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +47,13 @@ class Draw:
     candidate: Candidate | None
     parameters: int | None
     reason: str | None
+    forbidden: bool = False
+    """Whether the space itself forbids it: a search draws again, which costs nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reason:
-    """Why draws cannot be trained; numbers in the words stand for those of one draw."""
+    """Why draws are lost; numbers in the words stand for those of one draw."""
 
     words: str
     share: float
@@ -69,10 +90,20 @@ class Drawing:
         try:
             candidate = sample(self.space, noting)
             return Draw(noting.answers, candidate, self._built(candidate), None)
+        except Forbidden as wrong:
+            return Draw(noting.answers, None, None, wrong.message, forbidden=True)
         except PipelineError as wrong:
             return Draw(noting.answers, None, None, wrong.message)
         except Exception as wrong:  # noqa: BLE001  a trial would fail of it, and that is what is asked
             return Draw(noting.answers, None, None, f"{type(wrong).__name__}: {str(wrong).partition(chr(10))[0]}")
+
+    def reached(self, given: Mapping[str, Scalar]) -> Iterator[dict[str, Scalar]]:
+        """Yield the answers of draws in which given answers are really asked for: the default's, then random ones."""
+        for walk in range(_WALKS):
+            chooser = self._chance if walk else DefaultChooser({})
+            found = answers(self.space, Noting(chooser, given))
+            if given.items() <= found.items():
+                yield found
 
     def _built(self, candidate: Candidate) -> int:
         subject = self.subject
@@ -85,13 +116,22 @@ class Drawing:
         return size
 
 
-def reasons(draws: Iterable[Draw]) -> tuple[Reason, ...]:
-    """Return why draws cannot be trained, the commonest first; reasons that differ in numbers alone are one."""
-    draws = list(draws)
+def removed(space: Space, draws: Sequence[Draw]) -> tuple[Reason, ...]:
+    """Return what each line of `forbid` removes; a draw that two of them forbid counts for the first."""
+    words = Counter(draw.reason for draw in draws if draw.forbidden)
+    lines = dict.fromkeys(refusal(condition) for condition in forbidden(space))
+    return tuple(Reason(words=line, share=words[line] / len(draws)) for line in lines)
+
+
+def reasons(draws: Sequence[Draw]) -> tuple[Reason, ...]:
+    """Return why draws that are allowed cannot be trained, the commonest first.
+
+    Reasons that differ in numbers alone are one.
+    """
     kinds: Counter[str] = Counter()
     words: dict[str, str] = {}
     for draw in draws:
-        if draw.reason is not None:
+        if draw.reason is not None and not draw.forbidden:
             kind = re.sub(r"\d[\d.,]*", "n", draw.reason)
             kinds[kind] += 1
             words.setdefault(kind, draw.reason)
@@ -128,10 +168,12 @@ def _dead_answers(drawing: Drawing, question: Question, alive: set[tuple[str, Sc
 
 def _why_dead(drawing: Drawing, given: Mapping[str, Scalar]) -> str | None:
     """Return why nothing can be built with some answers; None if something can."""
-    tried = [drawing.by(DefaultChooser({}), given)]
-    while tried[-1].reason is not None or not given.items() <= tried[-1].answers.items():
-        if len(tried) > _ATTEMPTS:
-            reached = [draw for draw in tried if given.items() <= draw.answers.items()]
-            return reasons(reached)[0].words if reached else "no draw reaches it"
-        tried.append(drawing.at_random(given))
-    return None
+    why: list[str] = []
+    for reached in drawing.reached(given):
+        reason = drawing.by(DefaultChooser({}), reached).reason
+        if reason is None:
+            return None
+        why.append(reason)
+        if len(why) == _BUILDS:
+            break
+    return Counter(why).most_common(1)[0][0] if why else f"none of {_WALKS} draws around it reaches it"

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.core.contracts import Candidate
 from pipeline.core.settings import SearchSettings, TrainerSettings
-from pipeline.linting.draws import DeadEnd, Draw, Drawing, Reason, dead_ends, reasons
+from pipeline.linting.draws import DeadEnd, Draw, Drawing, Reason, dead_ends, reasons, removed
 from pipeline.linting.subjects import Subject
 from pipeline.linting.timing import seconds_per_step
 from pipeline.linting.tree import Ends, Size, families, family_answer, missing_logarithms, size_of, size_of_family
@@ -79,8 +79,10 @@ class OnSubject:
     rows: int | None
     epochs: int | None
     draws: int
+    forbidden: tuple[Reason, ...]
+    """What each `forbid` of the space removes; a search draws again there."""
     infeasible: float
-    """Share of random draws that no trial could train."""
+    """Share of random draws that are allowed but that no trial could train."""
     reasons: tuple[Reason, ...]
     dead_ends: tuple[DeadEnd, ...]
     ranges: tuple[Range, ...]
@@ -152,7 +154,8 @@ def _on(space: Space, subject: Subject, limits: Limits, draws: int) -> OnSubject
         rows=subject.rows,
         epochs=epochs if subject.rows else None,
         draws=draws,
-        infeasible=sum(draw.reason is not None for draw in found) / draws,
+        forbidden=removed(space, found),
+        infeasible=sum(draw.reason is not None and not draw.forbidden for draw in found) / draws,
         reasons=reasons(found),
         dead_ends=tuple(end for end in dead_ends(drawing, found) if end.answer not in silent),
         ranges=_ranges(seen),

@@ -4,10 +4,24 @@ No other module of this room looks at nodes.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from pipeline.space import Choice, Chooser, Constant, FloatRange, Group, IntRange, Node, OneOf, Scalar, Space
+from pipeline.space import (
+    Choice,
+    Chooser,
+    Condition,
+    Constant,
+    FloatRange,
+    Group,
+    IntRange,
+    Node,
+    OneOf,
+    Repeat,
+    Scalar,
+    Space,
+)
+from pipeline.space.grammar import walk
 
 _DECADES = 2
 
@@ -18,15 +32,18 @@ class Size:
 
     different: int
     continuous: int
+    """Of the branches and blocks with most."""
+    at_most: bool = False
+    """Whether conditions, what is forbidden, or growth make some of them the same or none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An open setting, some answers worth trying (all options, or both ends), and the branches that lead to it."""
+    """An open setting, some answers worth trying (all options, or both ends), and those that lead to it."""
 
     name: str
     answers: tuple[Scalar, ...]
-    node: Choice | IntRange | FloatRange | OneOf
+    node: Choice | IntRange | FloatRange
     reached_by: Mapping[str, Scalar] = field(default_factory=dict)
 
 
@@ -53,26 +70,39 @@ def size_of_family(space: Space, family: str) -> Size:
 
 
 def size_of(node: Node) -> Size:
-    """Return the size of what is below a node: the product side by side, the sum over branches."""
+    """Return the size of what is below a node: the product side by side, the sum over branches and counts."""
     match node:
         case Constant():
             return Size(different=1, continuous=0)
         case Choice(options):
-            return Size(different=len(options), continuous=0)
+            return Size(different=len(options), continuous=0, at_most=node.grow is not None)
         case IntRange(low, high, step):
-            return Size(different=(high - low) // step + 1, continuous=0)
+            return Size(different=(high - low) // step + 1, continuous=0, at_most=node.grow is not None)
         case FloatRange():
             return Size(different=1, continuous=1)
         case OneOf(branches):
             below = [size_of(branch) for branch in branches.values()]
-            return Size(different=sum(s.different for s in below), continuous=max(s.continuous for s in below))
+            return _size(below, sum(s.different for s in below), max(s.continuous for s in below))
+        case Repeat(of=of, tie=tie):
+            block = size_of(of)
+            places = [1 if tie else count for count in _counts(node)]
+            return _size([block], sum(block.different**n for n in places), max(block.continuous * n for n in places))
         case Group(nodes):
             below = [size_of(sub) for sub in nodes.values()]
-            return Size(different=math.prod(s.different for s in below), continuous=sum(s.continuous for s in below))
+            whole = math.prod(s.different for s in below)
+            return _size(below, whole, sum(s.continuous for s in below), bool(node.when or node.forbid))
+
+
+def _size(below: list[Size], different: int, continuous: int, at_most: bool = False) -> Size:
+    return Size(different=different, continuous=continuous, at_most=at_most or any(s.at_most for s in below))
+
+
+def _counts(node: Repeat) -> list[int]:
+    return [node.count] if isinstance(node.count, int) else list(range(node.count.low, node.count.high + 1))
 
 
 def questions(space: Space) -> tuple[Question, ...]:
-    """Return every open setting."""
+    """Return every open setting; of a repeat, those of every block there may be."""
     return tuple(_questions(space.root, "", {}))
 
 
@@ -85,12 +115,28 @@ def _questions(node: Node, path: str, reached_by: Mapping[str, Scalar]) -> Itera
         case IntRange(low, high) | FloatRange(low, high):
             yield Question(path, (low, high), node, reached_by)
         case OneOf(branches):
-            yield Question(f"{path}.kind", tuple(branches), node, reached_by)
+            yield Question(f"{path}.kind", tuple(branches), node.kind, reached_by)
             for name, branch in branches.items():
                 yield from _questions(branch, f"{path}.{name}", {**reached_by, f"{path}.kind": name})
+        case Repeat(count=count, of=of, tie=tie):
+            if isinstance(count, IntRange):
+                yield from _questions(count, f"{path}.count", reached_by)
+                reached_by = {**reached_by, f"{path}.count": count.high}
+            for place in ("each",) if tie else range(node.most):
+                yield from _questions(of, f"{path}.{place}", reached_by)
         case Group(nodes):
             for name, sub in nodes.items():
                 yield from _questions(sub, f"{path}.{name}" if path else name, reached_by)
+
+
+def forbidden(space: Space) -> tuple[Condition, ...]:
+    """Return all that is forbidden, each as it was written once."""
+    return tuple(condition for node in walk(space.root) if isinstance(node, Group) for condition in node.forbid)
+
+
+def refusal(condition: Condition) -> str:
+    """Return the words with which a draw is refused that is forbidden."""
+    return f"{condition.where}: forbidden: {condition.text}"
 
 
 def missing_logarithms(space: Space) -> tuple[Question, ...]:
@@ -110,11 +156,11 @@ class Noting:
         self._other, self._given = other, given
         self.answers: dict[str, Scalar] = {}
 
-    def choice(self, name: str, options: Sequence[Scalar], default: Scalar) -> Scalar:
+    def choice(self, name: str, node: Choice) -> Scalar:
         """Return the given option, or another's."""
-        if self._given.get(name) in options:
+        if self._given.get(name) in node.options:
             return self._note(name, self._given[name])
-        return self._note(name, self._other.choice(name, options, default))
+        return self._note(name, self._other.choice(name, node))
 
     def integer(self, name: str, node: IntRange) -> int:
         """Return the given integer, or another's."""
@@ -130,16 +176,16 @@ class Noting:
 
 
 class Ends:
-    """Answers with the lowest or the highest number in architectures; else with the default."""
+    """Answers with the lowest or the highest number in architectures, else with the default."""
 
     def __init__(self, high: bool) -> None:
         self._high = high
 
-    def choice(self, name: str, options: Sequence[Scalar], default: Scalar) -> Scalar:
+    def choice(self, name: str, node: Choice) -> Scalar:
         """Return the smallest or the largest option."""
-        numbers = [option for option in options if not isinstance(option, str)]
-        if len(numbers) < len(options) or not _of_architecture(name):
-            return default
+        numbers = [option for option in node.options if not isinstance(option, str)]
+        if len(numbers) < len(node.options) or not _of_architecture(name):
+            return node.default
         return max(numbers) if self._high else min(numbers)
 
     def integer(self, name: str, node: IntRange) -> int:

@@ -1,6 +1,6 @@
 """What the linter found, as text."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pipeline.linting.report import FamilyLines, Linted, Model, OnSubject
 from pipeline.linting.tree import Size
@@ -21,6 +21,8 @@ def lines(linted: Linted) -> list[str]:
 def size_words(size: Size) -> str:
     """Return a size: "1,200 different × 3 continuous settings"."""
     shown = f"{size.different:,}" if size.different < 10**9 else f"{size.different:.1e}"
+    if size.at_most:
+        shown = f"at most {shown}"
     if not size.continuous:
         return f"{shown} different"
     return f"{shown} different × {size.continuous} continuous setting{'s' if size.continuous > 1 else ''}"
@@ -31,6 +33,8 @@ def _on(part: OnSubject) -> Iterator[str]:
     yield f"on {part.subject}{rows}"
     for text in part.warnings:
         yield f"  warning: {text}"
+    for reason in part.forbidden:
+        yield f"  {reason.share:.1%} of {part.draws} random draws fall to {reason.words}"
     yield f"  {part.infeasible:.1%} of {part.draws} random draws cannot be trained"
     for reason in part.reasons[:_REASONS]:
         yield f"    {reason.share:6.1%}  {reason.words}"
@@ -94,7 +98,13 @@ def _short(number: int) -> str:
 
 
 def _fields(model: Model) -> str:
-    shown = [
-        f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in model.architecture.items() if k != "kind"
-    ]
+    shown = [f"{k} {_value(v)}" for k, v in model.architecture.items() if k != "kind"]
     return f"{model.architecture['kind']}: {', '.join(shown)}"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{k} {_value(v)}" for k, v in value.items())
+    if isinstance(value, tuple):
+        return f"[{', '.join(_value(v) for v in value)}]"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

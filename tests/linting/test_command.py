@@ -11,7 +11,7 @@ from pipeline.core.store import FIT, write_json
 from pipeline.linting.subjects import TYPICAL
 from pipeline.space.__main__ import main, prepared, read_arguments, read_tree
 
-_TINY = "architecture:\n  one_of:\n    cnn:\n      width: {choice: [4, 8]}\n      stages: 1\noptimizer:\n  lr: 1.0e-3\n"
+_TINY = "architecture:\n  cnn:\n    width: {choice: [4, 8]}\n    stages: 1\noptimizer:\n  lr: 1.0e-3\n"
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def file(tmp_path: Path) -> str:
 
 
 def test_json_and_text_say_the_same(file: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([file, "format=json", "draws=5", "space.architecture.one_of.cnn.width={choice:[4,8,12]}"]) == 0
+    assert main([file, "format=json", "draws=5", "space.architecture.cnn.width={choice:[4,8,12]}"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["size"] == {"different": 3, "continuous": 0}
     assert found["subjects"][0]["subject"] == TYPICAL["image"].name
@@ -34,9 +34,9 @@ def test_json_and_text_say_the_same(file: str, capsys: pytest.CaptureFixture[str
 
 def test_overrides_change_add_and_remove(file: str) -> None:
     overrides = ["space.optimizer.lr={float:[1e-4,1e-2],log:true}", "+space.optimizer.batch_size=8",
-                 "~space.architecture.one_of.cnn.stages"]  # fmt: skip
+                 "~space.architecture.cnn.stages"]  # fmt: skip
     assert read_tree(file, overrides) == {
-        "architecture": {"one_of": {"cnn": {"width": {"choice": [4, 8]}}}},
+        "architecture": {"cnn": {"width": {"choice": [4, 8]}}},
         "optimizer": {"lr": {"float": [1e-4, 1e-2], "log": True}, "batch_size": 8},
     }
 

@@ -29,11 +29,9 @@ CNN = {"width": {"choice": [4, 8]}, "stages": 1, "depth": {"int": [1, 2], "defau
 FAULTY = {
     "architecture": {
         "default": "cnn",
-        "one_of": {
-            "cnn": {"width": 8, "stages": 1, "kernel": {"choice": [3, 4, 5]}},
-            "transfomer": {"width": 8},
-            "transformer": {"width": {"choice": [8, 10]}, "heads": {"choice": [2, 4]}, "depth": 1},
-        },
+        "cnn": {"width": 8, "stages": 1, "kernel": {"choice": [3, 4, 5]}},
+        "transfomer": {"width": 8},
+        "transformer": {"width": {"choice": [8, 10]}, "heads": {"choice": [2, 4]}, "depth": 1},
     },
     "optimizer": {"lr": {"float": [1e-4, 0.1]}, "batch_size": 16},
 }
@@ -48,10 +46,8 @@ def test_the_size_is_the_sum_over_branches_and_the_product_side_by_side() -> Non
     space = parse(
         {
             "architecture": {
-                "one_of": {
-                    "cnn": {"width": {"choice": [4, 8, 16]}, "depth": {"int": [1, 9], "step": 2}},
-                    "rnn": {"width": 8, "dropout": {"float": [0.0, 0.5]}},
-                }
+                "cnn": {"width": {"choice": [4, 8, 16]}, "depth": {"int": [1, 9], "step": 2}},
+                "rnn": {"width": 8, "dropout": {"float": [0.0, 0.5]}},
             },
             "optimizer": {"lr": {"float": [1e-4, 1e-2], "log": True}, "batch_size": {"choice": [16, 32]}},
         }
@@ -64,6 +60,64 @@ def test_the_size_is_the_sum_over_branches_and_the_product_side_by_side() -> Non
     ]  # fmt: skip
 
 
+def test_the_size_counts_blocks_and_is_a_bound_under_conditions() -> None:
+    def size(stages: Mapping[str, Any], **more: Any) -> Size:
+        return size_of(parse({"architecture": {"cnn": {"stages": stages} | more}}).architecture)
+
+    block = {"width": {"choice": [4, 8, 16]}, "dropout": {"float": [0.0, 0.5]}}
+    assert size({"repeat": [1, 3], "of": block}) == Size(different=3 + 9 + 27, continuous=3)
+    assert size({"repeat": [1, 3], "of": block, "tie": True}) == Size(different=3 * 3, continuous=1)
+    assert size({"repeat": 2, "of": block}) == Size(different=9, continuous=2)
+    growing = block | {"width": {"choice": [4, 8, 16], "grow": "nondecreasing"}}
+    assert size({"repeat": 2, "of": growing}) == Size(different=9, continuous=2, at_most=True)
+    stages, heads = {"repeat": [1, 3], "of": {"width": 4}}, {"choice": [2, 4]}
+    assert size(stages, heads=heads) == Size(different=6, continuous=0)
+    assert size(stages, heads=heads | {"when": "stages.count > 2"}) == Size(different=6, continuous=0, at_most=True)
+    assert size(stages, heads=heads, forbid=["heads > 2"]) == Size(different=6, continuous=0, at_most=True)
+
+
+def test_blocks_have_questions_of_their_own() -> None:
+    tree = {"repeat": [1, 3], "of": {"width": {"choice": [4, 8]}}}
+    found = {q.name: q.reached_by for q in questions(parse({"architecture": {"cnn": {"stages": tree}}}))}
+    kind = {"architecture.kind": "cnn"}
+    assert found == {
+        "architecture.kind": {},
+        "architecture.cnn.stages.count": kind,
+        **{f"architecture.cnn.stages.{i}.width": kind | {"architecture.cnn.stages.count": 3} for i in range(3)},
+    }
+
+
+def test_what_each_forbid_removes_is_counted_apart_from_what_cannot_be_built() -> None:
+    tree = {
+        "architecture": {
+            "cnn": {"width": {"choice": [4, 8, 16, 32]}, "kernel": {"choice": [3, 4]}, "stages": 1},
+        },
+        "forbid": ["architecture.cnn.width > 8", "architecture.cnn.width < 0"],
+    }
+    found = linted(tree, draws=400).subjects[0]
+    large, never = found.forbidden
+    assert large.words == "space.forbid[0]: forbidden: architecture.cnn.width > 8"
+    assert large.share == pytest.approx(1 / 2, abs=0.08)
+    assert never.share == 0
+    assert found.infeasible == pytest.approx(1 / 4, abs=0.08)
+    assert [(e.name, e.answer) for e in found.dead_ends] == [
+        ("architecture.cnn.width", 16), ("architecture.cnn.width", 32), ("architecture.cnn.kernel", 4),
+    ]  # fmt: skip
+    assert found.dead_ends[0].why == large.words
+    assert found.families[0].largest is not None
+    assert found.families[0].largest.architecture["width"] == 8
+
+
+def test_a_setting_whose_condition_never_holds_is_a_dead_end_and_a_rare_one_is_not() -> None:
+    def dead(condition: str) -> list[tuple[str, object]]:
+        dropout = {"choice": [0.1, 0.2], "when": condition}
+        tree = {"architecture": {"cnn": {"width": {"int": [1, 20]}, "stages": 1, "dropout": dropout}}}
+        return [(e.name, e.answer) for e in linted(tree, draws=1).subjects[0].dead_ends]
+
+    assert dead("width > 20") == [("architecture.cnn.dropout", 0.1), ("architecture.cnn.dropout", 0.2)]
+    assert dead("width > 17") == []
+
+
 def test_planted_dead_ends_are_found_and_no_others() -> None:
     found = linted(FAULTY).subjects[0]
     assert [(end.name, end.answer, end.why) for end in found.dead_ends] == [
@@ -74,13 +128,9 @@ def test_planted_dead_ends_are_found_and_no_others() -> None:
 
 def test_an_option_that_only_some_others_allow_is_no_dead_end() -> None:
     """Width 10 can be built with 2 heads, though not with the default's 4."""
-    tree = {
-        "architecture": {
-            "one_of": {"transformer": {"width": {"choice": [8, 10]}, "heads": {"choice": [4, 2]}, "depth": 1}}
-        }
-    }
+    tree = {"architecture": {"transformer": {"width": {"choice": [8, 10]}, "heads": {"choice": [4, 2]}, "depth": 1}}}
     assert linted(tree, draws=1).subjects[0].dead_ends == ()
-    tree["architecture"]["one_of"]["transformer"]["heads"] = 4  # type: ignore[assignment]
+    tree["architecture"]["transformer"]["heads"] = 4  # type: ignore[assignment]
     assert [(e.name, e.answer) for e in linted(tree, draws=1).subjects[0].dead_ends] == [
         ("architecture.transformer.width", 10)
     ]
@@ -98,7 +148,7 @@ def test_shares_of_infeasible_draws_are_those_of_the_planted_faults() -> None:
 
 
 def test_smallest_largest_and_default_are_those_of_all_candidates() -> None:
-    found = linted({"architecture": {"one_of": {"cnn": CNN}}, "optimizer": {"batch_size": 16}}).subjects[0]
+    found = linted({"architecture": {"cnn": CNN}, "optimizer": {"batch_size": 16}}).subjects[0]
     first, last, norm = 4 * 2 * 9, 8 * 2 * 9 + 8 * 8 * 9, 2
     smallest, largest = first + norm * 4 + 4 * 3 + 3, last + norm * 8 * 2 + 8 * 3 + 3
     family = found.families[0]
@@ -114,14 +164,14 @@ def test_smallest_largest_and_default_are_those_of_all_candidates() -> None:
 
 
 def test_what_is_too_large_is_said_with_the_limit() -> None:
-    family = linted({"architecture": {"one_of": {"cnn": CNN}}}, max_parameters=500).subjects[0].families[0]
+    family = linted({"architecture": {"cnn": CNN}}, max_parameters=500).subjects[0].families[0]
     assert family.beyond == "779 weights are more than search.max_parameters 500"
     assert family.largest is not None
     assert family.largest.parameters < 500
 
 
 def test_a_trial_takes_the_seconds_of_its_steps() -> None:
-    tree = {"architecture": {"one_of": {"cnn": CNN}}, "optimizer": {"batch_size": 10}}
+    tree = {"architecture": {"cnn": CNN}, "optimizer": {"batch_size": 10}}
     few = linted(tree, replace(IMAGE, rows=100), draws=1).subjects[0].families[0].seconds
     many = linted(tree, replace(IMAGE, rows=100_000), draws=1).subjects[0].families[0].seconds
     assert few is not None
@@ -132,7 +182,7 @@ def test_a_trial_takes_the_seconds_of_its_steps() -> None:
 def test_warnings_name_what_is_searched_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FAMILIES, "rnn", replace(FAMILIES["rnn"], reads=(TextInputs,)))  # type: ignore[arg-type]
     tree = {
-        "architecture": {"one_of": {"cnn": CNN, "rnn": {"width": 8}}},
+        "architecture": {"cnn": CNN, "rnn": {"width": 8}},
         "optimizer": {"lr": {"float": [1e-4, 0.1]}, "weight_decay": {"float": [1e-4, 0.1], "log": True}},
     }
     found = linted(tree, seconds=1e-6)
@@ -147,7 +197,7 @@ def test_warnings_name_what_is_searched_in_vain(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_change_of_rows_that_the_data_do_not_know_is_a_dead_end() -> None:
-    tree = {"architecture": {"one_of": {"cnn": CNN}}, "optimizer": {"shift": {"choice": [0, 2]}}}
+    tree = {"architecture": {"cnn": CNN}, "optimizer": {"shift": {"choice": [0, 2]}}}
     found = linted(tree, TABLE).subjects[0]
     assert [(e.name, e.answer) for e in found.dead_ends] == [("optimizer.shift", 2)]
     assert linted(tree, IMAGE).subjects[0].dead_ends == ()
@@ -165,7 +215,7 @@ def test_the_same_seed_finds_the_same() -> None:
 
 @pytest.mark.parametrize("kind", list(TYPICAL))
 def test_steps_are_timed_on_every_kind_of_data(kind: str) -> None:
-    space = parse({"architecture": {"one_of": {"cnn": CNN}}, "optimizer": {"batch_size": 4}})
+    space = parse({"architecture": {"cnn": CNN}, "optimizer": {"batch_size": 4}})
     assert seconds_per_step(sample(space, DefaultChooser({})), TYPICAL[kind], CPU) > 0
 
 
@@ -174,7 +224,7 @@ def test_random_targets_fit_every_task() -> None:
     numbers = replace(TABLE, task="regression", outputs=2, targets=(Target(name="y", mean=0.0, std=1.0),) * 2)
     assert random_rows(numbers, 5).y.shape == (5, 2)
     assert random_rows(TABLE, 5).y.shape == (5,)
-    space = parse({"architecture": {"one_of": {"cnn": CNN}}, "optimizer": {"batch_size": 4}})
+    space = parse({"architecture": {"cnn": CNN}, "optimizer": {"batch_size": 4}})
     for subject in (numbers, replace(TABLE, task="multilabel")):
         assert seconds_per_step(sample(space, DefaultChooser({})), subject, CPU) > 0
 
@@ -182,12 +232,12 @@ def test_random_targets_fit_every_task() -> None:
 def test_a_space_is_looked_at_on_the_kind_it_is_named_after_or_on_all_its_families_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    space = parse({"architecture": {"one_of": {"cnn": CNN}}})
+    space = parse({"architecture": {"cnn": CNN}})
     assert subjects_for(space, "table") == (TABLE,)
     monkeypatch.setitem(FAMILIES, "cnn", replace(FAMILIES["cnn"], reads=(TableInputs, SeriesInputs)))  # type: ignore[arg-type]
     assert subjects_for(space, "mine") == (TYPICAL["series"], TABLE)
     with pytest.raises(SpaceError, match="no family is known: mlpp"):
-        subjects_for(parse({"architecture": {"one_of": {"mlpp": {}}}}), "mine")
+        subjects_for(parse({"architecture": {"mlpp": {}}}), "mine")
 
 
 def test_the_text_says_what_the_record_holds() -> None:
