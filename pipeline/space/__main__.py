@@ -60,6 +60,9 @@ def read_tree(file: str, overrides: Sequence[str]) -> Any:
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
+    from pipeline.core.fragments import with_fragments
+    from pipeline.stage import fragment
+
     path = Path(file) if Path(file).suffix in (".yaml", ".yml") else _FOLDER / f"{file}.yaml"
     if not path.is_file():
         known = sorted(found.stem for found in _FOLDER.glob("*.yaml"))
@@ -67,7 +70,10 @@ def read_tree(file: str, overrides: Sequence[str]) -> Any:
         fix = f"did you mean '{near}'?" if near else f"a path to a YAML file, or one of: {', '.join(known)}"
         raise ConfigError(f"space: {path}: no such file", fix=fix)
     try:
-        tree = OmegaConf.create({"space": OmegaConf.load(path)})
+        written = OmegaConf.to_container(OmegaConf.load(path))
+        if not isinstance(written, dict):
+            raise SpaceError(f"{path}: not a mapping", fix="architecture: {cnn: {…}}")
+        tree = OmegaConf.create({"space": with_fragments(written, fragment)})
         for override in overrides:
             _apply(tree, override)
         return OmegaConf.to_container(tree, resolve=True)["space"]  # type: ignore[index, call-overload]

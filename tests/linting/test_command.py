@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.contracts import DatasetCard
-from pipeline.core.errors import PipelineError
+from pipeline.core.errors import PipelineError, SpaceError
 from pipeline.core.store import FIT, write_json
 from pipeline.linting.subjects import TYPICAL
 from pipeline.space.__main__ import main, prepared, read_arguments, read_tree
@@ -24,12 +24,28 @@ def file(tmp_path: Path) -> str:
 def test_json_and_text_say_the_same(file: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([file, "format=json", "draws=5", "space.architecture.cnn.width={choice:[4,8,12]}"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["size"] == {"different": 3, "continuous": 0}
+    assert found["size"] == {"different": 3, "continuous": 0, "at_most": False}
     assert found["subjects"][0]["subject"] == TYPICAL["image"].name
     assert main([file, "draws=5"]) == 0
     text = capsys.readouterr().out
     assert text.startswith("image: 2 different\n")
     assert f"on {TYPICAL['image'].name}" in text
+
+
+def test_fragments_are_put_in_before_overrides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
+    fragments = tmp_path / "conf/space/fragments"
+    fragments.mkdir(parents=True)
+    (fragments / "careful.yaml").write_text("lr: 0.001\nclip: 0.5\n")
+    Path(file).write_text("architecture:\n  cnn: {width: 8}\noptimizer:\n  include: careful\n")
+    monkeypatch.chdir(tmp_path)
+    tree = read_tree(file, ["space.optimizer.lr=0.01"])
+    assert tree["optimizer"] == {"lr": 0.01, "clip": 0.5}
+
+
+def test_a_file_that_is_no_mapping_is_refused(file: str) -> None:
+    Path(file).write_text("- cnn\n")
+    with pytest.raises(SpaceError, match="not a mapping"):
+        read_tree(file, [])
 
 
 def test_overrides_change_add_and_remove(file: str) -> None:
