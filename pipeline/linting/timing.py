@@ -18,12 +18,17 @@ _MOST = 20
 
 
 def seconds_per_step(candidate: Candidate, subject: Subject, trainer: TrainerSettings) -> float:
-    """Return the seconds of one step: two to warm up, then as many as fit into 0.4 seconds, 20 at most."""
-    first = _seconds(candidate, subject, trainer, _FIRST) / _FIRST
-    if first >= _SECONDS:
-        return first
-    steps = min(_MOST, max(_FIRST, int(_SECONDS / first)))
-    return _seconds(candidate, subject, trainer, steps) / steps
+    """Return the seconds of one step: what more steps take than two, so that starting is not counted.
+
+    As many steps as fit into 0.4 seconds, 20 at most; two that take longer are taken as they are.
+    """
+    _seconds(candidate, subject, trainer, _FIRST)  # the first of all is slower
+    few = _seconds(candidate, subject, trainer, _FIRST)
+    if few >= 2 * _SECONDS:
+        return few / _FIRST
+    steps = min(_MOST, max(2 * _FIRST, int(_SECONDS * _FIRST / few)))
+    many = _seconds(candidate, subject, trainer, steps)
+    return (many - few) / (steps - _FIRST) if many > few else many / steps
 
 
 def _seconds(candidate: Candidate, subject: Subject, trainer: TrainerSettings, steps: int) -> float:
