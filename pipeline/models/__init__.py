@@ -7,13 +7,29 @@ from typing import Any
 from pipeline.core.contracts import ForecastInputs, ImageInputs, Inputs, SeriesInputs, TableInputs, TextInputs
 from pipeline.core.errors import SpaceError
 from pipeline.core.strict import nearest, read
-from pipeline.models import cct, cnn, convnext, mbconv, mlp, resnet, rnn, speednet, table_resnet, tabm, transformer
+from pipeline.models import (
+    bag,
+    cct,
+    cnn,
+    convnext,
+    mbconv,
+    mlp,
+    resnet,
+    rnn,
+    speednet,
+    table_resnet,
+    tabm,
+    textcnn,
+    transformer,
+)
 from pipeline.models.network import Network, parameter_count
 
 __all__ = ["FAMILIES", "Family", "Network", "build", "parameter_count", "read_architecture"]
 
 _ALL = (ImageInputs, TextInputs, SeriesInputs, ForecastInputs, TableInputs)
 _IMAGES = (ImageInputs,)
+_TEXTS = (TextInputs,)
+_TABLES = (TableInputs,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +43,6 @@ class Family:
 
 
 FAMILIES: Mapping[str, Family] = {
-    "mlp": Family(mlp.MlpArchitecture, mlp.build, reads=(TableInputs,)),
-    "tabm": Family(tabm.TabmArchitecture, tabm.build, reads=(TableInputs,)),
-    "table_resnet": Family(table_resnet.TableResnetArchitecture, table_resnet.build, reads=(TableInputs,)),
     "cnn": Family(cnn.CnnArchitecture, cnn.build),
     "rnn": Family(rnn.RnnArchitecture, rnn.build),
     "transformer": Family(transformer.TransformerArchitecture, transformer.build),
@@ -38,6 +51,11 @@ FAMILIES: Mapping[str, Family] = {
     "convnext": Family(convnext.ConvnextArchitecture, convnext.build, _IMAGES),
     "mbconv": Family(mbconv.MbconvArchitecture, mbconv.build, _IMAGES),
     "cct": Family(cct.CctArchitecture, cct.build, _IMAGES),
+    "bag": Family(bag.BagArchitecture, bag.build, _TEXTS),
+    "textcnn": Family(textcnn.TextcnnArchitecture, textcnn.build, _TEXTS),
+    "mlp": Family(mlp.MlpArchitecture, mlp.build, _TABLES),
+    "tabm": Family(tabm.TabmArchitecture, tabm.build, _TABLES),
+    "table_resnet": Family(table_resnet.TableResnetArchitecture, table_resnet.build, _TABLES),
 }
 
 

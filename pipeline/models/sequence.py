@@ -4,10 +4,16 @@ The mask travels with the tokens, so that a trunk needs nothing but its stem's o
 there. Legend: B rows, L words, C channels, T steps, D token width.
 """
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
 from pipeline.core.contracts import ForecastInputs, SeriesInputs, TextInputs
+from pipeline.models.word_vectors import training_texts, word_vectors
+
+if TYPE_CHECKING:
+    from pipeline.models.network import TrainingRows
 
 _MOST_TOKENS = 48
 
@@ -16,17 +22,28 @@ class TextStem(nn.Module):
     """Word numbers (B, L) to embedded words (B, L, D + 1). While training, padding common to a batch is cut off.
 
     Where the inputs say so, a word's vector is the sum of its own and that of the pair it makes with the word before.
+    With `wide`, what each word adds to the K logits stands behind its vector: (B, L, D + K + 1).
     """
 
-    def __init__(self, inputs: TextInputs, width: int) -> None:
+    def __init__(self, inputs: TextInputs, width: int, *, vectors: bool = True, wide: nn.Module | None = None) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(len(inputs.vocabulary) + 2, width, padding_idx=0)
+        self.embedding = nn.Embedding(len(inputs.vocabulary) + 2, width, padding_idx=0, sparse=True)
         nn.init.normal_(self.embedding.weight, std=0.1)
         with torch.no_grad():
             self.embedding.weight[0].zero_()
-        self.pairs = nn.Embedding(inputs.pairs, width) if inputs.pairs else None
+        self.pairs = nn.Embedding(inputs.pairs, width, sparse=True) if inputs.pairs else None
         if self.pairs is not None:
-            nn.init.normal_(self.pairs.weight, std=0.1)
+            nn.init.zeros_(self.pairs.weight)
+        self.vectors = vectors
+        self.wide = wide
+
+    @torch.no_grad()
+    def start_from(self, rows: "TrainingRows", seed: int) -> None:
+        """Take over what the training texts say of each word; words they do not speak of keep their random vector."""
+        if self.vectors:
+            table = self.embedding.weight
+            found = torch.from_numpy(word_vectors(training_texts(rows, seed), *table.shape, seed)).to(table)
+            table.copy_(torch.where(found == 0, table, found))
 
     def forward(self, x_BL: Tensor) -> Tensor:
         """Return the tokens and their mask."""
@@ -40,6 +57,8 @@ class TextStem(nn.Module):
             both_BL1 = (mask_BL[:, 1:] & mask_BL[:, :-1])[:, :, None]
             pairs_BLD = self.pairs(hashed_pairs(x_BL, self.pairs.num_embeddings)) * both_BL1
             x_BLD = x_BLD + nn.functional.pad(pairs_BLD, (0, 0, 1, 0))
+        if self.wide is not None:
+            x_BLD = torch.cat([x_BLD, self.wide(x_BL.long())], dim=2)
         return with_mask(x_BLD, mask_BL)
 
 
