@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.baselines.designs import design, flat, may_hold_out, word_counts
+from pipeline.baselines.texts import ngram_svm
 from pipeline.core.contracts import Inputs, TextInputs
 from pipeline.core.seeds import stream, stream_seed
 
@@ -30,6 +31,8 @@ def baseline_probabilities(
             return _logistic(inputs, x, y, test_x, classes)
         case "gradient_boosting":
             return _boosting(inputs, x, y, test_x, classes, seed)
+        case "ngram_svm" if isinstance(inputs, TextInputs):
+            return ngram_svm(inputs, x, y, test_x, classes, seed)
     raise ValueError(f"unknown baseline {name}")
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.baselines import baseline_label_sets, baseline_probabilities, baseline_values
 from pipeline.baselines.label_sets import MOST_BOOSTED
-from pipeline.core.contracts import DatasetCard, Number
+from pipeline.core.contracts import DatasetCard, Number, TextInputs
 from pipeline.core.seeds import stream
 from pipeline.core.settings import EvaluateSettings
 from pipeline.evaluation.forecasts import ForecastJudge
@@ -59,6 +59,7 @@ class ClassJudge(_Base):
 
     _NAMES: Mapping[str, str] = {
         "constant": "majority", "linear": "logistic_regression", "gradient_boosting": "gradient_boosting",
+        "ngram_svm": "ngram_svm",
     }  # fmt: skip
 
     def metrics(self, p: Values, name: str) -> Mapping[str, Number]:
@@ -66,7 +67,9 @@ class ClassJudge(_Base):
         return score_table(self.y, p, self.rng(name), self.settings.resamples, self.settings.level)
 
     def baseline(self, kind: str, train: Rows, test_x: NDArray[Any]) -> tuple[str, Values] | None:
-        """Return class frequencies, logistic regression or boosted trees; the last not for many classes."""
+        """Return class frequencies, a linear model or boosted trees; of texts n-grams, of many classes no trees."""
+        if kind == "ngram_svm" and not isinstance(self.card.inputs, TextInputs):
+            return None
         if kind not in self._NAMES or (kind == "gradient_boosting" and len(self.card.classes) > MOST_BOOSTED):
             return None
         name = self._NAMES[kind]
@@ -98,7 +101,9 @@ class ClassJudge(_Base):
 class LabelSetJudge(_Base):
     """Labels that do not exclude each other; p are probabilities (N, K)."""
 
-    _NAMES = ClassJudge._NAMES
+    _NAMES: Mapping[str, str] = {
+        "constant": "majority", "linear": "logistic_regression", "gradient_boosting": "gradient_boosting",
+    }  # fmt: skip
 
     def metrics(self, p: Values, name: str) -> Mapping[str, Number]:
         """Return F1, subset and label accuracy, log loss and Brier score."""

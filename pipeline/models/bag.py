@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from pipeline.core.contracts import TextInputs
 from pipeline.models.network import Network
-from pipeline.models.sequence import TextStem, pooled, split_mask
-from pipeline.models.wide import wide_network
+from pipeline.models.sequence import pooled
+from pipeline.models.wide import word_network, word_stem
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,18 +36,15 @@ class BagArchitecture:
 
 
 class Bag(nn.Module):
-    """Mean and maximum of the vectors of (B, L, D + 1), (B, 2 · D)."""
+    """Mean and maximum of vectors (B, L, D) where the mask (B, L) is 1, (B, 2 · D)."""
 
-    def forward(self, x_BLE: Tensor) -> Tensor:
+    def forward(self, x_BLD: Tensor, mask_BL: Tensor) -> Tensor:
         """Return one vector per text."""
-        return pooled(*split_mask(x_BLE))
+        return pooled(x_BLD, mask_BL)
 
 
 def build(architecture: BagArchitecture, inputs: TextInputs, outputs: int) -> Network:
     """Return the network with K = `outputs` numbers."""
     a = architecture
-    if a.wide:
-        return wide_network(
-            a.width, Bag(), 2 * a.width, inputs, outputs, vectors=a.vectors, rate=a.wide_rate, dropout=a.dropout
-        )
-    return Network(TextStem(inputs, a.width, vectors=a.vectors), Bag(), 2 * a.width, outputs, a.dropout)
+    stem = word_stem(inputs, a.width, outputs, vectors=a.vectors, wide_rate=a.wide_rate if a.wide else None)
+    return word_network(stem, Bag(), 2 * a.width, outputs, a.dropout)

@@ -52,13 +52,16 @@ class TextStem(nn.Module):
         if self.training:
             longest = max(1, int(mask_BL.any(0).sum()))
             x_BL, mask_BL = x_BL[:, :longest], mask_BL[:, :longest]
-        x_BLD = self.embedding(x_BL.long())
+        x_BL = x_BL.long()
+        words_U, at_BL = x_BL.unique(return_inverse=True)
+        # Every word's vector is looked up once: the gradient has a row per word, not per place.
+        x_BLD = nn.functional.embedding(at_BL, self.embedding(words_U))
         if self.pairs is not None:
             both_BL1 = (mask_BL[:, 1:] & mask_BL[:, :-1])[:, :, None]
             pairs_BLD = self.pairs(hashed_pairs(x_BL, self.pairs.num_embeddings)) * both_BL1
             x_BLD = x_BLD + nn.functional.pad(pairs_BLD, (0, 0, 1, 0))
         if self.wide is not None:
-            x_BLD = torch.cat([x_BLD, self.wide(x_BL.long())], dim=2)
+            x_BLD = torch.cat([x_BLD, self.wide(x_BL, words_U, at_BL)], dim=2)
         return with_mask(x_BLD, mask_BL)
 
 
@@ -171,13 +174,13 @@ def with_mask(x_BTD: Tensor, mask_BT: Tensor) -> Tensor:
 
 
 def split_mask(x_BTE: Tensor) -> tuple[Tensor, Tensor]:
-    """Return tokens (B, T, D) and mask (B, T) of a stem's output."""
-    return x_BTE[:, :, :-1], x_BTE[:, :, -1]
+    """Return tokens (B, T, D) and mask (B, T) of a stem's output; nothing is learnt through the mask."""
+    return x_BTE[:, :, :-1], x_BTE[:, :, -1].detach()
 
 
 def pooled(x_BTD: Tensor, mask_BT: Tensor) -> Tensor:
     """Return mean and maximum over real steps, (B, 2 · D)."""
-    mask_BT1 = mask_BT[:, :, None]
-    mean = (x_BTD * mask_BT1).sum(1) / mask_BT1.sum(1).clamp(min=1e-6)
-    largest = x_BTD.masked_fill(mask_BT1 < 0.5, torch.finfo(x_BTD.dtype).min).amax(1)
-    return torch.cat([mean, largest], dim=1)
+    share_B1T = (mask_BT / mask_BT.sum(1, keepdim=True).clamp(min=1e-6))[:, None]
+    beyond_BT1 = mask_BT[:, :, None] < 0.5
+    largest = x_BTD.masked_fill(beyond_BT1, torch.finfo(x_BTD.dtype).min).max(1).values
+    return torch.cat([torch.bmm(share_B1T, x_BTD)[:, 0], largest], dim=1)

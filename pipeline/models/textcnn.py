@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from pipeline.core.contracts import TextInputs
 from pipeline.models.network import Network
-from pipeline.models.sequence import TextStem, split_mask
-from pipeline.models.wide import wide_network
+from pipeline.models.wide import word_network, word_stem
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +44,7 @@ class TextcnnArchitecture:
 
 
 class Filters(nn.Module):
-    """Convolutions of several lengths over (B, L, D + 1), the maximum of each filter; (B, filters · lengths).
+    """Convolutions of several lengths over vectors (B, L, D), the maximum of each filter; (B, filters · lengths).
 
     What lies beyond the end is 0 and no place of a maximum, so padding changes nothing.
     """
@@ -55,23 +54,17 @@ class Filters(nn.Module):
         sizes = range(a.shortest, a.shortest + a.lengths)
         self.convs = nn.ModuleList(nn.Conv1d(a.width, a.filters, size, padding="same") for size in sizes)
 
-    def forward(self, x_BLE: Tensor) -> Tensor:
+    def forward(self, x_BLD: Tensor, mask_BL: Tensor) -> Tensor:
         """Return one vector per text."""
-        x_BLD, mask_BL = split_mask(x_BLE)
         x_BDL = (x_BLD * mask_BL[:, :, None]).transpose(1, 2)
         beyond_B1L = mask_BL[:, None] < 0.5
         lowest = torch.finfo(x_BDL.dtype).min
-        return torch.cat(
-            [nn.functional.silu(conv(x_BDL).masked_fill(beyond_B1L, lowest).amax(2)) for conv in self.convs], dim=1
-        )
+        best = [conv(x_BDL).masked_fill(beyond_B1L, lowest).max(2).values for conv in self.convs]
+        return nn.functional.silu(torch.cat(best, dim=1))
 
 
 def build(architecture: TextcnnArchitecture, inputs: TextInputs, outputs: int) -> Network:
     """Return the network with K = `outputs` numbers."""
     a = architecture
-    features = a.filters * a.lengths
-    if a.wide:
-        return wide_network(
-            a.width, Filters(a), features, inputs, outputs, vectors=a.vectors, rate=a.wide_rate, dropout=a.dropout
-        )
-    return Network(TextStem(inputs, a.width, vectors=a.vectors), Filters(a), features, outputs, a.dropout)
+    stem = word_stem(inputs, a.width, outputs, vectors=a.vectors, wide_rate=a.wide_rate if a.wide else None)
+    return word_network(stem, Filters(a), a.filters * a.lengths, outputs, a.dropout)

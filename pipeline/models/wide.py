@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pipeline.core.contracts import TextInputs
 from pipeline.models.network import Network
-from pipeline.models.sequence import TextStem, split_mask
+from pipeline.models.sequence import TextStem
 from pipeline.models.word_vectors import frequent_pairs, letter_grams, rarity, texts_with_word, training_texts
 
 if TYPE_CHECKING:
@@ -67,17 +67,20 @@ class Wide(nn.Module):
             weights = torch.from_numpy(rarity(len(x_NL), holding))
             self.rarity[first : first + len(holding)] = weights.to(self.rarity)
 
-    def forward(self, x_BL: Tensor) -> Tensor:
-        """Return what each word adds."""
-        words_U, at_BL = x_BL.unique(return_inverse=True)
+    def forward(self, x_BL: Tensor, words_U: Tensor, at_BL: Tensor) -> Tensor:
+        """Return what each word adds; `words_U` are the different words, and word (b, l) is number `at_BL` of them."""
         letters_UK, size_U = self._letters(words_U)
         words_UK = self.table(words_U) * self.rarity[words_U, None]
         pairs_BL = self._pairs(x_BL)
-        size_B = (self.rarity[x_BL] ** 2 + self.rarity[pairs_BL] ** 2).sum(1)
         there = pairs_BL > 0
         pairs_MK = self.table(pairs_BL[there]) * self.rarity[pairs_BL[there]][:, None]
-        words_BLK = words_UK[at_BL].index_put((there,), pairs_MK, accumulate=True)
-        return self.rate * (words_BLK * _inverse_root(size_B) + letters_UK[at_BL] * _inverse_root(size_U[at_BL].sum(1)))
+        words_BLK = nn.functional.embedding(at_BL, words_UK).index_put((there,), pairs_MK, accumulate=True)
+        letters_BLK = nn.functional.embedding(at_BL, letters_UK)
+        size_B = (self.rarity[x_BL] ** 2 + self.rarity[pairs_BL] ** 2).sum(1)
+        return words_BLK * self._scale(size_B) + letters_BLK * self._scale(size_U[at_BL].sum(1))
+
+    def _scale(self, size_B: Tensor) -> Tensor:
+        return self.rate * size_B.clamp(min=1e-6).rsqrt()[:, None, None]
 
     def _letters(self, words_U: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the letters of each word add before scaling, (U, K), and their squared length, (U,)."""
@@ -101,24 +104,23 @@ class Wide(nn.Module):
         return nn.functional.pad(torch.where(known, self.first_pair + at, 0), (1, 0))
 
 
-def _inverse_root(size_B: Tensor) -> Tensor:
-    return size_B.clamp(min=1e-6).rsqrt()[:, None, None]
+class WordTrunk(nn.Module):
+    """A body over vectors (B, L, D) and mask (B, L) of a stem's (B, L, D + K + 1); features and sums (B, F + K).
 
+    The K places of a stem without a wide part are none.
+    """
 
-class WideTrunk(nn.Module):
-    """A trunk over the vectors of (B, L, D + K + 1); behind its features what the words added, (B, F + K)."""
-
-    def __init__(self, trunk: nn.Module, outputs: int) -> None:
+    def __init__(self, body: nn.Module, outputs: int) -> None:
         super().__init__()
-        self.trunk = trunk
+        self.body = body
         self.outputs = outputs
 
     def forward(self, x_BLE: Tensor) -> Tensor:
-        """Return the trunk's features and the sums."""
-        x_BLC, mask_BL = split_mask(x_BLE)
-        x_BLD, added_BLK = x_BLC[:, :, : -self.outputs], x_BLC[:, :, -self.outputs :]
-        mask_BL1 = mask_BL[:, :, None]
-        return torch.cat([self.trunk(torch.cat([x_BLD, mask_BL1], dim=2)), (added_BLK * mask_BL1).sum(1)], dim=1)
+        """Return the body's features and the sum of what words added."""
+        width = x_BLE.shape[2] - self.outputs - 1
+        x_BLD, added_BLK, mask_BL1 = x_BLE.split([width, self.outputs, 1], dim=2)  # one copy backwards, not three
+        features_BF: Tensor = self.body(x_BLD, mask_BL1.detach()[:, :, 0])
+        return torch.cat([features_BF, added_BLK.sum(1)], dim=1) if self.outputs else features_BF
 
 
 class WideHead(nn.Module):
@@ -136,12 +138,16 @@ class WideHead(nn.Module):
         return out
 
 
-def wide_network(
-    stem_width: int, trunk: nn.Module, features: int, inputs: TextInputs, outputs: int, *,
-    vectors: bool, rate: float, dropout: float,
-) -> Network:  # fmt: skip
-    """Return the network of a trunk over words, with the wide part beside it."""
-    stem = TextStem(inputs, stem_width, vectors=vectors, wide=Wide(inputs, outputs, rate))
-    network = Network(stem, WideTrunk(trunk, outputs), features, outputs, dropout)
+def word_network(stem: TextStem, body: nn.Module, features: int, outputs: int, dropout: float) -> Network:
+    """Return the network of a body over the words of a stem, which may have a wide part."""
+    if stem.wide is None:
+        return Network(stem, WordTrunk(body, 0), features, outputs, dropout)
+    network = Network(stem, WordTrunk(body, outputs), features, outputs, dropout)
     network.head = WideHead(features, outputs, dropout)
     return network
+
+
+def word_stem(inputs: TextInputs, width: int, outputs: int, *, vectors: bool, wide_rate: float | None) -> TextStem:
+    """Return the stem; without a rate it has no wide part."""
+    wide = None if wide_rate is None else Wide(inputs, outputs, wide_rate)
+    return TextStem(inputs, width, vectors=vectors, wide=wide)
