@@ -71,8 +71,8 @@ def word_vectors(x_NL: Numbers, words: int, width: int, seed: int) -> NDArray[np
     basis = np.linalg.qr(basis)[0]
     left, sizes, _ = np.linalg.svd((ppmi.T @ basis).T, full_matrices=False)
     factors = (basis @ left)[:, :rank] * np.sqrt(sizes[:rank])
-    spread = factors[of_word > 0].std()
-    found[:, :rank] = factors * (_STD / spread if spread > 0 else 0.0)
+    met = ppmi.getnnz(axis=1) > 0
+    found[met, :rank] = _STD * factors[met] / max(factors[met].std(), 1e-12) if met.any() else 0.0
     return found
 
 

@@ -99,7 +99,7 @@ def test_a_random_map_is_not_called_faithful() -> None:
     assert gain["backwards"].max() < 0
 
 
-@pytest.mark.parametrize("kind", list(FAMILIES))
+@pytest.mark.parametrize("kind", [kind for kind, family in FAMILIES.items() if TableInputs in family.reads])
 def test_gradients_of_tables_add_up_for_every_family(kind: str) -> None:
     task = table_task(kind)
     agree_with_gradients(task)
@@ -195,7 +195,7 @@ def sequence_task(kind: str, inputs: TextInputs | SeriesInputs) -> Task:
 
 @pytest.mark.parametrize(
     ("kind", "inputs"),
-    [(kind, inputs) for kind, family in FAMILIES.items() for inputs in (TEXT, SERIES) if isinstance(inputs, family.reads)],
+    [(kind, inputs) for kind, f in FAMILIES.items() for inputs in (TEXT, SERIES) if isinstance(inputs, f.reads)],
 )
 def test_sequences_add_up_and_what_is_not_there_gets_nothing(kind: str, inputs: TextInputs | SeriesInputs) -> None:
     task = sequence_task(kind, inputs)
