@@ -48,18 +48,23 @@ def model_card(
     settings: TrainSlice, card: DatasetCard, best: Best, budget: Budget, done: "Fit", weights: str
 ) -> ModelCard:
     """Return the record of a finished training."""
+    from pipeline.training.budgets import batch_of, settled
+
     cost, latency = priced(settings, card, best, done)
+    rows = card.rows["train"]
+    candidate = settled(best.candidate, card.inputs, rows)
+    batch = batch_of(best.candidate.optimizer, card.inputs, rows)
     last = done.records[-1]
     notes = []
     if done.passes < budget.epochs:
         notes.append(f"train.seconds ended the training after {done.passes:.1f} of {budget.epochs} epochs")
     return ModelCard(
-        candidate=best.candidate,
+        candidate=candidate,
         inputs=card.inputs,
         outputs=card.outputs,
         parameters=done.parameters,
         multiply_adds=cost.multiply_adds,
-        activation_mb=round(best.candidate.optimizer.batch_size * cost.activation_bytes / 1e6, 3),
+        activation_mb=round(batch * cost.activation_bytes / 1e6, 3),
         latency=latency,
         seed=settings.seed,
         device=done.device,

@@ -13,7 +13,7 @@ from pipeline.linting.tree import Ends, Size, families, family_answer, missing_l
 from pipeline.models import FAMILIES
 from pipeline.models.cost import cost_of
 from pipeline.space import Space
-from pipeline.training.budgets import usual_epochs
+from pipeline.training.budgets import batch_of, usual_epochs
 
 _COSTED = 12  # draws beside the lightest, the heaviest and the default of each family: shapes take longer than weights
 
@@ -124,7 +124,9 @@ def _on(space: Space, subject: Subject, limits: Limits, draws: int) -> OnSubject
     drawing = Drawing(space, subject, limits.search.max_parameters, limits.seed)
     found = [drawing.at_random() for _ in range(draws)]
     defaults = {family: drawing.default(family) for family in families(space)}
-    batch = next((d.candidate.optimizer.batch_size for d in defaults.values() if d.candidate), None)
+    rows_here = subject.rows or 1000
+    sizes = (batch_of(d.candidate.optimizer, subject.inputs, rows_here) for d in defaults.values() if d.candidate)
+    batch = next(sizes, None)
     pricing = _Pricing(subject, batch or 1)
     extremes = {family: _extremes(drawing, family, [*found, draw]) for family, draw in defaults.items()}
     built = [draw for draw in found if draw.parameters is not None]
@@ -225,7 +227,8 @@ def _seconds(draw: Draw, subject: Subject, trainer: TrainerSettings, rows: int) 
     candidate: Candidate | None = draw.candidate
     if candidate is None or draw.parameters is None:
         return None
-    return round(seconds_per_step(candidate, subject, trainer) * rows / candidate.optimizer.batch_size, 4)
+    batch = batch_of(candidate.optimizer, subject.inputs, subject.rows or 1000)
+    return round(seconds_per_step(candidate, subject, trainer) * rows / batch, 4)
 
 
 def _warnings(lines: Sequence[FamilyLines], subject: Subject, limits: Limits) -> list[str]:

@@ -9,6 +9,7 @@ from pipeline.core.contracts import Budget, Candidate, ForecastInputs, ImageInpu
 from pipeline.core.settings import TrainerSettings
 from pipeline.linting.subjects import Subject
 from pipeline.models.cost import example_rows
+from pipeline.training.budgets import batch_of, settled
 from pipeline.training.data import Arrays, Data
 from pipeline.training.fit import fit
 
@@ -32,7 +33,8 @@ def seconds_per_step(candidate: Candidate, subject: Subject, trainer: TrainerSet
 
 
 def _seconds(candidate: Candidate, subject: Subject, trainer: TrainerSettings, steps: int) -> float:
-    rows = steps * candidate.optimizer.batch_size
+    candidate = settled(candidate, subject.inputs, subject.rows or 1000)
+    rows = steps * batch_of(candidate.optimizer, subject.inputs, subject.rows or 1000)
     data = Data(subject.inputs, subject.outputs, random_rows(subject, rows), random_rows(subject, 8), None,
                 subject.task, subject.targets)  # fmt: skip
     return fit(candidate, data, Budget(epochs=1), seed=0, trainer=trainer).seconds

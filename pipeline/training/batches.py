@@ -12,6 +12,7 @@ from torch import Tensor
 from pipeline.core.contracts import Optimizer
 from pipeline.core.seeds import stream_seed
 from pipeline.training.augment import changed, check_changes
+from pipeline.training.budgets import batch_of
 from pipeline.training.data import Rows
 from pipeline.training.predict import model_input
 
@@ -36,7 +37,7 @@ class Batches:
         self.optimizer = optimizer
         self.seed = seed
         self.epoch = 0
-        self.steps = max(1, round(len(rows) / optimizer.batch_size))
+        self.steps = max(1, round(len(rows) / batch_of(optimizer, rows.inputs, len(rows))))
 
     def __len__(self) -> int:
         """Steps of one epoch."""

@@ -1,8 +1,19 @@
-"""How many passes a training wants where nobody said: a rule per kind of data, from runs without any search."""
+"""Passes and rows of a step where nobody said: a rule per kind of data, from runs without any search."""
 
 import math
+from dataclasses import replace
 
-from pipeline.core.contracts import Budget, ForecastInputs, ImageInputs, Inputs, SeriesInputs, TableInputs, TextInputs
+from pipeline.core.contracts import (
+    Budget,
+    Candidate,
+    ForecastInputs,
+    ImageInputs,
+    Inputs,
+    Optimizer,
+    SeriesInputs,
+    TableInputs,
+    TextInputs,
+)
 
 
 def usual_epochs(inputs: Inputs, rows: int) -> int:
@@ -27,3 +38,34 @@ def usual_epochs(inputs: Inputs, rows: int) -> int:
 def budget_of(epochs: int | None, seconds: float | None, inputs: Inputs, rows: int) -> Budget:
     """Return what was declared, with the usual passes where none were."""
     return Budget(epochs=epochs or usual_epochs(inputs, rows), seconds=seconds)
+
+
+def usual_batch(inputs: Inputs, rows: int) -> int:
+    """Return the rows of a step that serve `rows` training rows: few rows need small steps to take enough of them."""
+    match inputs:
+        case ImageInputs():
+            return _power(rows / 20, 32, 256)
+        case TextInputs():
+            return _power(rows / 100, 16, 64)
+        case SeriesInputs():
+            return _power(rows / 16, 8, 64)
+        case ForecastInputs():
+            return _power(rows / 250, 8, 64)
+        case TableInputs():
+            return 64 if rows < 2_000 else 256
+
+
+def _power(wanted: float, least: int, most: int) -> int:
+    """Return the nearest power of two within bounds that are powers themselves."""
+    return min(most, max(least, int(2 ** round(math.log2(max(1.0, wanted))))))
+
+
+def batch_of(optimizer: Optimizer, inputs: Inputs, rows: int) -> int:
+    """Return the rows of a step as declared, or as usual."""
+    return usual_batch(inputs, rows) if optimizer.batch_size == "auto" else optimizer.batch_size
+
+
+def settled(candidate: Candidate, inputs: Inputs, rows: int) -> Candidate:
+    """Return the candidate with a number where it says auto."""
+    size = batch_of(candidate.optimizer, inputs, rows)
+    return replace(candidate, optimizer=replace(candidate.optimizer, batch_size=size))

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline.core.contracts import Optimizer
+from pipeline.models import Network
 from pipeline.training.batches import Batch
 from pipeline.training.heads import Head
 from pipeline.training.optimizers import make_optimizer
@@ -15,7 +16,7 @@ from pipeline.training.optimizers import make_optimizer
 class Learner(pl.LightningModule):
     """A network and how its weights are trained. The learning rate is set from outside, see pace.py."""
 
-    def __init__(self, network: nn.Module, optimizer: Optimizer, head: Head) -> None:
+    def __init__(self, network: Network, optimizer: Optimizer, head: Head) -> None:
         super().__init__()
         self.network = network
         self.settings = optimizer
@@ -25,7 +26,7 @@ class Learner(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the mean loss of a batch; the sum stays on the device, nothing waits for it."""
-        out = self.network(batch.x)
+        out = self.network.members(batch.x)
         loss = self._loss(out, batch.y)
         if batch.share < 1:
             loss = batch.share * loss + (1 - batch.share) * self._loss(out, batch.other)
@@ -34,10 +35,9 @@ class Learner(pl.LightningModule):
         return loss
 
     def _loss(self, out: Tensor, y: Tensor) -> Tensor:
-        """Return the mean loss; of outputs (B, M, K), the mean over M members that each learn on their own."""
-        if out.ndim == 3:
-            out, y = out.flatten(0, 1), y.repeat_interleave(out.shape[1], dim=0)
-        return self.head.loss(out, y, self.settings.label_smoothing)
+        """Return the mean loss of outputs (B, M, K) over rows and members, each of which learns on its own."""
+        y = y.repeat_interleave(out.shape[1], dim=0) if out.shape[1] > 1 else y
+        return self.head.loss(out.flatten(0, 1), y, self.settings.label_smoothing)
 
     def take_loss(self) -> float:
         """Return the mean loss since the last call."""

@@ -11,7 +11,9 @@ from pipeline.core.settings import EvaluateSettings
 from pipeline.evaluation import judge_for
 from pipeline.evaluation.forecasts import last_known
 
-SETTINGS = EvaluateSettings(baselines=("constant", "linear", "ngram_svm", "gradient_boosting", "seasonal"), resamples=100)
+SETTINGS = EvaluateSettings(
+    baselines=("constant", "linear", "ngram_svm", "gradient_boosting", "seasonal"), resamples=100
+)
 TABLE = TableInputs(
     columns=tuple(NumericColumn(name=n, edges=(-2.0, 0.0, 2.0), median=0.0, missing=False) for n in "abc")
 )

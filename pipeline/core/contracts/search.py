@@ -23,7 +23,8 @@ class Optimizer:
     momentum: float = 0.9
     """Of sgd and Muon."""
     weight_decay: float = 0.01
-    batch_size: int = 64
+    batch_size: int | Literal["auto"] = 64
+    """Rows of a step; auto: what is usual for so many rows of such data (training/budgets.py)."""
     schedule: Literal["cosine", "linear", "wsd"] = "cosine"
     """After the warm-up: half a cosine, a line to zero, or stable and then a cool-down."""
     warm_up: float = 0.05
@@ -57,7 +58,8 @@ class Optimizer:
 
     def __post_init__(self) -> None:
         """Refuse values no training can use."""
-        if self.lr <= 0 or self.muon_lr <= 0 or self.batch_size < 1 or not 0 <= self.label_smoothing < 1:
+        no_batch = self.batch_size != "auto" and self.batch_size < 1
+        if self.lr <= 0 or self.muon_lr <= 0 or no_batch or not 0 <= self.label_smoothing < 1:
             raise ValueError("lr, muon_lr and batch_size must be positive, label_smoothing in [0, 1)")
         if not 0 <= self.warm_up < 1 or not 0 <= self.cool_down <= 1 - self.warm_up or not 0 <= self.ema < 1:
             raise ValueError("warm_up, cool_down and ema are shares of the budget, the first two 1 at most together")
