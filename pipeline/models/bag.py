@@ -26,7 +26,7 @@ class BagArchitecture:
     """Whether vectors start from which words stand together in the training texts; else at random."""
     wide: bool = True
     """Whether words, pairs and letters have weights of their own beside the vectors (models/wide.py)."""
-    wide_rate: float = 20.0
+    wide_rate: float = 3.0
     """How many times as fast as the vectors those weights are trained."""
 
     def __post_init__(self) -> None:

@@ -42,7 +42,8 @@ class TextStem(nn.Module):
         """Take over what the training texts say of each word; words they do not speak of keep their random vector."""
         if self.vectors:
             table = self.embedding.weight
-            found = torch.from_numpy(word_vectors(training_texts(rows, seed), *table.shape, seed)).to(table)
+            words, width = table.shape
+            found = torch.from_numpy(word_vectors(training_texts(rows, seed), words, width, seed)).to(table)
             table.copy_(torch.where(found == 0, table, found))
 
     def forward(self, x_BL: Tensor) -> Tensor:
@@ -53,7 +54,7 @@ class TextStem(nn.Module):
             longest = max(1, int(mask_BL.any(0).sum()))
             x_BL, mask_BL = x_BL[:, :longest], mask_BL[:, :longest]
         x_BL = x_BL.long()
-        words_U, at_BL = x_BL.unique(return_inverse=True)
+        words_U, at_BL = torch.unique(x_BL, return_inverse=True)
         # Every word's vector is looked up once: the gradient has a row per word, not per place.
         x_BLD = nn.functional.embedding(at_BL, self.embedding(words_U))
         if self.pairs is not None:

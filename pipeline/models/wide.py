@@ -118,7 +118,9 @@ class WordTrunk(nn.Module):
     def forward(self, x_BLE: Tensor) -> Tensor:
         """Return the body's features and the sum of what words added."""
         width = x_BLE.shape[2] - self.outputs - 1
-        x_BLD, added_BLK, mask_BL1 = x_BLE.split([width, self.outputs, 1], dim=2)  # one copy backwards, not three
+        x_BLD, added_BLK, mask_BL1 = torch.split(
+            x_BLE, [width, self.outputs, 1], dim=2
+        )  # one copy backwards, not three
         features_BF: Tensor = self.body(x_BLD, mask_BL1.detach()[:, :, 0])
         return torch.cat([features_BF, added_BLK.sum(1)], dim=1) if self.outputs else features_BF
 

@@ -41,7 +41,7 @@ def training_texts(rows: "TrainingRows", seed: int) -> Numbers:
 
 
 def word_vectors(x_NL: Numbers, words: int, width: int, seed: int) -> NDArray[np.float32]:
-    """Return a vector of each word number below `words`, (words, width), of deviation 0.1; zeros where nothing is known.
+    """Return a vector of each word number, (words, width), of deviation 0.1; zeros for words without company.
 
     Factors of the positive pointwise mutual information of words at most 5 apart (Levy and Goldberg 2014, "Neural Word
     Embedding as Implicit Matrix Factorization", U · √S), by a randomised SVD (Halko et al. 2011, algorithm 4.4).
@@ -77,7 +77,7 @@ def word_vectors(x_NL: Numbers, words: int, width: int, seed: int) -> NDArray[np
 
 
 def rarity(texts: int, holding: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the inverse document frequency ln((1 + N) / (1 + n)) + 1 of what n of N texts hold; 0 of what none does."""
+    """Return the inverse document frequency ln((1 + N) / (1 + n)) + 1 of what n of N texts hold; 0 for n = 0."""
     return np.where(holding > 0, np.log((1 + texts) / (1 + holding)) + 1, 0).astype(np.float32)
 
 
@@ -104,7 +104,7 @@ def frequent_pairs(x_NL: Numbers, words: int, most: int) -> tuple[Numbers, Numbe
 
 @dataclass(frozen=True, slots=True)
 class LetterGrams:
-    """The n-grams of letters of each word of a vocabulary, numbered; those of word w are `flat[starts[w]:starts[w+1]]`."""
+    """The numbers of the n-grams of letters of each word; those of word w are `flat[starts[w]:starts[w+1]]`."""
 
     flat: Numbers
     starts: Numbers

@@ -87,7 +87,7 @@ def test_words_and_pairs_weigh_what_tfidf_says() -> None:
         if row >= 0:
             weights[at], used[at] = wide.table.weight[row].detach().numpy(), reader.idf_[at]
     features = (counted > 0) * used
-    expected = 20.0 * (features / np.linalg.norm(features, axis=1, keepdims=True)) @ weights
+    expected = 3.0 * (features / np.linalg.norm(features, axis=1, keepdims=True)) @ weights
     np.testing.assert_allclose(found.numpy()[known], expected[known], rtol=1e-4, atol=1e-5)
     assert {(pair // V - 2, pair % V - 2) for pair in kept if pair % V > 1 and pair // V > 1} == {(0, 1), (1, 2)}
 
@@ -122,7 +122,7 @@ def test_what_the_letters_add_is_on_one_scale() -> None:
     grams = letter_grams(WORDS)
     idf = rarity(len(X), grams.texts(X.astype(np.int64)))
     of_text = np.concatenate([grams.flat[grams.starts[w] : grams.starts[w + 1]] for w in X[2, :3]])
-    expected = 20.0 * idf[of_text].sum() / np.sqrt((idf[of_text] ** 2).sum())
+    expected = 3.0 * idf[of_text].sum() / np.sqrt((idf[of_text] ** 2).sum())
     assert found[0].tolist() == pytest.approx([expected] * 3, rel=1e-4)
 
 
@@ -256,7 +256,7 @@ def test_gradients_touch_the_rows_of_the_batch_alone() -> None:
     ],
 )  # fmt: skip
 def test_impossible_values_are_refused(fields: dict[str, Any], message: str) -> None:
-    with pytest.raises(Exception, match="space.architecture") as caught:
+    with pytest.raises(Exception, match=r"space\.architecture") as caught:
         build(fields, INPUTS, 2)
     assert str(caught.value) == f"space.architecture.{fields['kind']}: {message}"
 
