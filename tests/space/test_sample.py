@@ -369,10 +369,10 @@ def test_random_choices_reach_every_option() -> None:
 @pytest.mark.parametrize(("name", "inputs"), SHIPPED)
 def test_shipped_defaults_can_be_built(name: str, inputs: Inputs) -> None:
     space = shipped(name)
-    kinds = [sample(space, DefaultChooser(given)).architecture["kind"] for _, given in first_answers(space)]
+    kinds = [sample(space, DefaultChooser(known)).architecture["kind"] for _, known in first_answers(space)]
     assert sorted(kinds) == sorted(space.architecture.branches)
-    for _, given in first_answers(space):
-        build(sample(space, DefaultChooser(given)).architecture, inputs, 3)
+    for _, known in first_answers(space):
+        build(sample(space, DefaultChooser(known)).architecture, inputs, 3)
 
 
 @pytest.mark.parametrize(("name", "inputs"), SHIPPED)

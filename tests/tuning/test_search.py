@@ -12,8 +12,8 @@ import yaml
 import pipeline.tuning.objective as objective
 from pipeline.core.contracts import SearchRecord, TrialRecord
 from pipeline.core.errors import ConfigError, SpaceError
-from pipeline.core.settings import SearchSettings
 from pipeline.core.seeds import stream
+from pipeline.core.settings import SearchSettings
 from pipeline.space import PriorChooser, answers, parse
 from pipeline.tuning import Problem, best_of, chosen_of, export, open_study, search, shown_url
 from pipeline.tuning.loop import choice_note
@@ -131,7 +131,8 @@ def test_a_space_whose_every_draw_is_infeasible_ends_after_a_hundred() -> None:
     opened = optuna.create_study()
     tree = STRICT | {"forbid": ["optimizer.lr != 0.01"]}
     message = (
-        "search: every draw is infeasible (100 in a row), the last with: space.forbid[0]: forbidden: optimizer.lr != 0.01\n"
+        "search: every draw is infeasible (100 in a row), the last with: "
+        "space.forbid[0]: forbidden: optimizer.lr != 0.01\n"
         "  fix: forbid less, or narrow the ranges to what can be built"
     )
     for _ in range(2):  # and a restart draws no more
