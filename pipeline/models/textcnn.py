@@ -51,15 +51,18 @@ class Filters(nn.Module):
 
     def __init__(self, a: TextcnnArchitecture) -> None:
         super().__init__()
-        sizes = range(a.shortest, a.shortest + a.lengths)
-        self.convs = nn.ModuleList(nn.Conv1d(a.width, a.filters, size, padding="same") for size in sizes)
+        self.sizes = range(a.shortest, a.shortest + a.lengths)
+        self.convs = nn.ModuleList(nn.Conv1d(a.width, a.filters, size) for size in self.sizes)
 
     def forward(self, x_BLD: Tensor, mask_BL: Tensor) -> Tensor:
         """Return one vector per text."""
         x_BDL = (x_BLD * mask_BL[:, :, None]).transpose(1, 2)
         beyond_B1L = mask_BL[:, None] < 0.5
         lowest = torch.finfo(x_BDL.dtype).min
-        best = [conv(x_BDL).masked_fill(beyond_B1L, lowest).max(2).values for conv in self.convs]
+        best = []
+        for size, conv in zip(self.sizes, self.convs, strict=True):
+            answers_BFL = conv(nn.functional.pad(x_BDL, ((size - 1) // 2, size // 2)))
+            best.append(answers_BFL.masked_fill(beyond_B1L, lowest).max(2).values)
         return nn.functional.silu(torch.cat(best, dim=1))
 
 
