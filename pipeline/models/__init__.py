@@ -12,6 +12,7 @@ from pipeline.models import (
     cct,
     cnn,
     convnext,
+    kernels,
     mbconv,
     mlp,
     resnet,
@@ -45,6 +46,7 @@ class Family:
 FAMILIES: Mapping[str, Family] = {
     "cnn": Family(cnn.CnnArchitecture, cnn.build),
     "rnn": Family(rnn.RnnArchitecture, rnn.build),
+    "kernels": Family(kernels.KernelsArchitecture, kernels.build, (SeriesInputs,)),
     "transformer": Family(transformer.TransformerArchitecture, transformer.build),
     "speednet": Family(speednet.SpeednetArchitecture, speednet.build, _IMAGES),
     "resnet": Family(resnet.ResnetArchitecture, resnet.build, _IMAGES),
