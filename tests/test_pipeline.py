@@ -28,7 +28,8 @@ def small(project: Path) -> None:
     edit(project / "conf/config.yaml", "search: standard", "search: tiny")
     edit(project / "conf/config.yaml", "epochs: null", "epochs: 3")
     edit(project / "conf/config.yaml", "rows: 24", "rows: 4")
-    edit(project / "conf/config.yaml", "baselines: [constant, linear, ngram_svm, gradient_boosting, seasonal]",
+    edit(project / "conf/config.yaml",
+         "baselines: [constant, linear, ngram_svm, gradient_boosting, random_kernels, seasonal]",
          "baselines: [constant]")  # fmt: skip
 
 

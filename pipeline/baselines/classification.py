@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.baselines.designs import design, flat, may_hold_out, word_counts
+from pipeline.baselines.kernels import kernel_probabilities
 from pipeline.baselines.texts import ngram_svm
-from pipeline.core.contracts import Inputs, TextInputs
+from pipeline.core.contracts import Inputs, SeriesInputs, TextInputs
 from pipeline.core.seeds import stream, stream_seed
 
 Probabilities = NDArray[np.float64]
@@ -33,6 +34,8 @@ def baseline_probabilities(
             return _boosting(inputs, x, y, test_x, classes, seed)
         case "ngram_svm" if isinstance(inputs, TextInputs):
             return ngram_svm(inputs, x, y, test_x, classes, seed)
+        case "random_kernels" if isinstance(inputs, SeriesInputs):
+            return kernel_probabilities(inputs, x, y, test_x, classes, seed)
     raise ValueError(f"unknown baseline {name}")
 
 

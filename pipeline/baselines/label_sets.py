@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.baselines.designs import flat
+from pipeline.baselines.kernels import kernel_label_sets
 from pipeline.baselines.values import linear_features
-from pipeline.core.contracts import Inputs, TextInputs
+from pipeline.core.contracts import Inputs, SeriesInputs, TextInputs
 from pipeline.core.errors import ConfigError
 from pipeline.core.seeds import stream_seed
 
@@ -33,7 +34,8 @@ def baseline_label_sets(
     """Fit baseline `name` on train (x (N, …), y (N, K) of 0 and 1) and return probabilities (M, K) for `test_x`.
 
     "majority" gives each label its training share; "logistic_regression" and "gradient_boosting" fit one model per
-    label, independent of the others (binary relevance). A label with one value in training keeps its share, 0 or 1.
+    label, independent of the others (binary relevance); "random_kernels" is of series. A label with one value in
+    training keeps its share, 0 or 1.
 
     Raises:
         ConfigError: more labels than the baseline is fitted for, see `refused_label_sets`.
@@ -50,6 +52,8 @@ def baseline_label_sets(
             return _logistic(inputs, x, y, test_x, p, varied)
         case "gradient_boosting":
             return _boosting(inputs, x, y, test_x, p, (varied, seed))
+        case "random_kernels" if isinstance(inputs, SeriesInputs):
+            return kernel_label_sets(inputs, x, y, test_x, seed)
     raise ValueError(f"unknown baseline {name}")
 
 

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.baselines.designs import design, flat, word_counts
-from pipeline.core.contracts import Inputs, TextInputs
+from pipeline.baselines.kernels import kernel_values
+from pipeline.core.contracts import Inputs, SeriesInputs, TextInputs
 from pipeline.core.seeds import stream, stream_seed
 
 Values = NDArray[np.float64]
@@ -35,6 +36,8 @@ def baseline_values(
             return _ridge(inputs, x, y, test_x, seed)
         case "gradient_boosting":
             return _boosting(inputs, x, y, test_x, seed)
+        case "random_kernels" if isinstance(inputs, SeriesInputs):
+            return kernel_values(inputs, x, y, test_x, seed)
     raise ValueError(f"unknown baseline {name}")
 
 

@@ -83,7 +83,7 @@ class EvaluateSettings:
     level: float = 0.95
     resamples: int = 2000
     """Bootstrap draws for scores without a closed form."""
-    baselines: tuple[Literal["constant", "linear", "ngram_svm", "gradient_boosting", "seasonal"], ...]
+    baselines: tuple[Literal["constant", "linear", "ngram_svm", "gradient_boosting", "random_kernels", "seasonal"], ...]
     baseline_rows: int = 20_000
     """Baselines are fitted on at most this many training rows (said in the report)."""
     baseline_pixels: int = 20_000_000

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.baselines import baseline_label_sets, baseline_probabilities, baseline_values
 from pipeline.baselines.label_sets import MOST_BOOSTED
-from pipeline.core.contracts import DatasetCard, Number, TextInputs
+from pipeline.core.contracts import DatasetCard, Number, SeriesInputs, TextInputs
 from pipeline.core.seeds import stream
 from pipeline.core.settings import EvaluateSettings
 from pipeline.evaluation.forecasts import ForecastJudge
@@ -53,13 +53,18 @@ class _Base:
     def rng(self, *name: str) -> np.random.Generator:
         return stream(self.seed, "evaluate", *[part for part in name if part])
 
+    def has(self, kind: str, names: Mapping[str, str]) -> bool:
+        """Say whether there is a baseline of this kind for such data."""
+        reads = {"random_kernels": SeriesInputs, "ngram_svm": TextInputs}.get(kind)
+        return kind in names and (reads is None or isinstance(self.card.inputs, reads))
+
 
 class ClassJudge(_Base):
     """Classes that exclude each other; p are probabilities (N, K)."""
 
     _NAMES: Mapping[str, str] = {
         "constant": "majority", "linear": "logistic_regression", "gradient_boosting": "gradient_boosting",
-        "ngram_svm": "ngram_svm",
+        "ngram_svm": "ngram_svm", "random_kernels": "random_kernels",
     }  # fmt: skip
 
     def metrics(self, p: Values, name: str) -> Mapping[str, Number]:
@@ -67,10 +72,8 @@ class ClassJudge(_Base):
         return score_table(self.y, p, self.rng(name), self.settings.resamples, self.settings.level)
 
     def baseline(self, kind: str, train: Rows, test_x: NDArray[Any]) -> tuple[str, Values] | None:
-        """Return class frequencies, a linear model or boosted trees; of texts n-grams, of many classes no trees."""
-        if kind == "ngram_svm" and not isinstance(self.card.inputs, TextInputs):
-            return None
-        if kind not in self._NAMES or (kind == "gradient_boosting" and len(self.card.classes) > MOST_BOOSTED):
+        """Return class frequencies, a linear model, trees (few classes), n-grams (texts) or random kernels (series)."""
+        if not self.has(kind, self._NAMES) or (kind == "gradient_boosting" and len(self.card.classes) > MOST_BOOSTED):
             return None
         name = self._NAMES[kind]
         found = baseline_probabilities(name, self.card.inputs, train, test_x, len(self.card.classes), self.seed)
@@ -110,8 +113,8 @@ class LabelSetJudge(_Base):
         return label_set_table(self.y, p, self.rng(name), self.settings.resamples, self.settings.level)
 
     def baseline(self, kind: str, train: Rows, test_x: NDArray[Any]) -> tuple[str, Values] | None:
-        """Return label frequencies, or one model per label."""
-        if kind not in self._NAMES or (kind == "gradient_boosting" and len(self.card.classes) > MOST_BOOSTED):
+        """Return label frequencies, one model per label, or random kernels (series)."""
+        if not self.has(kind, self._NAMES) or (kind == "gradient_boosting" and len(self.card.classes) > MOST_BOOSTED):
             return None
         name = self._NAMES[kind]
         return name, baseline_label_sets(name, self.card.inputs, train, test_x, self.seed)
@@ -139,6 +142,7 @@ class ValueJudge(_Base):
 
     _NAMES: Mapping[str, str] = {
         "constant": "mean", "linear": "ridge", "gradient_boosting": "gradient_boosting",
+        "random_kernels": "random_kernels",
     }  # fmt: skip
 
     def metrics(self, p: Values, name: str) -> Mapping[str, Number]:
@@ -147,8 +151,8 @@ class ValueJudge(_Base):
         return value_table(self.y, p, scale, self.rng(name), self.settings.resamples, self.settings.level)
 
     def baseline(self, kind: str, train: Rows, test_x: NDArray[Any]) -> tuple[str, Values] | None:
-        """Return the training mean, ridge regression or boosted trees."""
-        if kind not in self._NAMES:
+        """Return the training mean, ridge regression, boosted trees or random kernels (series)."""
+        if not self.has(kind, self._NAMES):
             return None
         name = self._NAMES[kind]
         return name, baseline_values(name, self.card.inputs, train, test_x, self.seed)

@@ -12,16 +12,21 @@ from pipeline.models import (
     cct,
     cnn,
     convnext,
+    inception,
     kernels,
+    linear_forecast,
     mbconv,
     mlp,
+    patchtst,
     resnet,
     rnn,
+    series_resnet,
     speednet,
     table_resnet,
     tabm,
     textcnn,
     transformer,
+    tsmixer,
 )
 from pipeline.models.network import Network, parameter_count
 
@@ -30,6 +35,8 @@ __all__ = ["FAMILIES", "Family", "Network", "build", "parameter_count", "read_ar
 _ALL = (ImageInputs, TextInputs, SeriesInputs, ForecastInputs, TableInputs)
 _IMAGES = (ImageInputs,)
 _TEXTS = (TextInputs,)
+_SERIES = (SeriesInputs,)
+_FORECASTS = (ForecastInputs,)
 _TABLES = (TableInputs,)
 
 
@@ -46,7 +53,6 @@ class Family:
 FAMILIES: Mapping[str, Family] = {
     "cnn": Family(cnn.CnnArchitecture, cnn.build),
     "rnn": Family(rnn.RnnArchitecture, rnn.build),
-    "kernels": Family(kernels.KernelsArchitecture, kernels.build, (SeriesInputs,)),
     "transformer": Family(transformer.TransformerArchitecture, transformer.build),
     "speednet": Family(speednet.SpeednetArchitecture, speednet.build, _IMAGES),
     "resnet": Family(resnet.ResnetArchitecture, resnet.build, _IMAGES),
@@ -55,6 +61,12 @@ FAMILIES: Mapping[str, Family] = {
     "cct": Family(cct.CctArchitecture, cct.build, _IMAGES),
     "bag": Family(bag.BagArchitecture, bag.build, _TEXTS),
     "textcnn": Family(textcnn.TextcnnArchitecture, textcnn.build, _TEXTS),
+    "kernels": Family(kernels.KernelsArchitecture, kernels.build, _SERIES),
+    "inception": Family(inception.InceptionArchitecture, inception.build, _SERIES),
+    "series_resnet": Family(series_resnet.SeriesResnetArchitecture, series_resnet.build, _SERIES),
+    "linear": Family(linear_forecast.LinearArchitecture, linear_forecast.build, _FORECASTS),
+    "tsmixer": Family(tsmixer.TsmixerArchitecture, tsmixer.build, _FORECASTS),
+    "patchtst": Family(patchtst.PatchtstArchitecture, patchtst.build, _FORECASTS),
     "mlp": Family(mlp.MlpArchitecture, mlp.build, _TABLES),
     "tabm": Family(tabm.TabmArchitecture, tabm.build, _TABLES),
     "table_resnet": Family(table_resnet.TableResnetArchitecture, table_resnet.build, _TABLES),

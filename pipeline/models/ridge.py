@@ -17,9 +17,11 @@ _SHARES = tuple(10.0 ** (power / 2) for power in range(-10, 5))
 class Ridge:
     """A map x @ weight + bias, and what it says of each training row when that row is left out."""
 
-    weight_FK: Tensor
-    bias_K: Tensor
-    left_out_NK: Tensor
+    weight: Tensor
+    """(F, K)"""
+    bias: Tensor
+    left_out: Tensor
+    """(N, K)"""
 
 
 def leave_one_out(x_NF: Tensor, y_NK: Tensor) -> Ridge:
@@ -63,8 +65,8 @@ class Sums:
 def sums(parts: Iterable[tuple[Tensor, Tensor]]) -> Sums | None:
     """Return the sums over parts (x (n, F), y (n, K)), or None where there is none."""
     total: Sums | None = None
-    for x, y in parts:
-        x, y = torch.nn.functional.pad(x.double(), (0, 1), value=1.0), y.double()
+    for x_NF, y_NK in parts:
+        x, y = torch.nn.functional.pad(x_NF.double(), (0, 1), value=1.0), y_NK.double()
         part = Sums(x.T @ x, x.T @ y, y.square().sum())
         total = part if total is None else together(total, part)
     return total
@@ -79,7 +81,8 @@ def solved(found: Sums, penalty: float) -> Tensor:
     """Return weights (F + 1, K), the last row the constant's."""
     ridge = torch.full_like(found.square[0], penalty)
     ridge[-1] = 1e-9 * found.square[-1, -1]
-    return torch.linalg.solve(found.square + ridge.diag(), found.cross)
+    weights: Tensor = torch.linalg.solve(found.square + ridge.diag(), found.cross)
+    return weights
 
 
 def squared_error(weights: Tensor, found: Sums) -> float:

@@ -4,18 +4,37 @@ The mask travels with the tokens, so that a trunk needs nothing but its stem's o
 there. Legend: B rows, L words, C channels, T steps, D token width.
 """
 
-from typing import TYPE_CHECKING
+import functools
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from pipeline.core.contracts import ForecastInputs, SeriesInputs, TextInputs
+from pipeline.models.ridge import Sums, solved, squared_error, sums, together
 from pipeline.models.word_vectors import training_texts, word_vectors
 
 if TYPE_CHECKING:
     from pipeline.models.network import TrainingRows
 
 _MOST_TOKENS = 48
+_PENALTIES = tuple(10.0 ** (power / 2) for power in range(-2, 13))
+"""Tried for the linear map of forecasts, which are in training deviations: 0.1 to a million."""
+_MOST_PRODUCTS = 3e10
+"""Of the inner products the linear map is solved from: some seconds of one core."""
+_LEAST_WINDOWS = 2000
+_PART = 256
+_ROUNDS = 8
+
+
+class Windows(Protocol):
+    """Windows and what followed them, as training rows give them."""
+
+    def __len__(self) -> int:
+        """N."""
+
+    def take(self, at: Tensor) -> tuple[Tensor, Tensor]:
+        """Return windows (B, C, T) and futures (B, H · N)."""
 
 
 class TextStem(nn.Module):
@@ -112,40 +131,124 @@ def steps_per_token(inputs: ForecastInputs) -> int:
     return -(-inputs.length // _MOST_TOKENS)
 
 
-class ForecastTrunk(nn.Module):
-    """A trunk that sees each window relative to its last value, beside a linear map of the same.
+class RelativeWindows(nn.Module):
+    """A linear map of each window relative to its last value, that value added: what every forecast starts from.
 
     Subtracting the last value and adding it to the forecast makes a linear map as good as much larger networks on the
-    usual long-horizon sets (NLinear, Zeng et al. 2023). The linear map is shared by all target channels; the trunk gets
-    neighbouring steps joined to tokens (PatchTST, Nie et al. 2023). Returns (B, features + H · N): the trunk's
-    features, and last value plus linear part of H steps of N targets.
+    usual long-horizon sets (NLinear, Zeng et al. 2023). One map serves all target channels. It reads a target's own
+    window, and what is known of the future. `start_from` solves for it in closed form, which beats the same map trained
+    by gradients from zero; its weights stay as solved unless `trained`, the constant is always trained.
     """
 
-    def __init__(self, trunk: nn.Module, inputs: ForecastInputs) -> None:
+    def __init__(self, inputs: ForecastInputs, *, trained: bool = False) -> None:
         super().__init__()
-        self.trunk = trunk
         self.past = len(inputs.channels) - inputs.known
-        self.targets, self.window = inputs.targets, inputs.window
-        self.patch = steps_per_token(inputs)
-        self.linear = nn.Linear(inputs.window, inputs.horizon)
+        self.targets, self.window, self.horizon = inputs.targets, inputs.window, inputs.horizon
+        self.linear = nn.Linear(inputs.window + inputs.known * inputs.horizon, inputs.horizon)
+        self.linear.weight.requires_grad_(trained)
         with torch.no_grad():
             self.linear.weight.zero_()
             self.linear.bias.zero_()
 
-    def forward(self, x_BTE: Tensor) -> Tensor:
-        """Return features and the simple forecast beside them."""
+    def relative(self, x_BTE: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return steps less the last value (B, T, C), 0 where nothing is seen, the mask (B, T), last values (B, N)."""
         x_BTC, mask_BT = split_mask(x_BTE)
         last_B1P = x_BTC[:, self.window - 1 : self.window, : self.past]
         shift_B1C = nn.functional.pad(last_B1P, (0, x_BTC.shape[2] - self.past))
-        seen_BT1 = mask_BT[:, :, None]
-        x_BTC = (x_BTC - shift_B1C) * seen_BT1
-        simple_BNH = self.linear(x_BTC[:, : self.window, : self.targets].transpose(1, 2))
-        simple_BHN = simple_BNH.transpose(1, 2) + last_B1P[:, :, : self.targets]
-        whole_BTE = nn.functional.pad(torch.cat([x_BTC, seen_BT1], dim=2), (0, 0, -x_BTC.shape[1] % self.patch, 0))
+        return (x_BTC - shift_B1C) * mask_BT[:, :, None], mask_BT, last_B1P[:, 0, : self.targets]
+
+    def read(self, x_BTC: Tensor) -> Tensor:
+        """Return what the map reads for each target, (B, N, F): its window, and the known future by channel."""
+        own_BNW = x_BTC[:, : self.window, : self.targets].transpose(1, 2)
+        if self.past == x_BTC.shape[2]:
+            return own_BNW
+        known_BF = x_BTC[:, self.window :, self.past :].transpose(1, 2).flatten(1)
+        return torch.cat([own_BNW, known_BF[:, None].expand(-1, self.targets, -1)], dim=2)
+
+    def simple(self, x_BTC: Tensor, last_BN: Tensor) -> Tensor:
+        """Return the linear forecast (B, H, N)."""
+        out: Tensor = self.linear(self.read(x_BTC)).transpose(1, 2) + last_BN[:, None]
+        return out
+
+    @torch.no_grad()
+    def start_from(self, rows: Windows, seed: int) -> None:
+        """Solve for the map: least squared error with the penalty that is best on the last fifth of the windows.
+
+        Before that fifth a horizon of windows is left out, so that no truth is on both sides. Of very many windows only
+        some, evenly spread, are read. Targets nobody knows are filled with the map's own forecasts, over a few rounds,
+        which solves the equations without them (Healy and Westmacott 1956).
+        """
+        wanted = max(_LEAST_WINDOWS, int(_MOST_PRODUCTS / self.linear.in_features**2 / self.targets))
+        at = torch.linspace(0, len(rows) - 1, min(wanted, len(rows))).round().long()
+        cut = len(at) - len(at) // 5
+        gap = max(cut // 2, int((at < at[min(cut, len(at) - 1)] - self.horizon).sum()))
+        fitted, between, held = (self._sums(rows, part) for part in (at[:gap], at[gap:cut], at[cut:]))
+        if fitted is None:
+            return
+        penalty = _PENALTIES[len(_PENALTIES) // 2]
+        if held is not None:
+            penalty = min(_PENALTIES, key=lambda p: squared_error(solved(fitted, p), held))
+        whole = functools.reduce(together, [part for part in (fitted, between, held) if part is not None])
+        self._set(solved(whole, penalty))
+        for _ in range(_ROUNDS if self._unknown(rows, at) else 0):
+            filled = self._sums(rows, at)
+            assert filled is not None
+            self._set(solved(filled, penalty))
+
+    def _set(self, weights: Tensor) -> None:
+        self.linear.weight.copy_(weights[:-1].T)
+        self.linear.bias.copy_(weights[-1])
+
+    def _unknown(self, rows: Windows, at: Tensor) -> bool:
+        return any(bool(rows.take(part)[1].isnan().any()) for part in torch.split(at, _PART))
+
+    def _sums(self, rows: Windows, at: Tensor) -> Sums | None:
+        return sums(self._pairs(rows, part) for part in torch.split(at, _PART) if len(part))
+
+    def _pairs(self, rows: Windows, at: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what is read (B · N, F) and what is to be told (B · N, H); unknown truths as the map has them now."""
+        x_BCT, y_BK = rows.take(at)
+        x_BTC, _, last_BN = self.relative(ForecastStem()(x_BCT))
+        y_BHN = y_BK.view(len(y_BK), self.horizon, self.targets)
+        y_BHN = torch.where(y_BHN.isnan(), self.simple(x_BTC, last_BN), y_BHN) - last_BN[:, None]
+        return self.read(x_BTC).flatten(0, 1), y_BHN.transpose(1, 2).flatten(0, 1)
+
+
+class ForecastTrunk(RelativeWindows):
+    """A trunk that sees the relative window beside the linear map, neighbouring steps joined to tokens.
+
+    Tokens as in PatchTST (Nie et al. 2023), of all channels together. Returns (B, features + H · N): the trunk's
+    features, and the simple forecast.
+    """
+
+    def __init__(self, trunk: nn.Module, inputs: ForecastInputs) -> None:
+        super().__init__(inputs, trained=True)
+        self.trunk = trunk
+        self.patch = steps_per_token(inputs)
+
+    def forward(self, x_BTE: Tensor) -> Tensor:
+        """Return features and the simple forecast beside them."""
+        x_BTC, mask_BT, last_BN = self.relative(x_BTE)
+        whole_BTE = torch.cat([x_BTC, mask_BT[:, :, None]], dim=2)
+        whole_BTE = nn.functional.pad(whole_BTE, (0, 0, -x_BTC.shape[1] % self.patch, 0))
         tokens_BNPE = whole_BTE.view(len(whole_BTE), -1, self.patch, whole_BTE.shape[2])
         mask_BN1 = tokens_BNPE[:, :, :, -1].amax(2, keepdim=True)
         features: Tensor = self.trunk(torch.cat([tokens_BNPE[:, :, :, :-1].flatten(2), mask_BN1], dim=2))
-        return torch.cat([features, simple_BHN.flatten(1)], dim=1)
+        return torch.cat([features, self.simple(x_BTC, last_BN).flatten(1)], dim=1)
+
+
+class DirectForecast(RelativeWindows):
+    """A trunk from relative windows (B, T, C) to changes (B, H, N) of the linear forecast; returns (B, H · N)."""
+
+    def __init__(self, trunk: nn.Module | None, inputs: ForecastInputs, *, trained: bool = False) -> None:
+        super().__init__(inputs, trained=trained)
+        self.trunk = trunk
+
+    def forward(self, x_BTE: Tensor) -> Tensor:
+        """Return the forecasts."""
+        x_BTC, _, last_BN = self.relative(x_BTE)
+        out_BHN = self.simple(x_BTC, last_BN)
+        return (out_BHN if self.trunk is None else out_BHN + self.trunk(x_BTC)).flatten(1)
 
 
 class ForecastHead(nn.Module):

@@ -6,13 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.core.contracts import TASKS, DatasetCard, ForecastInputs, NumericColumn, TableInputs, Target
+from pipeline.core.contracts import (
+    TASKS,
+    DatasetCard,
+    ForecastInputs,
+    NumericColumn,
+    SeriesInputs,
+    TableInputs,
+    Target,
+)
 from pipeline.core.settings import EvaluateSettings
 from pipeline.evaluation import judge_for
 from pipeline.evaluation.forecasts import last_known
 
 SETTINGS = EvaluateSettings(
-    baselines=("constant", "linear", "ngram_svm", "gradient_boosting", "seasonal"), resamples=100
+    baselines=("constant", "linear", "ngram_svm", "gradient_boosting", "random_kernels", "seasonal"), resamples=100
 )
 TABLE = TableInputs(
     columns=tuple(NumericColumn(name=n, edges=(-2.0, 0.0, 2.0), median=0.0, missing=False) for n in "abc")
@@ -119,3 +127,14 @@ def test_windows_of_different_series_are_resampled_one_by_one() -> None:
     description = card(task="forecast", classes=(), inputs=INPUTS)
     judge = judge_for(description, SETTINGS, 7, y, forecast_rows(50, [f"H{i}" for i in range(50)]), x)
     assert judge.metrics(y + 0.1 * RNG.normal(size=y.shape), "")["mae"].ci_method == "bootstrap, 100 draws"
+
+
+def test_random_kernels_are_for_series_alone() -> None:
+    x, y = RNG.normal(size=(30, 1, 20)).astype(np.float32), np.arange(30) % 3
+    x[y == 1] += np.sin(np.arange(20) * 2.0)
+    series = SeriesInputs(channels=("x",), length=20, mean=(0.0,), std=(1.0,))
+    found = judge_for(card(inputs=series), SETTINGS, 7, y, NO_ROWS, x).baseline("random_kernels", (x, y), x)
+    assert found is not None
+    assert found[0] == "random_kernels"
+    assert found[1].shape == (30, 3)
+    assert judge_for(card(), SETTINGS, 7, y, NO_ROWS, X[:30]).baseline("random_kernels", (X[:30], y), X[:30]) is None

@@ -1,0 +1,47 @@
+"""Convolutions over steps that know which steps are real: what lies beyond the end is 0 and counts for nothing.
+
+Legend: B rows, C channels, T steps. A mask (B, 1, T) is 1 where a step is real.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class StepNorm(nn.Module):
+    """Batch norm (Ioffe and Szegedy 2015) whose mean and variance are of real steps alone."""
+
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, width: int, momentum: float = 0.1) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.weight = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width))
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("variance", torch.ones(width))
+
+    def forward(self, x_BCT: Tensor, mask_B1T: Tensor) -> Tensor:
+        """Return normalised steps; those beyond the end are no longer 0."""
+        mean, variance = self.mean, self.variance
+        if self.training:
+            steps = mask_B1T.sum().clamp(min=1)
+            mean = (x_BCT * mask_B1T).sum((0, 2)) / steps
+            variance = ((x_BCT - mean[:, None]).square() * mask_B1T).sum((0, 2)) / steps
+            with torch.no_grad():
+                self.mean.lerp_(mean, self.momentum)
+                self.variance.lerp_(variance, self.momentum)
+        scale = self.weight * (variance + 1e-5).rsqrt()
+        out: Tensor = x_BCT * scale[:, None] + (self.bias - mean * scale)[:, None]
+        return out
+
+
+def odd_kernel(wanted: int, length: int) -> int:
+    """Return the longest odd kernel up to `wanted` steps that is no longer than the series."""
+    kernel = max(1, min(wanted, length))
+    return kernel - (kernel % 2 == 0)
+
+
+def step_conv(channels: int, width: int, kernel: int, *, groups: int = 1) -> nn.Conv1d:
+    """Return a convolution that keeps the steps; a norm follows, so it needs no constant."""
+    return nn.Conv1d(channels, width, kernel, padding=kernel // 2, groups=groups, bias=False)
