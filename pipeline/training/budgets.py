@@ -25,7 +25,7 @@ def usual_epochs(inputs: Inputs, rows: int) -> int:
         case ImageInputs():
             wanted, least, most = 1e6 / rows, 12, 60
         case TextInputs():
-            wanted, least, most = 5e4 / rows, 4, 12
+            wanted, least, most = 3.5e4 / rows, 3, 10
         case SeriesInputs():
             wanted, least, most = 1e4 / rows, 20, 150
         case ForecastInputs():
