@@ -14,7 +14,8 @@ FORECAST = ForecastInputs(channels=("a",), targets=1, known=0, window=4, horizon
 @pytest.mark.parametrize(
     ("inputs", "rows", "epochs"),
     [
-        (IMAGE, 1_000, 60), (IMAGE, 50_000, 20), (IMAGE, 1_000_000, 12), (TEXT, 3_000, 10), (TEXT, 7_000, 5), (TEXT, 100_000, 3),
+        (IMAGE, 1_000, 60), (IMAGE, 50_000, 20), (IMAGE, 1_000_000, 12), (TEXT, 3_000, 10), (TEXT, 7_000, 5),
+        (TEXT, 100_000, 3),
         (SERIES, 36, 150), (SERIES, 270, 38), (FORECAST, 8_000, 10), (FORECAST, 100_000, 6),
     ],
 )  # fmt: skip
