@@ -139,7 +139,7 @@ class KernelNetwork(Network):
     """Steps → random kernels → solved head.
 
     While the head is frozen nothing but one scale changes from pass to pass, so answers are remembered row by row:
-    passes after the first cost next to nothing. Where gradients of inputs are wanted, all is computed.
+    passes after the first cost next to nothing. Explanations look at the stem; for them all is computed.
     """
 
     trunk: RandomKernels
@@ -154,7 +154,9 @@ class KernelNetwork(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits or values (B, O)."""
-        if not self.head.frozen or x.requires_grad or x.is_meta or torch.is_inference_mode_enabled():
+        explained = (torch.is_grad_enabled() and not self.training) or x.requires_grad
+        watched = self.stem._forward_hooks or self.stem._forward_pre_hooks
+        if not self.head.frozen or explained or watched or x.is_meta or torch.is_inference_mode_enabled():
             return super().forward(x)
         out_BO: Tensor = self._answers(x) * self.head.scale / self.temperature
         return out_BO

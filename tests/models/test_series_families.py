@@ -167,11 +167,21 @@ def test_frozen_kernels_train_their_scale_alone_and_remember_right() -> None:
     train = waves(30, 0)
     network = made("kernels", SERIES)
     assert [n for n, p in network.named_parameters() if p.requires_grad] == ["head.scale"]
-    before = network(train.x).detach()
-    network.start_from(train, 5)  # what was remembered is of other weights
-    after = network(train.x).detach()
+    with torch.no_grad():
+        before = network(train.x)
+        network.start_from(train, 5)  # what was remembered is of other weights
+        after = network(train.x)
     assert not torch.equal(before, after)
-    torch.testing.assert_close(network(train.x.clone().requires_grad_()).detach(), after, atol=1e-4, rtol=1e-4)
+    for x in (train.x, train.x.clone().requires_grad_()):
+        torch.testing.assert_close(network(x).detach(), after, atol=1e-4, rtol=1e-4)
+    network.train()(train.x).sum().backward()
+    assert float(network.head.scale.grad) == pytest.approx(float(after.sum()), abs=1e-2)
+    seen: list[Tensor] = []
+    hook = network.eval().stem.register_forward_hook(lambda _, x, out: seen.append(out))
+    with torch.no_grad():
+        network(train.x)
+    hook.remove()
+    assert len(seen) == 1  # who watches the stem sees every row of it
     assert not made("kernels", SERIES, frozen=False).head.frozen
 
 
