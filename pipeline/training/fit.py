@@ -1,6 +1,7 @@
 """One training: the same function for a trial and for the winner, with another budget."""
 
 import logging
+import time
 import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -104,7 +105,9 @@ def fit(
         network.load_state_dict(saved["network"])
         log.info("continuing after epoch %d", pace.epoch)
     else:
+        began = time.monotonic()
         network.start_from(rows, stream_seed(seed, "start"))
+        pace.before = time.monotonic() - began
         if average:
             average = pace.average = Average(network, candidate.optimizer.ema)
     if pace.progress < 1:

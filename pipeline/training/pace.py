@@ -56,7 +56,7 @@ class Pace(pl.Callback):
         self.epoch = 0
         self.step = 0
         self.before = 0.0
-        """Seconds spent before this process took over."""
+        """Seconds spent before the first step of this process: by those before it, and on looking at the rows."""
         self.records: list[EpochRecord] = []
         self.stopped = False
         self._start = time.monotonic()
@@ -120,7 +120,7 @@ class Pace(pl.Callback):
             self._record(trainer, pl_module, progress)
         if progress >= 1:
             trainer.should_stop = True
-        elif self.deadline is not None and time.monotonic() - self._start >= self.deadline:
+        elif self.deadline is not None and self.seconds >= self.deadline:
             self.stopped = trainer.should_stop = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
