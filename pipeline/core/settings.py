@@ -45,7 +45,7 @@ class SearchSettings:
     """No trial may use more than this share of `seconds`; its schedule then ends in time."""
     storage: str | None = None
     """Optuna storage URL; none: SQLite under state/."""
-    max_parameters: int = 5_000_000
+    max_parameters: int = 20_000_000
     """Larger networks are refused before training."""
 
     def __post_init__(self) -> None:
