@@ -37,7 +37,8 @@ def _seconds(candidate: Candidate, subject: Subject, trainer: TrainerSettings, s
     rows = steps * batch_of(candidate.optimizer, subject.inputs, subject.rows or 1000)
     data = Data(subject.inputs, subject.outputs, random_rows(subject, rows), random_rows(subject, 8), None,
                 subject.task, subject.targets)  # fmt: skip
-    return fit(candidate, data, Budget(epochs=1), seed=0, trainer=trainer).seconds
+    done = fit(candidate, data, Budget(epochs=1), seed=0, trainer=trainer)
+    return done.seconds - done.start_seconds
 
 
 def random_rows(subject: Subject, n: int) -> Arrays:

@@ -42,6 +42,8 @@ class Fit:
     parameters: int
     passes: float
     seconds: float
+    start_seconds: float
+    """Of these, before the first step: what parts of the network learned from the training rows."""
     device: str
     precision: str
     stopped: bool
@@ -99,6 +101,7 @@ def fit(
     pace = Pace(batches, budget, validate, watch.on_score)
     pace.average = average
     pace.rungs, pace.checkpoints, pace.deadline = watch.rungs, watch.checkpoints, watch.deadline
+    start_seconds = 0.0
     saved = load_checkpoint(watch.checkpoints) if watch.checkpoints else None
     if saved is not None:
         pace.resume(saved)
@@ -107,7 +110,7 @@ def fit(
     else:
         began = time.monotonic()
         network.start_from(rows, stream_seed(seed, "start"))
-        pace.before = time.monotonic() - began
+        start_seconds = pace.before = time.monotonic() - began
         if average:
             average = pace.average = Average(network, candidate.optimizer.ema)
     if pace.progress < 1:
@@ -128,6 +131,7 @@ def fit(
         parameters=parameter_count(network),
         passes=pace.passes,
         seconds=pace.seconds,
+        start_seconds=start_seconds,
         device=device_words(device),
         precision=precision,
         stopped=pace.stopped,
