@@ -152,14 +152,14 @@ class KernelNetwork(Network):
         self._known: dict[bytes, Tensor] = {}
         self._state: tuple[object, ...] = ()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return logits or values (B, O)."""
+    def members(self, x: Tensor) -> Tensor:
+        """Return logits or values (B, 1, O)."""
         explained = (torch.is_grad_enabled() and not self.training) or x.requires_grad
         watched = self.stem._forward_hooks or self.stem._forward_pre_hooks
         if not self.head.frozen or explained or watched or x.is_meta or torch.is_inference_mode_enabled():
-            return super().forward(x)
-        out_BO: Tensor = self._answers(x) * self.head.scale / self.temperature
-        return out_BO
+            return super().members(x)
+        out_BO = self._answers(x) * self.head.scale / self.temperature
+        return out_BO[:, None]
 
     @torch.no_grad()
     def _answers(self, x: Tensor) -> Tensor:
