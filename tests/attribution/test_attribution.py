@@ -181,7 +181,7 @@ SERIES = SeriesInputs(channels=("a", "b"), length=20, mean=(0.5, -1.0), std=(1.0
 
 def sequence_task(kind: str, inputs: TextInputs | SeriesInputs) -> Task:
     torch.manual_seed(0)
-    network = build({"kind": kind, "width": 8}, inputs, 2).eval()
+    network = build({"kind": kind} | ({"groups": 8} if kind == "kernels" else {"width": 8}), inputs, 2).eval()
     if isinstance(inputs, TextInputs):
         x = torch.tensor([[2, 4, 0, 0, 0, 0], [3, 1, 4, 2, 2, 3], [0, 0, 0, 0, 0, 0]], dtype=torch.int32)
     else:
@@ -199,12 +199,7 @@ JUMPS = ("kernels",)
 
 @pytest.mark.parametrize(
     ("kind", "inputs"),
-    [
-        (kind, inputs)
-        for kind, family in FAMILIES.items()
-        for inputs in (TEXT, SERIES)
-        if isinstance(inputs, family.reads) and kind not in JUMPS
-    ],
+    [(kind, inputs) for kind, f in FAMILIES.items() for inputs in (TEXT, SERIES) if isinstance(inputs, f.reads)],
 )
 def test_sequences_add_up_and_what_is_not_there_gets_nothing(kind: str, inputs: TextInputs | SeriesInputs) -> None:
     task = sequence_task(kind, inputs)
@@ -215,7 +210,7 @@ def test_sequences_add_up_and_what_is_not_there_gets_nothing(kind: str, inputs: 
         assert attribution.values.shape == absent.shape
         assert np.isfinite(attribution.values).all()
     assert np.abs(gradients.values[absent]).max() == 0
-    assert np.median(completeness(task, gradients.values)[:2]) <= 0.06
+    assert (np.median(completeness(task, gradients.values)[:2]) <= 0.06) == (kind not in JUMPS)
 
 
 def test_the_baseline_of_a_text_keeps_its_length() -> None:
