@@ -4,6 +4,7 @@ The study lives under state/ and is named by a digest of all its inputs but the 
 others start another, a finished one is only exported again.
 """
 
+import json
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -40,7 +41,10 @@ def study_name(settings: SearchSlice, data_digest: str) -> str:
 
 
 def trials_table(record: SearchRecord) -> "pd.DataFrame":
-    """Return one row per trial; candidates are spread over columns by their dotted names."""
+    """Return one row per trial; candidates are spread over columns by their dotted names.
+
+    A column with words beside other values (`auto` beside 64) holds them all as text: in Parquet it has one type.
+    """
     import pandas as pd
 
     rows = []
@@ -49,7 +53,19 @@ def trials_table(record: SearchRecord) -> "pd.DataFrame":
         candidate = row.pop("candidate")
         row["curve"] = [list(point) for point in trial.curve]
         rows.append(row | spread(candidate))
-    return pd.DataFrame(rows)
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pd.DataFrame({name: _column([row.get(name) for row in rows]) for name in names})
+
+
+def _column(values: list[object]) -> list[object]:
+    """Return the values, or where Parquet has no one type for them, words as they stand and the rest as JSON."""
+    import pyarrow as pa
+
+    try:
+        pa.array(values, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
+    return values
 
 
 def spread(node: object, path: str = "") -> dict[str, object]:

@@ -1,6 +1,9 @@
 """The stage around the study: its name, and the table of trials."""
 
 from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
 
 from pipeline.core.settings import SearchSlice
 from pipeline.search import study_name, trials_table
@@ -30,3 +33,17 @@ def test_the_table_has_a_row_per_trial_and_a_column_per_name() -> None:
     assert table["optimizer.lr"].tolist() == [1e-3, 1e-3]
     assert table["traceback"].dropna().tolist() == ["secret"]
     assert trials_table(replace(search, trials=search.trials[:1])).shape[0] == 1
+
+
+def test_words_beside_numbers_become_texts_of_one_column(tmp_path: Path) -> None:
+    search = records().search
+    trial = search.trials[0]
+    sizes = ("auto", 64, None, [1, 2.5], True)
+    trials = tuple(
+        replace(trial, candidate={"optimizer": {"batch_size": size, "lr": lr}})
+        for size, lr in zip(sizes, (1, 0.5, 2, None, 0.1), strict=True)
+    )
+    trials_table(replace(search, trials=trials)).to_parquet(tmp_path / "trials.parquet")
+    table = pd.read_parquet(tmp_path / "trials.parquet")
+    assert table["optimizer.batch_size"].dropna().tolist() == ["auto", "64", "[1, 2.5]", "true"]
+    assert table["optimizer.lr"].dropna().tolist() == [1.0, 0.5, 2.0, 0.1]
