@@ -35,7 +35,7 @@ _CODE = ("core", "models", "space", "training", "tuning")
 def study_name(settings: SearchSlice, data_digest: str) -> str:
     """Return the name that all inputs of a study share, whatever its budget."""
     inputs = plain(settings)
-    for budget in ("n_trials", "seconds", "storage"):
+    for budget in ("n_trials", "seconds", "storage", "repeats", "workers", "silence"):
         inputs["search"].pop(budget)
     return f"search-{digest_of({'settings': inputs, 'data': data_digest, 'code': code_digest(*_CODE)})[:12]}"
 
@@ -86,15 +86,16 @@ def run(settings: SearchSlice) -> None:
     card = read_record(DatasetCard, FIT / "dataset.json")
 
     from pipeline.training.data import load_data
-    from pipeline.tuning import Problem, export, only_one, open_study, search, shown_url, storage_url
+    from pipeline.tuning import Problem, Search, only_one, open_study, shown_url, storage_url
 
     problem = Problem(load_data(card, FIT), settings.search, settings.trainer, settings.seed)
     name, state = study_name(settings, sha256_folder(FIT)), state_folder()
     log.info("study %s · watch it with: optuna-dashboard %s", name, shown_url(settings.search.storage))
     with only_one(state, name):
         study = open_study(name, storage_url(settings.search.storage, state))
-        search(problem, space, study)
-        record = export(problem, study, shown_url(settings.search.storage))
+        search = Search(problem, space, study, state / name)
+        search.run()
+        record = search.export(shown_url(settings.search.storage))
     best = record.trials[record.best]
     assert best.score is not None
     with fresh_folder(SEARCH) as folder:

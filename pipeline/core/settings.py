@@ -31,18 +31,33 @@ class TrainerSettings:
     """CPU threads of one training process; more than one is slower when cores are shared."""
 
 
+Strategy = Literal["engine", "random", "grid", "tpe_hyperband", "one_epoch_topk", "default_only"]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchSettings:
     """conf/search/*.yaml. `n_trials` and `seconds` are totals over all restarts."""
 
+    strategy: Strategy = "engine"
+    """engine: ours. The others are what it is measured against: blind draws, all combinations, Optuna's own TPE with
+    Hyperband, one rung for all and then the best, the default alone."""
     n_trials: int
     seconds: float | None = None
+    """Of wall time."""
     epochs: int | None = None
     """Budget of a trial that is never stopped; None: what is usual for the data (training/budgets.py)."""
     eta: int = 3
-    """Of each rung's trials one in eta may continue; rungs lie at epochs/eta^k."""
-    trial_share: float = 0.2
+    """Of each rung's trials one in eta goes on; rungs lie at budget/eta^k."""
+    trial_share: float = 0.15
     """No trial may use more than this share of `seconds`; its schedule then ends in time."""
+    repeats: int = 2
+    """The best few are trained again with so many fresh seeds, as far as `seconds` allow."""
+    grid_points: int = 3
+    """strategy=grid: values per float."""
+    workers: int | None = None
+    """Processes that train; None: one per core or GPU; 0: this process, without isolation."""
+    silence: float = 300.0
+    """Seconds without a sign of life after which a worker is given up, and its trial with it."""
     storage: str | None = None
     """Optuna storage URL; none: SQLite under state/."""
     max_parameters: int = 20_000_000
@@ -56,6 +71,8 @@ class SearchSettings:
             raise ValueError("seconds must be positive")
         if not 0 < self.trial_share <= 1:
             raise ValueError("trial_share must lie in (0, 1]")
+        if self.repeats < 0 or self.grid_points < 1 or self.silence <= 0 or (self.workers or 0) < 0:
+            raise ValueError("repeats and workers must not be negative, grid_points and silence be positive")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,6 +1,13 @@
 """The declarative language of search spaces: text to tree (`parse`), tree to candidate (`sample`)."""
 
-from pipeline.space.choosers import Chooser, DefaultChooser, PriorChooser, RandomChooser
+from pipeline.space.choosers import (
+    Chooser,
+    DefaultChooser,
+    GridChooser,
+    MutationChooser,
+    PriorChooser,
+    RandomChooser,
+)
 from pipeline.space.grammar import (
     Choice,
     Condition,
@@ -25,8 +32,10 @@ __all__ = [
     "DefaultChooser",
     "FloatRange",
     "Forbidden",
+    "GridChooser",
     "Group",
     "IntRange",
+    "MutationChooser",
     "Node",
     "OneOf",
     "PriorChooser",

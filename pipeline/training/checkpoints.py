@@ -12,12 +12,12 @@ from pipeline.core.store import write_bytes
 log = logging.getLogger(__name__)
 
 
-def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
-    """Write last.ckpt; the old one becomes previous.ckpt."""
+def save_checkpoint(folder: Path, state: dict[str, Any], *, spare: bool = True) -> None:
+    """Write last.ckpt; the old one becomes previous.ckpt, if a spare is wanted."""
     last = folder / "last.ckpt"
     content = io.BytesIO()
     torch.save(state, content)
-    if last.exists():
+    if spare and last.exists():
         last.replace(folder / "previous.ckpt")
     write_bytes(last, content.getvalue())
 

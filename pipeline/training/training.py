@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -60,6 +60,8 @@ class Training:
         self.batches = Batches(data.placed("train", self.device), candidate.optimizer, seed)
         self.pace = Pace(budget, len(self.batches))
         self.records: list[EpochRecord] = []
+        self.shares: list[float] = []
+        """Of the budget, at each record."""
         self.start_seconds = 0.0
         self._rung_average = rung_average
         self._average: Average | None = None
@@ -81,7 +83,14 @@ class Training:
             return None
         return Average(self.network, ema or _RUNG_HALF_LIFE, lazy=bool(ema))
 
-    def advance(self, until: float = 1.0, *, deadline: float | None = None, whole_epoch: bool = False) -> bool:
+    def advance(
+        self,
+        until: float = 1.0,
+        *,
+        deadline: float | None = None,
+        whole_epoch: bool = False,
+        on_step: Callable[[], None] | None = None,
+    ) -> bool:
         """Take steps until the share `until` of the budget is spent; False if the moment `deadline` came first.
 
         `deadline` is of time.monotonic(); `whole_epoch` ends with the present pass as well.
@@ -97,6 +106,8 @@ class Training:
                 if deadline is not None and time.monotonic() >= deadline:
                     self._keep_random()
                     return False
+                if on_step is not None:
+                    on_step()
                 batch = self._next_batch()
                 factor = learning_rate_factor(pace.progress, settings)
                 for group in self.optimizer.param_groups:
@@ -158,6 +169,7 @@ class Training:
             seconds=self.pace.seconds,
         )
         self.records.append(record)
+        self.shares.append(self.pace.progress)
         return record
 
     def settle(self) -> None:
@@ -176,6 +188,7 @@ class Training:
             "step": self.pace.step,
             "seconds": self.pace.seconds,
             "start_seconds": self.start_seconds,
+            "shares": self.shares,
             "records": [[r.epoch, r.train_loss, r.val_score, r.val_quality, r.seconds] for r in self.records],
         }
 
@@ -189,6 +202,7 @@ class Training:
         self._random = state["random"]
         self.pace.resume(state["step"], state["seconds"])
         self.start_seconds = state["start_seconds"]
+        self.shares = list(state["shares"])
         self.records = [
             EpochRecord(epoch=e, train_loss=t, val_score=v, val_quality=q, seconds=s)
             for e, t, v, q, s in state["records"]

@@ -1,227 +1,229 @@
-"""The search: ask, train, tell, until the budget is spent; then the export."""
+"""The search: decide, propose, train, note, until the budget is spent."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from functools import partial
+import shutil
+import time
+from pathlib import Path
 
 import optuna
 
-from pipeline.core.contracts import TASKS, Candidate, Origin, SearchRecord, TrialRecord
+from pipeline.core.contracts import TASKS, SearchRecord
 from pipeline.core.errors import SpaceError
-from pipeline.core.seeds import stream
 from pipeline.models import read_architecture
-from pipeline.space import (
-    Chooser,
-    DefaultChooser,
-    Forbidden,
-    PriorChooser,
-    Scalar,
-    Space,
-    answers,
-    first_answers,
-    sample,
-)
-from pipeline.tuning.chooser import TrialChooser
-from pipeline.tuning.objective import Problem, Proposal, run_trial
-from pipeline.tuning.study import STARTUP, ask, draw_names, pass_over, passed_over, records, spent, tell
+from pipeline.space import DefaultChooser, Space, first_answers, sample
+from pipeline.tuning.choice import export
+from pipeline.tuning.decisions import CONFIRM_UNTIL, DECIDES, Continue, Repeat, Start, View
+from pipeline.tuning.jobs import Job, OnFit, Outcome, Problem
+from pipeline.tuning.plan import plan_for, plan_words
+from pipeline.tuning.proposals import Exhausted, feasible, proposal, stock_study
+from pipeline.tuning.table import Row, Table
+from pipeline.tuning.workers import crew_of, usual_workers
 
 log = logging.getLogger("pipeline.search")
 
-_QUIET_SECONDS = 15
-"""A trial that takes longer says something at its rungs."""
 _OF_CANDIDATES = ("SpaceError", "FloatingPointError")
 """Failures that the space can cause; any other is a mistake of ours and keeps its traceback."""
-_LEADERS = 5
-"""So many trials with the lowest scores are compared on the reserve."""
-_LEAST_SHARE = 0.02
-"""With less than this share of the seconds left no trial is started."""
-_MOST_INFEASIBLE = 100
-"""After so many draws in a row that are no candidates there is hardly one."""
-
-First = Sequence[tuple[Origin, Mapping[str, Scalar]]]
+_SAY_EVERY = 5.0
+"""Seconds between two lines about trials that only paused."""
 
 
-def search(problem: Problem, space: Space, study: optuna.Study) -> None:
-    """Run trials until `n_trials` count or `seconds` are spent, both over all restarts."""
-    first, settings = first_answers(space), problem.settings
-    for _, known in first:
-        read_architecture(sample(space, DefaultChooser(known)).architecture)
-    while True:
-        done, used = records(study), spent(study)
-        left = None if settings.seconds is None else settings.seconds - used
-        if len(done) >= settings.n_trials or (left is not None and left < _LEAST_SHARE * (settings.seconds or 0)):
+class Clock:
+    """Wall seconds of a study over all restarts, kept with it."""
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._study = study
+        self._before = float(study.user_attrs.get("wall", 0.0))
+        self._start = time.monotonic()
+
+    @property
+    def used(self) -> float:
+        """Seconds so far."""
+        return self._before + time.monotonic() - self._start
+
+    def moment(self, used: float) -> float:
+        """Return when, of time.monotonic(), so many seconds will be used."""
+        return self._start + used - self._before
+
+    def keep(self) -> None:
+        """Store the seconds, so that a killed search has not forgotten them."""
+        self._study.set_user_attr("wall", round(self.used, 3))
+
+
+class Search:
+    """A study at work."""
+
+    def __init__(self, problem: Problem, space: Space, study: optuna.Study, folder: Path) -> None:
+        """`folder`: where paused trials and weights lie."""
+        self.problem, self.space, self.study, self.folder = problem, space, study, folder
+        self.clock = Clock(study)
+        self.first = first_answers(space)
+        for _, known in self.first:
+            read_architecture(sample(space, DefaultChooser(known)).architecture)
+        self.table = Table(study)
+        self.open = True
+        """Whether the space may still have candidates that were not tried."""
+        self._said = 0.0
+
+    def run(self, on_fit: OnFit | None = None) -> None:
+        """Train until nothing is left to do or the budget is spent."""
+        settings = self.problem.settings
+        if study_is_over(self.study, self.problem):
             return
-        refuse_hopeless(done)
-        place = len(done)
-        attempt = attempt_at(study, place)
-        origin, given = answers_at(place, attempt, space, first, problem.seed)
-        trial = ask(study, problem.seed, place, attempt, given)
+        size = usual_workers(self.problem) if settings.workers is None else settings.workers
+        default = feasible(self.space, DefaultChooser(self.first[0][1]))
+        self._warm()
+        plan = plan_for(self.problem, default, self.study, lambda: self.clock.used)
+        self.problem = self.problem.within(plan.trial_seconds)
+        self.mode = plan.mode
+        log.info("%s · %d worker%s", plan_words(plan, settings.seconds, settings.strategy), size, "s" * (size != 1))
+        with crew_of(self.problem, size, settings.silence, on_fit) as crew:
+            while True:
+                while crew.free() and (job := self._next_job()) is not None:
+                    self.table.start(job.place)
+                    crew.give(self.problem, job)
+                if not any(row.busy for row in self.table.rows):
+                    break
+                job, outcome = crew.take()
+                self._note(job, outcome)
+        self.table.close()
+        self.clock.keep()
+        self.study.set_user_attr("over", _extent(self.problem))
+        for row in self.table.rows:
+            shutil.rmtree(self.folder / f"trial-{row.place}", ignore_errors=True)
+
+    def _warm(self) -> None:
+        """Bring the rows to where they are used, so that forked workers share them."""
+        from pipeline.training.device import choose_device
+
+        device, _ = choose_device(self.problem.trainer)
+        self.problem.data.placed("train", device)
+        self.problem.data.placed("val", device)
+
+    def view(self) -> View:
+        """Return what decisions may depend on."""
+        settings = self.problem.settings
+        return View(
+            rows=self.table.rows,
+            rungs=self.problem.rungs,
+            n_trials=settings.n_trials if self.open else len(self.table.rows),
+            eta=settings.eta,
+            seed=self.problem.seed,
+            repeats=settings.repeats,
+            mode=self.mode,
+            seconds=settings.seconds,
+            used=self.clock.used,
+            trial_seconds=self.problem.trial_seconds,
+        )
+
+    def _next_job(self) -> Job | None:
+        self._refuse_hopeless()
+        view = self.view()
+        if view.share >= CONFIRM_UNTIL:
+            return None
+        match DECIDES[self.problem.settings.strategy](view):
+            case Start(rung):
+                return self._started(rung)
+            case Continue(place, rung):
+                return self._job(self.table.rows[place], rung)
+            case Repeat(place, repeat):
+                return self._job(self.table.rows[place], view.last, repeat)
+            case None:
+                return None
+
+    def _started(self, rung: int) -> Job | None:
+        table, settings = self.table, self.problem.settings
         try:
-            candidate = feasible(space, TrialChooser(trial))
-        except Forbidden as wrong:
-            pass_over(study, trial, place, wrong.message)
-            continue
-        proposal = Proposal(place, origin, candidate)
-        record = run_trial(problem, proposal, left, partial(note_rung, study, trial))
-        tell(study, trial, record)
-        log.info(progress_line(record, [*done, record], used + record.seconds, problem))
+            found = proposal(self.space, table.rows, self.problem.rungs, self.first, settings, self.problem.seed)
+        except Exhausted:
+            self.open = False
+            return self._next_job()
+        row = Row(place=found.place, origin=found.origin, candidate=found.candidate, answers=found.answers,
+                  distributions=found.distributions, skipped=found.skipped)  # fmt: skip
+        table.add(row)
+        return self._job(row, rung)
+
+    def _job(self, row: Row, rung: int, repeat: int = 0) -> Job:
+        seconds = self.problem.settings.seconds
+        deadline = None if seconds is None else self.clock.moment(CONFIRM_UNTIL * seconds)
+        return Job(place=row.place, candidate=row.candidate, rung=rung, repeat=repeat, deadline=deadline,
+                   folder=self.folder)  # fmt: skip
+
+    def _note(self, job: Job, outcome: Outcome) -> None:
+        row = self.table.note(outcome, self.problem.rungs)
+        self.clock.keep()
+        if row.over or outcome.repeat:
+            shutil.rmtree(self.folder / job.name, ignore_errors=True)
+        if self.problem.settings.strategy == "tpe_hyperband" and row.paused:
+            before = self.table.rows[: row.place + 1]
+            if stock_study(before, self.problem.rungs, self.problem.settings.eta, self.problem.seed)[1]:
+                self.table.stop(row.place)
+        self._say(row, outcome)
+
+    def _say(self, row: Row, outcome: Outcome) -> None:
+        """Tell what ended, and now and then that trials come and go."""
+        if not row.over and not outcome.repeat and self.clock.used - self._said < _SAY_EVERY:
+            return
+        self._said = self.clock.used
+        log.info("%s", progress_line(row, outcome, self.table.rows, self.clock.used, self.problem))
+
+    def _refuse_hopeless(self) -> None:
+        """Stop when the first candidates all fail: more of them would only spend the budget."""
+        done = [row.outcome for row in self.table.rows if row.outcome is not None]
+        if len(done) >= 3 and all(outcome.state == "failed" for outcome in done):
+            last = done[-1]
+            if not str(last.error).startswith(_OF_CANDIDATES):
+                raise RuntimeError(f"the first {len(done)} trials all failed; the last one:\n{last.traceback}")
+            raise SpaceError(
+                f"search: the first {len(done)} trials all failed, the last with {last.error}",
+                fix="check the space and search.max_parameters",
+            )
+
+    def export(self, storage: str) -> SearchRecord:
+        """Return the record of all trials and of the one that is handed on."""
+        return export(self.problem, self.study.study_name, self.table.rows, storage)
 
 
-def attempt_at(study: optuna.Study, place: int) -> int:
-    """Return how many draws of this place were no candidates; too many end the search."""
-    reasons = passed_over(study, place)
-    if len(reasons) >= _MOST_INFEASIBLE:
-        raise SpaceError(
-            f"search: every draw is infeasible ({len(reasons)} in a row), the last with: {reasons[-1]}",
-            fix="forbid less, or narrow the ranges to what can be built",
-        )
-    return len(reasons)
+def _extent(problem: Problem) -> dict[str, float | int | None]:
+    settings = problem.settings
+    return {"n_trials": settings.n_trials, "seconds": settings.seconds, "repeats": settings.repeats}
 
 
-def answers_at(
-    place: int, attempt: int, space: Space, first: First, seed: int
-) -> tuple[Origin, dict[str, Scalar] | None]:
-    """Return who proposes at this place, and the answers unless Optuna's sampler gives them.
-
-    Where it would still draw blindly, draws around the defaults take its place, if the space says how sure they are.
-    """
-    if place < len(first):
-        origin, given = first[place]
-        return origin, dict(given)
-    if space.has_prior and place < len(first) + STARTUP:
-        return "sampler", answers(space, PriorChooser(stream(seed, *draw_names("prior", place, attempt))))
-    return "sampler", None
+def study_is_over(study: optuna.Study, problem: Problem) -> bool:
+    """Say whether the study was ended with this budget or a larger one."""
+    over = study.user_attrs.get("over")
+    if over is None:
+        return False
+    return all(
+        had is None or (wanted is not None and wanted <= had)
+        for had, wanted in ((over[name], wanted) for name, wanted in _extent(problem).items())
+    )
 
 
-def feasible(space: Space, chooser: Chooser) -> Candidate:
-    """Return a candidate; Forbidden if its values are each right but do not go together."""
-    candidate = None
-    try:
-        candidate = sample(space, chooser)
-        read_architecture(candidate.architecture)
-    except SpaceError as wrong:
-        if isinstance(wrong.__cause__, ValueError):  # a dataclass refused the combination
-            raise Forbidden(wrong.message) from wrong
-        if candidate is None:
-            raise
-        # A field that no architecture has stays one failed trial.
-    return candidate
-
-
-def note_rung(study: optuna.Study, trial: optuna.Trial, rung: int, score: float, seconds: float) -> Sequence[float]:
-    """Store the score of this trial at a rung; return those of all trials before it."""
-    others = [
-        t.intermediate_values[rung]
-        for t in study.get_trials(deepcopy=False)
-        if rung in t.intermediate_values and t.number != trial.number and "record" in t.user_attrs
-    ]
-    trial.report(score, rung)
-    trial.set_user_attr("seconds", seconds)
-    if seconds > _QUIET_SECONDS:
-        log.info("… rung %d: score %.4f after %.0f s", rung + 1, score, seconds)
-    return others
-
-
-def refuse_hopeless(done: Sequence[TrialRecord]) -> None:
-    """Stop when the first candidates all fail: more of them would only spend the budget."""
-    if len(done) >= 3 and all(record.state == "failed" for record in done):
-        if not str(done[-1].error).startswith(_OF_CANDIDATES):
-            raise RuntimeError(f"the first {len(done)} trials all failed; the last one:\n{done[-1].traceback}")
-        raise SpaceError(
-            f"search: the first {len(done)} trials all failed, the last with {done[-1].error}",
-            fix="check the space and search.max_parameters",
-        )
-
-
-def progress_line(record: TrialRecord, done: Sequence[TrialRecord], used: float, problem: Problem) -> str:
+def progress_line(row: Row, outcome: Outcome, rows: list[Row], used: float, problem: Problem) -> str:
     """Return "trial 12 (cnn) score … accuracy … · best … · rate · time left"."""
-    what = f"trial {record.number} ({record.candidate.architecture['kind']})"
-    if record.state == "failed":
-        text = f"{what} failed: {record.error}"
-    elif record.score is None:
+    settings = problem.settings
+    what = f"trial {row.place} ({row.candidate.architecture['kind']}, {row.origin})"
+    if outcome.repeat:
+        what += f" again with seed {outcome.repeat}"
+    if outcome.state == "failed":
+        text = f"{what} failed: {outcome.error}"
+    elif not outcome.curve:
         text = f"{what} had no time left"
     else:
-        word = ", stopped early" if record.state == "pruned" else ""
+        share, score = outcome.curve[-1]
         quality = TASKS[problem.data.task].quality.replace("_", " ")
-        text = f"{what} score {record.score:.4f} {quality} {record.quality:.4f}{word}"
-    best = best_of(done)
-    if best is not None:
-        text += f" · best {best.score:.4f} (trial {best.number})"
-    rate = 60 * len(done) / max(used, 1e-9)
-    return f"{text} · {record.seconds:.1f} s · {rate:.1f} trials/min · {_left(done, used, problem)}"
+        word = "" if outcome.state == "complete" else f" at {100 * share:.2g} %"
+        text = f"{what} score {score:.4f} {quality} {outcome.quality:.4f}{word}"
+    complete = [r for r in rows if r.complete]
+    if complete:
+        best = min(complete, key=lambda r: (r.last_score or 0.0, r.place))
+        text += f" · best {best.last_score:.4f} (trial {best.place})"
+    failed = sum(r.failed for r in rows)
+    counts = f"{len(rows)}/{settings.n_trials} trials" + (f", {failed} failed" if failed else "")
+    left = "" if settings.seconds is None else f", {_clock_words(max(0.0, settings.seconds - used))} left"
+    return f"{text} · {counts}, {60 * len(rows) / max(used, 1e-9):.1f}/min{left}"
 
 
-def _left(done: Sequence[TrialRecord], used: float, problem: Problem) -> str:
-    settings = problem.settings
-    seconds = (settings.n_trials - len(done)) * used / len(done)
-    if settings.seconds is not None:
-        seconds = min(seconds, settings.seconds - used)
-    minutes, rest = divmod(max(0, round(seconds)), 60)
-    return f"{len(done)}/{settings.n_trials}, left at most {minutes}:{rest:02d}"
-
-
-def best_of(done: Sequence[TrialRecord]) -> TrialRecord | None:
-    """Return the complete trial with the lowest score, the earlier one on a tie."""
-    complete = [r for r in done if r.state == "complete" and r.score is not None]
-    return min(complete, key=lambda r: (r.score or 0.0, r.number)) if complete else None
-
-
-def chosen_of(done: Sequence[TrialRecord]) -> TrialRecord | None:
-    """Return the trial to hand on: the best, or the first default that is worse by no more than a standard error.
-
-    The lowest of many noisy scores is partly luck. Where rows were kept in reserve, the best few are compared there
-    first; what was good before any search is the safer bet among equals (one-standard-error rule, Breiman et al. 1984).
-    """
-    complete = [r for r in done if r.state == "complete" and r.score is not None]
-    leaders = sorted(complete, key=lambda r: (r.score or 0.0, r.number))[:_LEADERS]
-    if not leaders:
-        return None
-    best = min(leaders, key=_final_score)
-    near = [r for r in complete if r.origin == "default" and _within_error(r, best)]
-    return near[0] if near else best
-
-
-def _final_score(record: TrialRecord) -> tuple[float, int]:
-    score = record.score if record.reserve_score is None else record.reserve_score
-    return score or 0.0, record.number
-
-
-def _within_error(default: TrialRecord, best: TrialRecord) -> bool:
-    gap = _final_score(default)[0] - _final_score(best)[0]
-    return gap <= max(default.standard_error or 0.0, best.standard_error or 0.0)
-
-
-def choice_note(best: TrialRecord, chosen: TrialRecord) -> str:
-    """Say why the trial with the lowest score is not the one handed on."""
-    shown = f"trial {best.number} scored {best.score:.4f}, trial {chosen.number} {chosen.score:.4f}"
-    if chosen.origin == "default":
-        return f"{shown}: no more than a standard error apart, so the default was kept"
-    return f"{shown}; on the reserve {best.reserve_score:.4f} and {chosen.reserve_score:.4f}, which decided"
-
-
-def export(problem: Problem, study: optuna.Study, storage: str) -> SearchRecord:
-    """Return the first `n_trials` counted trials as a record; the same study gives the same bytes."""
-    done = records(study)[: problem.settings.n_trials]
-    best, chosen = best_of(done), chosen_of(done)
-    if best is None or chosen is None:
-        failed = [r for r in done if r.state == "failed"]
-        why = failed[-1].error if failed else "no trial was completed"
-        raise SpaceError(f"search: no trial was completed ({why})", fix="raise search.seconds or mend the space")
-    notes = []
-    if failed_count := sum(r.state == "failed" for r in done):
-        notes.append(f"{failed_count} of {len(done)} trials failed; see trials.parquet for class and traceback")
-    if skipped := [reason for place in range(len(done)) for reason in passed_over(study, place)]:
-        notes.append(f"{len(skipped)} draws were no candidates and did not count; the last: {skipped[-1]}")
-    if problem.settings.seconds is not None and len(done) < problem.settings.n_trials:
-        notes.append(f"search.seconds ended the study after {len(done)} of {problem.settings.n_trials} trials")
-    if chosen is not best:
-        notes.append(choice_note(best, chosen))
-    return SearchRecord(
-        study=study.study_name,
-        storage=storage,
-        metric=TASKS[problem.data.task].score,
-        trials=tuple(done),
-        best=chosen.number,
-        seconds=round(sum(r.seconds for r in done), 3),
-        notes=tuple(notes),
-    )
+def _clock_words(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from pipeline.core.contracts.data import Inputs
 
-Origin = Literal["default", "warm_start", "sampler"]
-"""Who proposed a candidate: a family's default, the space's warm_start list, or the sampler."""
+Origin = Literal["default", "warm_start", "prior", "mutation", "tpe", "random", "grid"]
+"""Who proposed a candidate: a family's default, the space's warm_start list, a draw around the defaults, a change of
+one of the best so far, Optuna's TPE sampler, a blind draw, or the next one of a grid."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,6 +115,8 @@ class TrialRecord:
     seconds: float
     curve: tuple[tuple[float, float], ...]
     """(share of the trial's budget spent, score) at each rung."""
+    repeats: tuple[tuple[float, float | None], ...] = ()
+    """(score, score on the reserve) of trainings with fresh seeds."""
     error: str | None = None
     """Class of the failure."""
     traceback: str | None = None

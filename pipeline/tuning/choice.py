@@ -1,0 +1,98 @@
+"""Which trial is handed on, and the record of the whole search."""
+
+from collections.abc import Sequence
+
+from pipeline.core.contracts import TASKS, SearchRecord, TrialRecord
+from pipeline.core.errors import SpaceError
+from pipeline.tuning.jobs import Problem
+from pipeline.tuning.proposals import TRIED
+from pipeline.tuning.table import Row
+
+LEADERS = 5
+"""So many trials with the lowest scores are compared on the reserve and over seeds."""
+
+
+def best_of(done: Sequence[TrialRecord]) -> TrialRecord | None:
+    """Return the complete trial with the lowest score, the earlier one on a tie.
+
+    Where none came to its end, the one that came furthest, and of these the one with the lowest score.
+    """
+    complete = [r for r in done if r.state == "complete" and r.score is not None]
+    if complete:
+        return min(complete, key=lambda r: (r.score or 0.0, r.number))
+    partly = [r for r in done if r.state == "pruned" and r.score is not None]
+    return min(partly, key=lambda r: (-r.curve[-1][0], r.score or 0.0, r.number)) if partly else None
+
+
+def chosen_of(done: Sequence[TrialRecord]) -> TrialRecord | None:
+    """Return the trial to hand on: the best, or the first default that is worse by no more than a standard error.
+
+    The lowest of many noisy scores is partly luck. The best few are compared where no proposal and no early stop ever
+    looked: on the rows kept in reserve, and over fresh seeds; what was good before any search is the safer bet among
+    equals (one-standard-error rule, Breiman et al. 1984).
+    """
+    complete = [r for r in done if r.state == "complete" and r.score is not None]
+    leaders = sorted(complete, key=lambda r: (r.score or 0.0, r.number))[:LEADERS]
+    if not leaders:
+        return best_of(done)
+    if trained_again := [r for r in leaders if r.repeats]:
+        leaders = trained_again
+    best = min(leaders, key=lambda r: (final_score(r), r.number))
+    near = [r for r in complete if r.origin == "default" and _within_error(r, best)]
+    return near[0] if near else best
+
+
+def final_score(record: TrialRecord) -> float:
+    """Return what decides: the mean over seeds, on the reserve where there is one, else on the validation rows."""
+    assert record.score is not None
+    pairs = [(record.score, record.reserve_score), *record.repeats]
+    return sum(score if reserve is None else reserve for score, reserve in pairs) / len(pairs)
+
+
+def _within_error(default: TrialRecord, best: TrialRecord) -> bool:
+    gap = final_score(default) - final_score(best)
+    return gap <= max(default.standard_error or 0.0, best.standard_error or 0.0)
+
+
+def choice_note(best: TrialRecord, chosen: TrialRecord) -> str:
+    """Say why the trial with the lowest score is not the one handed on."""
+    shown = f"trial {best.number} scored {best.score:.4f}, trial {chosen.number} {chosen.score:.4f}"
+    if chosen.origin == "default":
+        return f"{shown}: no more than a standard error apart, so the default was kept"
+    where = "over fresh seeds" if chosen.reserve_score is None else "on the reserve"
+    if chosen.reserve_score is not None and chosen.repeats:
+        where = "on the reserve, over fresh seeds,"
+    return f"{shown}; {where} {final_score(best):.4f} and {final_score(chosen):.4f}, which decided"
+
+
+def export(problem: Problem, name: str, rows: Sequence[Row], storage: str) -> SearchRecord:
+    """Return the first `n_trials` trials as a record; the same study gives the same bytes."""
+    settings = problem.settings
+    rows = [row for row in rows[: settings.n_trials] if row.outcome is not None]
+    done = [row.record() for row in rows]
+    best, chosen = best_of(done), chosen_of(done)
+    if best is None or chosen is None:
+        failed = [r for r in done if r.state == "failed"]
+        why = failed[-1].error if failed else "none came to a score"
+        raise SpaceError(f"search: no trial was completed ({why})", fix="raise search.seconds or mend the space")
+    notes = []
+    if failed_count := sum(r.state == "failed" for r in done):
+        notes.append(f"{failed_count} of {len(done)} trials failed; see trials.parquet for class and traceback")
+    if skipped := [reason for row in rows for reason in row.skipped if reason != TRIED]:
+        notes.append(f"{len(skipped)} draws were no candidates and did not count; the last: {skipped[-1]}")
+    if settings.seconds is not None and len(done) < settings.n_trials:
+        notes.append(f"search.seconds ended the study after {len(done)} of {settings.n_trials} trials")
+    if best.state != "complete":
+        share = 100 * best.curve[-1][0]
+        notes.append(f"no trial came to its end; trial {best.number}, handed on, spent {share:.0f} % of its budget")
+    if chosen is not best:
+        notes.append(choice_note(best, chosen))
+    return SearchRecord(
+        study=name,
+        storage=storage,
+        metric=TASKS[problem.data.task].score,
+        trials=tuple(done),
+        best=chosen.number,
+        seconds=round(sum(r.seconds for r in done) + sum(x.seconds for row in rows for x in row.repeats), 3),
+        notes=tuple(notes),
+    )

@@ -1,0 +1,240 @@
+"""What to train next: functions of the table alone, so that a search that was killed decides as it would have.
+
+Promote and resume: every candidate is trained to the first rung; of those that reached a rung the best 1/eta go on to
+the next, at once when they qualify (ASHA, Li et al. 2020), from where they paused. The default goes to its end first.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.core.seeds import stream
+from pipeline.core.settings import Strategy
+from pipeline.tuning.table import Row
+
+SEARCH_UNTIL = 0.72
+"""Share of the seconds after which no new candidate starts, …"""
+FINISH_UNTIL = 0.86
+"""… the best paused ones were trained on, …"""
+CONFIRM_UNTIL = 0.97
+"""… and the best few were trained again with fresh seeds."""
+_LEADERS = 3
+"""So many, and the default, are trained again."""
+_SLOW_STARTER = 8
+"""Of so many promotions one goes to a candidate that does not lead: some good ones start slowly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A new candidate, trained to this rung."""
+
+    rung: int
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """The candidate of a place goes on to this rung."""
+
+    place: int
+    rung: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """The candidate of a place is trained again with another seed."""
+
+    place: int
+    repeat: int
+
+
+Decision = Start | Continue | Repeat
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class View:
+    """What a decision may depend on."""
+
+    rows: Sequence[Row]
+    rungs: Sequence[float]
+    n_trials: int
+    eta: int
+    seed: int
+    repeats: int
+    mode: Literal["search", "seeds"] = "search"
+    """seeds: there is no time to search; the default alone is trained, with several seeds."""
+    seconds: float | None = None
+    used: float = 0.0
+    """Of these."""
+    trial_seconds: float | None = None
+
+    @property
+    def share(self) -> float:
+        """Of the seconds that is used; 0 where only trials count."""
+        return self.used / self.seconds if self.seconds else 0.0
+
+    @property
+    def last(self) -> int:
+        """The rung that ends a trial."""
+        return len(self.rungs) - 1
+
+    @property
+    def open(self) -> bool:
+        """Whether candidates may be added."""
+        return len(self.rows) < self.n_trials and self.share < SEARCH_UNTIL
+
+    def time_for(self, seconds: float, until: float) -> bool:
+        """Say whether so many seconds end before that share of all seconds."""
+        return self.seconds is None or self.used + seconds <= until * self.seconds
+
+    def reached(self, row: Row) -> int:
+        """Return the number of rungs with a score; a busy row counts as one further."""
+        return len(row.scores(self.rungs)) + row.busy
+
+    def cost(self, row: Row, rung: int) -> float:
+        """Return the seconds that a row will take to a rung, by what it took so far."""
+        outcome = row.outcome
+        if outcome is None or not outcome.curve or outcome.state == "failed":
+            return self.trial_seconds or 0.0
+        share = outcome.curve[-1][0]
+        return outcome.seconds * (self.rungs[rung] - share) / share
+
+
+def interrupted(view: View) -> Decision | None:
+    """Return the job of a row that has no outcome yet: a process died in its first job."""
+    for row in view.rows:
+        if row.outcome is None and not row.busy and not row.over:
+            return Continue(row.place, view.last if row.place == 0 else 0)
+    return None
+
+
+def promotion(view: View, least: int = 0) -> Continue | None:
+    """Return the best row that belongs to the best 1/eta of its rung, from the highest rung with one.
+
+    `least` rows of a rung go on however few there are.
+    """
+    for rung in reversed(range(view.last)):
+        here = [row for row in view.rows if len(row.scores(view.rungs)) > rung and not row.failed]
+        here.sort(key=lambda row: (row.scores(view.rungs)[rung], row.place))
+        best = [
+            row for row in here[: max(least, len(here) // view.eta)] if row.paused and view.reached(row) == rung + 1
+        ]
+        if best:
+            return _or_slow_starter(view, Continue(best[0].place, rung + 1))
+    return None
+
+
+def _or_slow_starter(view: View, usual: Continue) -> Continue:
+    """Return the promotion, or now and then that of a row which does not lead."""
+    count = sum(max(0, view.reached(row) - 1) for row in view.rows[1:])
+    waiting = [row for row in view.rows if row.paused and row.last_score is not None and row.place != usual.place]
+    if (count + 1) % _SLOW_STARTER or not waiting:
+        return usual
+    row = waiting[int(stream(view.seed, "slow starter", count).integers(len(waiting)))]
+    return Continue(row.place, view.reached(row))
+
+
+def finishing(view: View) -> Continue | None:
+    """Return the paused row that is furthest ahead of the default, if time allows its next rung."""
+    paused = [row for row in view.rows if row.paused and row.last_score is not None]
+    for row in sorted(paused, key=lambda row: (_behind(view, row), row.place)):
+        rung = view.reached(row)
+        if view.time_for(view.cost(row, rung), FINISH_UNTIL):
+            return Continue(row.place, rung)
+    return None
+
+
+def _behind(view: View, row: Row) -> float:
+    """Return how much worse than the default a row is at the highest rung that both have."""
+    own, default = row.scores(view.rungs), view.rows[0].scores(view.rungs)
+    rung = min(len(own), len(default)) - 1
+    return own[rung] - default[rung] if rung >= 0 else own[-1]
+
+
+def confirming(view: View) -> Repeat | None:
+    """Return one of the best few, to be trained again with a fresh seed: their scores are partly luck."""
+    done = [row for row in view.rows if row.complete]
+    leaders = sorted(done, key=lambda row: (final_score(row), row.place))[:_LEADERS]
+    if done and done[0].place == 0 and done[0] not in leaders:
+        leaders.append(done[0])
+    for repeat in range(1, view.repeats + 1):
+        for row in leaders:
+            had = {r.repeat for r in row.repeats}
+            assert row.outcome is not None
+            if repeat not in had and not row.busy and view.time_for(row.outcome.seconds, CONFIRM_UNTIL):
+                return Repeat(row.place, repeat)
+    return None
+
+
+def final_score(row: Row) -> float:
+    """Return the mean over seeds of the score that decides: on the reserve where there is one, else on validation."""
+    found = [r for r in (row.outcome, *row.repeats) if r is not None and r.state == "complete"]
+    scores = [r.curve[-1][1] if r.reserve_score is None else r.reserve_score for r in found]
+    return sum(scores) / len(scores)
+
+
+def engine(view: View) -> Decision | None:
+    """Default, promotions, new candidates; then the best paused ones to their end, then fresh seeds."""
+    if not view.rows:
+        return Start(view.last)
+    if again := interrupted(view):
+        return again
+    if view.mode == "seeds":
+        return confirming(view)
+    if view.share < SEARCH_UNTIL and (up := promotion(view)):
+        return up
+    if view.open:
+        return Start(0)
+    if any(row.busy for row in view.rows) and view.seconds is None:
+        return None  # what runs may change who leads
+    if view.seconds is None and (up := promotion(view, least=1)):
+        return up
+    if view.seconds is not None and (up := finishing(view)):
+        return up
+    return confirming(view)
+
+
+def default_only(view: View) -> Decision | None:
+    """The default, once."""
+    if not view.rows:
+        return Start(view.last)
+    return interrupted(view)
+
+
+def to_the_end(view: View) -> Decision | None:
+    """One candidate after the other, each to its end: random search and grid search."""
+    for row in view.rows:
+        if row.outcome is None and not row.busy and not row.over:
+            return Continue(row.place, view.last)
+    if len(view.rows) < view.n_trials and view.share < CONFIRM_UNTIL:
+        return Start(view.last)
+    return None
+
+
+def one_rung_then_best(view: View) -> Decision | None:
+    """All candidates to the first rung until half the budget is spent, then the best of them to their end, in order.
+
+    "One epoch is often all you need": Egele et al. 2023, arXiv 2307.15422.
+    """
+    if again := interrupted(view):
+        return Continue(again.place, 0) if isinstance(again, Continue) else again
+    most = view.n_trials if view.seconds is None else 10**9
+    if view.share < 0.5 and len(view.rows) < min(most, view.n_trials):
+        return Start(0)
+    paused = sorted(
+        (row for row in view.rows if row.paused and row.last_score is not None),
+        key=lambda row: (row.scores(view.rungs)[0], row.place),
+    )
+    wanted = max(1, len(view.rows) // view.eta) if view.seconds is None else len(view.rows)
+    if paused and sum(view.reached(row) > 1 for row in view.rows) < wanted and view.share < CONFIRM_UNTIL:
+        return Continue(paused[0].place, view.last)
+    return None
+
+
+DECIDES: Mapping[Strategy, Callable[[View], Decision | None]] = {
+    "engine": engine,
+    "random": to_the_end,
+    "grid": to_the_end,
+    "tpe_hyperband": to_the_end,
+    "one_epoch_topk": one_rung_then_best,
+    "default_only": default_only,
+}

@@ -1,0 +1,201 @@
+"""A piece of a trial: train one candidate from where it paused to a rung, keep its state in files, say what came of it.
+
+A job knows no study and no other trial; it runs in the search's process or in a worker, and fails alone.
+"""
+
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from pipeline.core.contracts import Budget, Candidate, Inputs
+from pipeline.core.errors import DeviceError, SpaceError
+from pipeline.core.seeds import stream_seed
+from pipeline.core.settings import SearchSettings, TrainerSettings
+from pipeline.models import build, parameter_count
+from pipeline.models.cost import cost_of
+from pipeline.training.budgets import budget_of, usual_batch
+from pipeline.training.checkpoints import load_checkpoint, save_checkpoint
+from pipeline.training.data import Data
+from pipeline.training.fit import Fit, finished
+from pipeline.training.training import Training
+
+FIRST_RUNG = 0.012
+"""Smallest share of a trial's budget at which it is compared."""
+_FIRST_STEPS = 20
+"""And the fewest steps: earlier, a score says nothing."""
+
+
+_IN_TIME = 0.95
+"""Share of what is left until the deadline that a schedule may use; the last step and the last scores need the rest."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a study is about, and what one trial of it may spend."""
+
+    data: Data
+    settings: SearchSettings
+    trainer: TrainerSettings
+    seed: int
+    trial_seconds: float | None = None
+    """No trial may take longer; its schedule then ends in time. None: passes alone count."""
+
+    @property
+    def budget(self) -> Budget:
+        """What every trial may spend, if it is not stopped."""
+        return budget_of(self.settings.epochs, self.trial_seconds, self.data.inputs, len(self.data.train.y))
+
+    def within(self, seconds: float | None) -> "Problem":
+        """Return the same problem with another limit for a trial."""
+        return replace(self, trial_seconds=seconds)
+
+    @property
+    def rungs(self) -> tuple[float, ...]:
+        """Shares of a trial's budget at which it is compared: …, 1/eta², 1/eta, 1."""
+        rows, inputs = len(self.data.train.y), self.data.inputs
+        steps = self.budget.epochs * rows / usual_batch(inputs, rows)
+        shares = [1.0]
+        while (share := shares[0] / self.settings.eta) >= FIRST_RUNG and share * steps >= _FIRST_STEPS:
+            shares.insert(0, share)
+        return tuple(shares)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """Train the candidate of a place until a rung; with a fresh seed where `repeat` is not 0."""
+
+    place: int
+    candidate: Candidate
+    rung: int
+    """Index into the rungs at which to pause; the last ends the trial."""
+    repeat: int = 0
+    deadline: float | None = None
+    """Of time.monotonic(), the same in all processes of a machine."""
+    folder: Path
+    """Where paused trials and the weights of finished ones lie."""
+
+    @property
+    def name(self) -> str:
+        """Of its files."""
+        return f"trial-{self.place}" if self.repeat == 0 else f"trial-{self.place}-seed-{self.repeat}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What came of a job: the whole trial so far, not the last piece alone."""
+
+    place: int
+    repeat: int = 0
+    state: Literal["paused", "complete", "stopped", "failed"]
+    """stopped: the deadline came; what was reached stands in the curve."""
+    curve: tuple[tuple[float, float], ...] = ()
+    """(share of the budget, score) at each rung."""
+    quality: float | None = None
+    standard_error: float | None = None
+    reserve_score: float | None = None
+    parameters: int | None = None
+    multiply_adds: int | None = None
+    passes: float = 0.0
+    seconds: float = 0.0
+    """Of training and scoring, over all pieces."""
+    error: str | None = None
+    traceback: str | None = None
+
+
+OnSign = Callable[[], None]
+"""Called now and then while a job runs: a sign of life."""
+OnFit = Callable[[Job, Fit], None]
+"""Called with the network of a trial that came to its end."""
+
+
+def run_job(problem: Problem, job: Job, on_sign: OnSign | None = None, on_fit: OnFit | None = None) -> Outcome:
+    """Train and return the outcome, also when the candidate fails; a device that is not there is nobody's candidate."""
+    began = time.monotonic()
+    training: Training | None = None
+    outcome = Outcome(place=job.place, repeat=job.repeat, state="failed")
+    try:
+        refuse_size(job.candidate, problem)
+        training, multiply_adds = _continued(problem, job)
+        outcome = replace(outcome, multiply_adds=multiply_adds)
+        done = _climb(problem, job, training, multiply_adds, on_sign)
+        outcome = _standing(training, outcome, done)
+        if done:
+            fit = finished(training, stopped=False)
+            outcome = replace(outcome, standard_error=fit.standard_error, reserve_score=fit.reserve_score)
+            if on_fit is not None:
+                on_fit(job, fit)
+    except DeviceError:
+        raise
+    except Exception as wrong:  # noqa: BLE001  one bad candidate must not end a study; its traceback is kept
+        seconds = training.pace.seconds if training else time.monotonic() - began
+        return replace(outcome, state="failed", seconds=round(seconds, 3),
+                       error=f"{type(wrong).__name__}: {str(wrong).partition(chr(10))[0]}",
+                       traceback="".join(traceback.format_exception(wrong)))  # fmt: skip
+    return outcome
+
+
+def _continued(problem: Problem, job: Job) -> tuple[Training, int]:
+    """Return the training where it paused or before its first step, and the multiply-adds of its network."""
+    seed = problem.seed if job.repeat == 0 else stream_seed(problem.seed, "repeat", job.repeat)
+    training = Training(
+        job.candidate, problem.data, problem.budget, seed=seed, trainer=problem.trainer, rung_average=True
+    )
+    saved = load_checkpoint(job.folder / job.name)
+    if saved is not None:
+        training.resume(saved)
+        return training, saved["multiply_adds"]
+    cost = cost_of(job.candidate.architecture, problem.data.inputs, problem.data.outputs)
+    budget = problem.budget
+    if job.deadline is not None and budget.seconds is not None and job.rung == len(problem.rungs) - 1:
+        left = job.deadline - time.monotonic()  # a training that goes through ends its schedule in time
+        training.pace.budget = replace(budget, seconds=max(1e-3, min(budget.seconds, _IN_TIME * left)))
+    training.start()
+    return training, cost.multiply_adds
+
+
+def _climb(problem: Problem, job: Job, training: Training, multiply_adds: int, on_sign: OnSign | None) -> bool | None:
+    """Train to the rung of the job and save it there; True at the end, False at a pause, None at the deadline."""
+    rungs = problem.rungs
+    while training.pace.progress < 1:
+        rung = sum(share <= training.pace.progress for share in rungs)
+        if rung > job.rung:
+            folder = job.folder / job.name
+            folder.mkdir(parents=True, exist_ok=True)
+            save_checkpoint(folder, training.state() | {"multiply_adds": multiply_adds}, spare=False)
+            return False
+        if not training.advance(rungs[rung], deadline=job.deadline, on_step=on_sign):
+            training.record()
+            return None
+        training.record()
+    return True
+
+
+def _standing(training: Training, outcome: Outcome, done: bool | None) -> Outcome:
+    points = zip(training.shares, training.records, strict=True)
+    return replace(
+        outcome,
+        state="complete" if done else "stopped" if done is None else "paused",
+        curve=tuple((round(share, 4), record.val_score) for share, record in points),
+        quality=training.records[-1].val_quality,
+        parameters=parameter_count(training.network),
+        passes=round(training.pace.passes, 3),
+        seconds=round(training.pace.seconds, 3),
+    )
+
+
+def refuse_size(candidate: Candidate, problem: Problem) -> None:
+    """Refuse networks with more weights than allowed, without making them."""
+    size = weights_of(candidate, problem.data.inputs, problem.data.outputs)
+    if size > problem.settings.max_parameters:
+        raise SpaceError(f"{size:,} weights are more than search.max_parameters {problem.settings.max_parameters:,}")
+
+
+def weights_of(candidate: Candidate, inputs: Inputs, outputs: int) -> int:
+    """Return the trainable weights of a network that is not made."""
+    with torch.device("meta"):
+        return parameter_count(build(candidate.architecture, inputs, outputs))

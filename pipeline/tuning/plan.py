@@ -1,0 +1,97 @@
+"""What a budget of seconds is spent on, decided before the first trial and kept with the study."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import optuna
+
+from pipeline.core.contracts import Candidate
+from pipeline.core.strict import plain, read
+from pipeline.training.budgets import budget_of, settled
+from pipeline.training.training import Training
+from pipeline.tuning.decisions import CONFIRM_UNTIL, FINISH_UNTIL, SEARCH_UNTIL
+from pipeline.tuning.jobs import Problem
+
+log = logging.getLogger("pipeline.search")
+
+_LEAST_DEFAULTS = 3
+"""With less time than for so many trainings of the default nothing is searched."""
+_PROBE_SHARE = 0.02
+_PROBE_SECONDS = 2.0
+_PROBE_STEPS = 30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """How the seconds are spent."""
+
+    mode: Literal["search", "seeds"]
+    """seeds: the default alone, as long as there is time, then again with other seeds."""
+    trial_seconds: float | None
+    """What one trial may take."""
+    default_seconds: float | None = None
+    """What the default would take for the usual passes, as estimated from its first steps."""
+
+
+def plan_for(problem: Problem, default: Candidate, study: optuna.Study, used: Callable[[], float]) -> Plan:
+    """Return the plan kept with the study, or make one; a trial keeps its budget when `seconds` are raised.
+
+    `used`: returns the seconds gone so far.
+    """
+    seconds = problem.settings.seconds
+    if seconds is None:
+        return Plan(mode="search", trial_seconds=None)
+    kept = study.user_attrs.get("plan")
+    if kept is not None and kept["seconds"] == seconds:
+        return read(Plan, kept["plan"], "study")
+    before = read(Plan, kept["plan"], "study") if kept is not None else None
+    takes = before.default_seconds if before is not None else None
+    if takes is None:
+        takes = seconds_of_training(problem, default)
+    if problem.settings.strategy == "engine" and seconds < _LEAST_DEFAULTS * takes:
+        left = max(1e-3, CONFIRM_UNTIL * seconds - used())
+        plan = Plan(mode="seeds", trial_seconds=min(takes, left), default_seconds=takes)
+    else:
+        share = problem.settings.trial_share * seconds
+        plan = Plan(mode="search", trial_seconds=min(takes, share), default_seconds=takes)
+    if before is not None and before.mode == plan.mode:
+        plan = Plan(mode=plan.mode, trial_seconds=before.trial_seconds, default_seconds=takes)
+    study.set_user_attr("plan", {"seconds": seconds, "plan": plain(plan)})
+    return plan
+
+
+def seconds_of_training(problem: Problem, candidate: Candidate) -> float:
+    """Return what the usual passes would take, from as many steps as fit into a second or two."""
+    data = problem.data
+    candidate = settled(candidate, data.inputs, len(data.train.y))
+    budget = budget_of(problem.settings.epochs, None, data.inputs, len(data.train.y))
+    training = Training(candidate, data, budget, seed=problem.seed, trainer=problem.trainer)
+    training.start()
+    start = training.pace.seconds
+    total = budget.epochs * training.pace.steps_per_epoch
+    most = min(_PROBE_SECONDS, _PROBE_SHARE * (problem.settings.seconds or 100.0))
+    training.advance(1 / total)  # the first step is slower than any other
+    before, began = training.pace.step, time.monotonic()
+    training.advance(min(1.0, (_PROBE_STEPS + 1) / total), deadline=began + most)
+    steps = training.pace.step - before
+    each = (time.monotonic() - began) / steps if steps else training.pace.seconds - start
+    return round(start + each * total, 3)
+
+
+def plan_words(plan: Plan, seconds: float | None, strategy: str) -> str:
+    """Say how the budget is spent."""
+    if seconds is None or strategy != "engine":
+        return f"plan: {strategy}, " + ("trials alone count" if seconds is None else f"{seconds:g} s")
+    if plan.mode == "seeds":
+        return (
+            f"plan: {seconds:g} s are less than {_LEAST_DEFAULTS} trainings of the default (about "
+            f"{plan.default_seconds:.0f} s each): it alone is trained, with more seeds if time is left"
+        )
+    ends = [f"{share * seconds:.0f} s" for share in (SEARCH_UNTIL, FINISH_UNTIL, CONFIRM_UNTIL)]
+    return (
+        f"plan: the default first, up to {plan.trial_seconds:.1f} s a trial; search until {ends[0]}, "
+        f"best ones to their end until {ends[1]}, fresh seeds until {ends[2]}"
+    )

@@ -1,0 +1,216 @@
+"""Who runs jobs: this process, or processes of their own that outlive many trials and die alone.
+
+A worker is forked once the data are in memory, so that it shares them and needs no start-up; where a GPU is used it is
+started fresh, because a GPU cannot be shared over a fork.
+"""
+
+import contextlib
+import ctypes
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any, Protocol
+
+from pipeline.core.errors import DeviceError
+from pipeline.tuning.jobs import Job, OnFit, Outcome, Problem, run_job
+
+log = logging.getLogger("pipeline.search")
+
+_SIGN_EVERY = 1.0
+_PR_SET_PDEATHSIG = 1
+
+
+class Crew(Protocol):
+    """Takes jobs and gives outcomes back, in the order in which they end."""
+
+    def free(self) -> int:
+        """Return how many more jobs may be given now."""
+
+    def give(self, problem: Problem, job: Job) -> None:
+        """Start a job; somebody must be free."""
+
+    def take(self) -> tuple[Job, Outcome]:
+        """Wait for the next job that ends."""
+
+
+class Alone:
+    """This process. A crash takes the search with it; what a debugger wants."""
+
+    def __init__(self, on_fit: OnFit | None = None) -> None:
+        self._given: tuple[Problem, Job] | None = None
+        self._on_fit = on_fit
+
+    def free(self) -> int:
+        """One, unless a job waits to be taken."""
+        return int(self._given is None)
+
+    def give(self, problem: Problem, job: Job) -> None:
+        """Keep it until somebody waits for it."""
+        self._given = problem, job
+
+    def take(self) -> tuple[Job, Outcome]:
+        """Run the job here."""
+        assert self._given is not None
+        (problem, job), self._given = self._given, None
+        return job, run_job(problem, job, on_fit=self._on_fit)
+
+
+@dataclass
+class _Worker:
+    process: Any
+    pipe: Connection
+    job: Job | None = None
+    heard: float = 0.0
+
+
+class Team:
+    """Worker processes. One that dies or hangs costs its trial and is replaced."""
+
+    def __init__(self, problem: Problem, size: int, silence: float, on_fit: OnFit | None = None) -> None:
+        """`silence`: seconds without a sign of life after which a worker counts as hanging."""
+        self._problem, self._silence, self._on_fit = problem, silence, on_fit
+        self._context: Any = multiprocessing.get_context("spawn" if _on_gpu(problem) else "fork")
+        self._workers = [self._start() for _ in range(size)]
+
+    def _start(self) -> _Worker:
+        here, there = self._context.Pipe()
+        process = self._context.Process(
+            target=_serve, args=(there, here, self._problem, self._on_fit, os.getpid()), daemon=True
+        )
+        process.start()
+        there.close()
+        return _Worker(process, here)
+
+    def free(self) -> int:
+        """Return the idle workers."""
+        return sum(worker.job is None for worker in self._workers)
+
+    def give(self, problem: Problem, job: Job) -> None:
+        """Send a job to an idle worker."""
+        worker = next(w for w in self._workers if w.job is None)
+        worker.job, worker.heard = job, time.monotonic()
+        with contextlib.suppress(BrokenPipeError):  # its death is noticed by take
+            worker.pipe.send((problem.trial_seconds, job))
+
+    def take(self) -> tuple[Job, Outcome]:
+        """Wait for an outcome; the death or silence of a worker is one as well."""
+        while True:
+            busy = [w for w in self._workers if w.job is not None]
+            assert busy
+            ready = wait([w.pipe for w in busy], timeout=_SIGN_EVERY)
+            for worker in busy:
+                job = worker.job
+                assert job is not None
+                if worker.pipe in ready:
+                    try:
+                        said = worker.pipe.recv()
+                    except (EOFError, ConnectionResetError):
+                        return job, self._bury(worker, job, None)
+                    worker.heard = time.monotonic()
+                    if isinstance(said, DeviceError):
+                        raise said
+                    if isinstance(said, Outcome):
+                        worker.job = None
+                        return job, said
+                elif time.monotonic() - worker.heard > self._silence:
+                    return job, self._bury(worker, job, f"no sign of life for {self._silence:.0f} s")
+
+    def _bury(self, worker: _Worker, job: Job, why: str | None) -> Outcome:
+        """Replace a worker that died or hangs; return the outcome of its job."""
+        if why is not None:
+            worker.process.kill()
+        worker.process.join()
+        worker.pipe.close()
+        code = worker.process.exitcode
+        error = why or _end_of(code)
+        self._workers[self._workers.index(worker)] = self._start()
+        log.warning("the worker of trial %d ended: %s", job.place, error)
+        return Outcome(place=job.place, repeat=job.repeat, state="failed", error=f"WorkerDied: {error}",
+                       traceback=f"The process of this trial ended without one: {error}.\n")  # fmt: skip
+
+    def close(self) -> None:
+        """End all workers, whatever they do."""
+        for worker in self._workers:
+            worker.process.kill()
+        for worker in self._workers:
+            worker.process.join()
+            worker.pipe.close()
+
+
+@contextmanager
+def crew_of(problem: Problem, size: int, silence: float, on_fit: OnFit | None = None) -> Iterator[Crew]:
+    """Give the crew of a search: `size` workers, or this process where it is 0."""
+    if size == 0:
+        yield Alone(on_fit)
+        return
+    team = Team(problem, size, silence, on_fit)
+    try:
+        yield team
+    finally:
+        team.close()
+
+
+def usual_workers(problem: Problem) -> int:
+    """Return one worker per GPU, or per core that this process may use."""
+    if _on_gpu(problem):
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // problem.trainer.threads)
+
+
+def _on_gpu(problem: Problem) -> bool:
+    from pipeline.training.device import choose_device
+
+    return choose_device(problem.trainer)[0] == "cuda"
+
+
+def _end_of(code: int | None) -> str:
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+    return f"exit code {code}"
+
+
+def _serve(pipe: Connection, other: Connection, problem: Problem, on_fit: OnFit | None, parent: int) -> None:
+    """Run jobs until the search's process is gone."""
+    other.close()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the search; it ends its workers
+    _die_with(parent)
+    on_sign = _signs(pipe)
+    while True:
+        try:
+            trial_seconds, job = pipe.recv()
+        except EOFError:
+            return
+        try:
+            pipe.send(run_job(problem.within(trial_seconds), job, on_sign, on_fit))
+        except DeviceError as wrong:
+            pipe.send(wrong)
+
+
+def _signs(pipe: Connection) -> Callable[[], None]:
+    last = 0.0
+
+    def on_sign() -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _SIGN_EVERY:
+            last = now
+            pipe.send("alive")
+
+    return on_sign
+
+
+def _die_with(parent: int) -> None:
+    """Let the kernel end this process with its parent, even if that is killed in the middle of a job."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)

@@ -1,0 +1,133 @@
+"""What to train next, on made-up tables: every rule by hand."""
+
+from dataclasses import replace
+
+import pytest
+
+from pipeline.core.contracts import Candidate, Optimizer
+from pipeline.tuning.decisions import Continue, Repeat, Start, View, engine, finishing, one_rung_then_best, promotion
+from pipeline.tuning.jobs import Outcome
+from pipeline.tuning.table import Row
+
+RUNGS = (1 / 9, 1 / 3, 1.0)
+CANDIDATE = Candidate(architecture={"kind": "cnn"}, optimizer=Optimizer())
+
+
+def row(place: int, *scores: float, state: str = "", seconds: float | None = None, **more: object) -> Row:
+    ends = state or ("complete" if len(scores) == 3 else "paused")
+    spent = RUNGS[len(scores) - 1] * 9 if seconds is None and scores else seconds or 0.0
+    outcome = Outcome(
+        place=place,
+        state=ends,  # type: ignore[arg-type]
+        curve=tuple(zip(RUNGS, scores, strict=False)),
+        seconds=spent,
+    )
+    blank = Row(place=place, origin="random", candidate=CANDIDATE, answers={}, distributions={})
+    return replace(blank, outcome=outcome if scores or state else None, over=ends != "paused", **more)  # type: ignore[arg-type]
+
+
+def view(*rows: Row, **more: object) -> View:
+    settings: dict[str, object] = {"n_trials": 100, "eta": 3, "seed": 1, "repeats": 0, "rungs": RUNGS}
+    return View(rows=rows, **(settings | more))  # type: ignore[arg-type]
+
+
+def test_the_default_goes_to_its_end_and_the_next_to_the_first_rung() -> None:
+    assert engine(view()) == Start(2)
+    assert engine(view(row(0, 0.9, 0.6, 0.5))) == Start(0)
+
+
+def test_one_in_eta_of_a_rung_goes_on_at_once() -> None:
+    default = row(0, 0.9, 0.6, 0.5)
+    assert engine(view(default, row(1, 0.8), row(2, 0.85))) == Continue(1, 1)
+    assert engine(view(default, row(1, 0.95), row(2, 0.96))) == Start(0)  # the default leads, and is over
+    assert engine(view(default, row(1, 0.8, 0.7), row(2, 0.85))) == Start(0)
+    assert engine(view(default, row(1, 0.8, 0.7), row(2, 0.85), row(3, 0.81), row(4, 0.99), row(5, 0.99))) == Continue(
+        3, 1
+    )
+
+
+def test_the_highest_rung_comes_first() -> None:
+    rows = [row(0, 0.9, 0.6, 0.5), row(1, 0.8, 0.55), row(2, 0.85, 0.7), row(3, 0.7)]
+    assert promotion(view(*rows)) == Continue(1, 2)
+
+
+def test_busy_and_failed_rows_are_no_promotions() -> None:
+    rows = [row(0, 0.9, 0.6, 0.5), row(1, 0.8, busy=True), row(2, 0.85), row(3, 0.7, state="failed")]
+    assert promotion(view(*rows)) is None
+
+
+def test_now_and_then_one_goes_on_that_does_not_lead() -> None:
+    rows = [row(0, 0.9, 0.6, 0.5)]
+    rows += [row(place, place / 100, 0.9) for place in range(1, 8)]  # seven were promoted
+    rows += [row(place, 1.0) for place in range(8, 40)]
+    chosen = promotion(view(*rows))
+    assert chosen is not None
+    assert chosen.place >= 8 or chosen.rung == 2
+    again = promotion(view(*rows[:-1], row(39, 1.0)))
+    assert chosen == again
+
+
+def test_when_all_were_started_the_best_of_each_rung_goes_on() -> None:
+    rows = [row(0, 0.9, 0.6, 0.5), row(1, 0.8), row(2, 0.85)]
+    assert engine(view(*rows[:2], n_trials=2)) == Continue(1, 1)
+    assert engine(view(rows[0], row(1, 0.8, 0.5), row(2, 0.85), n_trials=3)) == Continue(1, 2)
+    assert engine(view(rows[0], row(1, 0.8, 0.5, 0.4), row(2, 0.85), n_trials=3)) is None
+
+
+def test_fresh_seeds_for_the_best_three_and_the_default() -> None:
+    rows = [row(0, 0.9, 0.6, 0.9), *(row(place, 0.5, 0.5, place / 10) for place in range(1, 5))]
+    chosen = view(*rows, n_trials=5, repeats=2)
+    asked = []
+    for _ in range(8):
+        decision = engine(chosen)
+        assert isinstance(decision, Repeat)
+        asked.append((decision.place, decision.repeat))
+        had = chosen.rows[decision.place]
+        assert had.outcome is not None
+        again = replace(had, repeats=(*had.repeats, replace(had.outcome, repeat=decision.repeat)))
+        chosen = replace(chosen, rows=[*chosen.rows[: had.place], again, *chosen.rows[had.place + 1 :]])
+    assert asked == [(1, 1), (2, 1), (3, 1), (0, 1), (1, 2), (2, 2), (3, 2), (0, 2)]
+    assert engine(chosen) is None
+
+
+def test_phases_of_a_budget_of_seconds() -> None:
+    rows = [row(0, 0.9, 0.6, 0.5, seconds=10.0), row(1, 0.8), row(2, 0.85)]
+    assert engine(view(*rows, seconds=100.0, used=50.0)) == Continue(1, 1)
+    tied = [row(0, 0.9, 0.6, 0.5, seconds=10.0), row(1, 0.95), row(2, 0.96)]
+    assert engine(view(*tied, seconds=100.0, used=50.0)) == Start(0)
+    assert engine(view(*tied, seconds=100.0, used=73.0)) == Continue(1, 1)
+    assert engine(view(*tied, seconds=100.0, used=85.0)) is None  # two seconds more would end after 86
+    assert engine(view(*tied, seconds=100.0, used=85.0, repeats=1)) == Repeat(0, 1)
+    assert engine(view(*tied, seconds=100.0, used=88.0, repeats=1)) is None  # ten seconds do not fit before 97
+
+
+def test_the_row_furthest_ahead_of_the_default_is_finished_first() -> None:
+    rows = [row(0, 0.9, 0.6, 0.5), row(1, 0.7), row(2, 0.8, 0.35)]
+    assert finishing(view(*rows, seconds=100.0, used=73.0)) == Continue(2, 2)  # 0.25 ahead there, the other 0.2
+
+
+def test_without_time_to_search_the_default_is_repeated() -> None:
+    assert engine(view(mode="seeds", seconds=10.0)) == Start(2)
+    rows = [row(0, 0.9, 0.6, 0.5, seconds=4.0)]
+    assert engine(view(*rows, mode="seeds", seconds=10.0, used=4.5, repeats=2)) == Repeat(0, 1)
+    assert engine(view(*rows, mode="seeds", seconds=10.0, used=6.5, repeats=2)) is None
+
+
+def test_a_row_without_an_outcome_is_what_a_killed_process_left() -> None:
+    rows = [row(0, 0.9, 0.6, 0.5), row(1)]
+    assert engine(view(*rows)) == Continue(1, 0)
+    assert engine(view(row(0))) == Continue(0, 2)
+
+
+def test_one_rung_for_all_and_then_the_best() -> None:
+    rows = [row(0, 0.9), row(1, 0.7), row(2, 0.8)]
+    assert one_rung_then_best(view(*rows, seconds=100.0, used=49.0)) == Start(0)
+    assert one_rung_then_best(view(*rows, seconds=100.0, used=51.0)) == Continue(1, 2)
+    assert one_rung_then_best(view(*rows, n_trials=3)) == Continue(1, 2)
+    assert one_rung_then_best(view(rows[0], row(1, 0.7, 0.5, 0.4), rows[2], n_trials=3)) is None
+
+
+@pytest.mark.parametrize(("curve", "scores"), [([0.12, 0.4], [5, 6]), ([0.5], [5, 5]), ([1.0], [5, 5, 5]), ([], [])])
+def test_a_rung_that_was_leapt_over_has_the_next_score(curve: list[float], scores: list[float]) -> None:
+    points = tuple((share, float(5 + i)) for i, share in enumerate(curve))
+    assert replace(row(0), outcome=Outcome(place=0, state="paused", curve=points)).scores(RUNGS) == scores
