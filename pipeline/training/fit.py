@@ -86,10 +86,10 @@ def fit(
     device, precision = choose_device(trainer)
     torch.set_num_threads(trainer.threads)
     torch.manual_seed(stream_seed(seed, "weights"))
-    head = head_for(data.task, data.inputs, data.targets, candidate.optimizer, data.train.y)
+    head = head_for(data.task, data.inputs, data.targets, candidate.optimizer, data.train.y, data.train.weight)
     network = build(candidate.architecture, data.inputs, data.outputs)
     module = Learner(network, candidate.optimizer, head).to(device)
-    rows = Rows(data.train.x, data.train.y, data.inputs, device)
+    rows = Rows(data.train.x, data.train.y, data.inputs, device, data.train.weight)
     batches = Batches(rows, candidate.optimizer, seed)
     val = Rows(data.val.x, data.val.y, data.inputs, device)
     average = Average(network, candidate.optimizer.ema) if candidate.optimizer.ema else None
