@@ -216,3 +216,11 @@ def test_only_training_rows_of_weight_zero_are_refused() -> None:
 def test_the_target_is_no_weight() -> None:
     with pytest.raises(ValueError, match=r"^weight must name another column than target, text and channels$"):
         read(table(), weight="y")
+
+
+def test_a_side_table_needs_no_weights() -> None:
+    frame = table()
+    pd.DataFrame({"a": frame["a"], "town": np.where(frame["a"] % 2, "x", "z")}).to_csv("side.csv", index=False)
+    prepared = read(frame, side_table="side.csv", side_key="a", slices={"town": AuditSettings(column="town")})
+    carried(prepared)
+    assert set(prepared.splits["test"].rows["audit.town"]) == {"x", "z"}
