@@ -5,33 +5,44 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 _OF_PROGRESS = 0.25
 """The half-life is at most this share of what was trained so far, so that an early average forgets the beginning."""
 
 
 class Average:
-    """Exponential average of all float weights and buffers; the half-life is a share of the budget."""
+    """Exponential average of float weights and buffers on their device; the half-life is a share of the budget."""
 
-    def __init__(self, network: nn.Module, half_life: float) -> None:
+    def __init__(self, network: nn.Module, half_life: float, *, lazy: bool = True) -> None:
+        """`lazy`: also of weights of modules that say `sparse = True`, which are many and of which a step changes few.
+
+        The network must stay where it is: the average follows its tensors.
+        """
         self.half_life = half_life
         self.at = 0.0
-        self.values = {name: value.detach().clone() for name, value in _floats(network).items()}
+        left_out = set() if lazy else {id(p) for m in network.modules() if _sparse(m) for p in m.parameters(False)}
+        named = network.state_dict(keep_vars=True)
+        self._live = {
+            name: value.detach()
+            for name, value in named.items()
+            if value.is_floating_point() and id(value) not in left_out
+        }
+        self.values = {name: value.clone() for name, value in self._live.items()}
 
     @torch.no_grad()
-    def update(self, network: nn.Module, progress: float) -> None:
+    def update(self, progress: float) -> None:
         """Move towards the weights as they are at this share of the budget."""
         if progress > self.at:
             half_life = min(self.half_life, _OF_PROGRESS * progress)
             share = 1 - 0.5 ** ((progress - self.at) / half_life)
-            torch._foreach_lerp_(list(self.values.values()), list(_floats(network).values()), share)
+            torch._foreach_lerp_(list(self.values.values()), list(self._live.values()), share)
             self.at = progress
 
     @contextmanager
     def shown(self, network: nn.Module) -> Iterator[None]:
         """Let the network have the average for a while."""
-        own = {name: value.clone() for name, value in _floats(network).items()}
+        own = {name: value.clone() for name, value in self._live.items()}
         self.give(network)
         try:
             yield
@@ -53,5 +64,5 @@ class Average:
             self.values[name].copy_(value)
 
 
-def _floats(network: nn.Module) -> dict[str, Tensor]:
-    return {name: value for name, value in network.state_dict().items() if value.is_floating_point()}
+def _sparse(module: nn.Module) -> bool:
+    return getattr(module, "sparse", False) is True

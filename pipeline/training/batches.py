@@ -1,6 +1,7 @@
 """Batches from arrays that lie on the device as a whole: no loader processes, no copy per step.
 
-The order of an epoch and its changes depend on (seed, epoch) alone, so a resumed training sees the same batches.
+The order of an epoch depends on (seed, epoch) alone and the changes of a batch on (seed, epoch, step), so a training
+that goes on sees the same batches.
 """
 
 from collections.abc import Iterator
@@ -33,26 +34,26 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """Iterable of `Batch`; `epoch` says which pass comes next. Sizes differ by one row at most."""
+    """The batches of every pass over the rows. Sizes differ by one row at most."""
 
     def __init__(self, rows: Rows, optimizer: Optimizer, seed: int) -> None:
         check_changes(optimizer, rows.inputs)
         self.rows = rows
         self.optimizer = optimizer
         self.seed = seed
-        self.epoch = 0
         self.steps = max(1, round(len(rows) / batch_of(optimizer, rows.inputs, len(rows))))
 
     def __len__(self) -> int:
         """Steps of one epoch."""
         return self.steps
 
-    def __iter__(self) -> Iterator[Batch]:
-        """Shuffle by (seed, epoch) and go through all rows once."""
-        epoch = self.epoch
+    def of(self, epoch: int, place: int = 0) -> Iterator[Batch]:
+        """Go through all rows once in the order of this epoch, from its step `place` on."""
         rng = torch.Generator().manual_seed(stream_seed(self.seed, "order", epoch))
-        order = torch.randperm(len(self.rows), generator=rng)
-        for at in order.tensor_split(self.steps):
+        order = torch.randperm(len(self.rows), generator=rng).tensor_split(self.steps)
+        for step in range(place, self.steps):
+            at = order[step]
+            rng.manual_seed(stream_seed(self.seed, "changes", epoch, step))
             x, y = self.rows.take(at)
             x = model_input(changed(x, at, epoch, self.optimizer, self.rows.inputs, rng))
             weight = None if self.rows.weight is None else self.rows.weight[at.to(y.device)]

@@ -1,9 +1,9 @@
 """What a network learns from: packed rows of some splits, and the same rows on a device."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
 
@@ -35,6 +35,14 @@ class Data:
     reserve: Arrays | None = None
     task: Task = "multiclass"
     targets: tuple[Target, ...] = ()
+    _placed: "dict[tuple[str, str], Rows]" = field(default_factory=dict, repr=False, compare=False)
+
+    def placed(self, split: Literal["train", "val", "reserve"], device: str) -> "Rows":
+        """Return the rows of a split on a device; they are brought there once."""
+        if (split, device) not in self._placed:
+            arrays = getattr(self, split)
+            self._placed[split, device] = Rows(arrays.x, arrays.y, self.inputs, device, arrays.weight)
+        return self._placed[split, device]
 
 
 def load_data(card: DatasetCard, folder: Path) -> Data:

@@ -1,32 +1,24 @@
-"""One training: the same function for a trial and for the winner, with another budget."""
+"""One training from start to end: what the final training, and whoever wants a network at once, call."""
 
 import logging
 import time
-import warnings
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pytorch_lightning as pl
-import torch
 
 from pipeline.core.contracts import Budget, Candidate, EpochRecord
-from pipeline.core.seeds import stream_seed
 from pipeline.core.settings import TrainerSettings
-from pipeline.models import Network, build, parameter_count
-from pipeline.training.averaging import Average
-from pipeline.training.batches import Batches
-from pipeline.training.checkpoints import load_checkpoint
-from pipeline.training.data import Data, Rows
-from pipeline.training.device import choose_device, device_words
-from pipeline.training.heads import ValidationScore, head_for
-from pipeline.training.module import Learner
-from pipeline.training.pace import OnScore, Pace
+from pipeline.models import Network, parameter_count
+from pipeline.training.checkpoints import load_checkpoint, save_checkpoint
+from pipeline.training.data import Data
+from pipeline.training.device import device_words
 from pipeline.training.predict import score
+from pipeline.training.training import Training
 
 log = logging.getLogger(__name__)
+
+OnScore = Callable[[float, EpochRecord], bool]
+"""Called with the share of the budget spent and the scores there; False stops the training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,91 +75,53 @@ def fit(
     whether or not the training was interrupted and resumed, as long as `budget.seconds` does not bind.
     """
     watch = watch or Watch()
-    device, precision = choose_device(trainer)
-    torch.set_num_threads(trainer.threads)
-    torch.manual_seed(stream_seed(seed, "weights"))
-    head = head_for(data.task, data.inputs, data.targets, candidate.optimizer, data.train.y, data.train.weight)
-    network = build(candidate.architecture, data.inputs, data.outputs)
-    module = Learner(network, candidate.optimizer, head).to(device)
-    rows = Rows(data.train.x, data.train.y, data.inputs, device, data.train.weight)
-    batches = Batches(rows, candidate.optimizer, seed)
-    val = Rows(data.val.x, data.val.y, data.inputs, device)
-    average = Average(network, candidate.optimizer.ema) if candidate.optimizer.ema else None
-
-    def validate() -> ValidationScore:
-        with average.shown(network) if average else nullcontext():
-            return score(network, val, head)
-
-    pace = Pace(batches, budget, validate, watch.on_score)
-    pace.average = average
-    pace.rungs, pace.checkpoints, pace.deadline = watch.rungs, watch.checkpoints, watch.deadline
-    start_seconds = 0.0
+    training = Training(candidate, data, budget, seed=seed, trainer=trainer)
     saved = load_checkpoint(watch.checkpoints) if watch.checkpoints else None
     if saved is not None:
-        pace.resume(saved)
-        network.load_state_dict(saved["network"])
-        log.info("continuing after epoch %d", pace.epoch)
+        training.resume(saved)
+        log.info("continuing after epoch %d", training.pace.epoch)
     else:
-        began = time.monotonic()
-        network.start_from(rows, stream_seed(seed, "start"))
-        start_seconds = pace.before = time.monotonic() - began
-        if average:
-            average = pace.average = Average(network, candidate.optimizer.ema)
-    if pace.progress < 1:
-        _run(module, pace, _Restored(saved), device, precision)
-    if average:
-        average.give(network)
-    final = score(network, val, head)
+        training.start()
+    deadline = None if watch.deadline is None else time.monotonic() + watch.deadline - training.pace.seconds
+    return finished(training, stopped=not _go(training, watch, deadline))
+
+
+def _go(training: Training, watch: Watch, deadline: float | None) -> bool:
+    """Train to the end, or until somebody ends it early: False."""
+    while training.pace.progress < 1:
+        ahead = [rung for rung in watch.rungs or () if rung > training.pace.progress]
+        until = ahead[0] if ahead else 1.0
+        if not training.advance(until, deadline=deadline, whole_epoch=watch.rungs is None):
+            return False
+        record = training.record()
+        if not watch.on_score(training.pace.progress, record):
+            return False
+        if watch.checkpoints and training.pace.step % training.pace.steps_per_epoch == 0:
+            save_checkpoint(watch.checkpoints, training.state())
+    return True
+
+
+def finished(training: Training, *, stopped: bool) -> Fit:
+    """Return the network as it is kept, with its scores; the training is over."""
+    data, device = training.data, training.device
+    training.settle()
+    network = training.network
+    final = score(network, data.placed("val", device), training.head)
     spare = None
-    if data.reserve is not None and not pace.stopped:
-        spare = score(network, Rows(data.reserve.x, data.reserve.y, data.inputs, device), head)
+    if data.reserve is not None and not stopped:
+        spare = score(network, data.placed("reserve", device), training.head)
     network = network.cpu().eval()
     network.temperature.fill_(final.temperature)
     return Fit(
         network=network,
-        records=tuple(pace.records),
+        records=tuple(training.records),
         standard_error=final.standard_error,
         reserve_score=spare.score if spare else None,
         parameters=parameter_count(network),
-        passes=pace.passes,
-        seconds=pace.seconds,
-        start_seconds=start_seconds,
+        passes=training.pace.passes,
+        seconds=training.pace.seconds,
+        start_seconds=training.start_seconds,
         device=device_words(device),
-        precision=precision,
-        stopped=pace.stopped,
+        precision=training.precision,
+        stopped=stopped,
     )
-
-
-class _Restored(pl.Callback):
-    """Give the optimiser its state back once Lightning has made it."""
-
-    def __init__(self, saved: dict[str, Any] | None) -> None:
-        self.saved = saved
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.saved is not None:
-            trainer.optimizers[0].load_state_dict(self.saved["optimizer"])
-
-
-def _run(module: Learner, pace: Pace, restored: _Restored, device: str, precision: str) -> None:
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric")
-        trainer = pl.Trainer(
-            accelerator="gpu" if device == "cuda" else "cpu",
-            devices=1,
-            max_epochs=pace.budget.epochs - pace.epoch,
-            precision="bf16-mixed" if precision == "bf16" else "32-true",
-            callbacks=[restored, pace],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-        )
-        try:
-            trainer.fit(module, train_dataloaders=pace.batches)
-        except SystemExit as end:  # Lightning turns Ctrl-C into exit(1)
-            if isinstance(end.__context__, KeyboardInterrupt):
-                raise KeyboardInterrupt from None
-            raise

@@ -14,7 +14,7 @@ from pipeline.training.optimizers import make_optimizer
 
 
 class Learner(pl.LightningModule):
-    """A network and how its weights are trained. The learning rate is set from outside, see pace.py."""
+    """A network and how its weights are trained. The learning rate is set from outside, see training.py."""
 
     def __init__(self, network: Network, optimizer: Optimizer, head: Head) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Learner(pl.LightningModule):
         """Return the candidate's optimiser."""
         return make_optimizer(self.network, self.settings)
 
-    def configure_gradient_clipping(
+    def configure_gradient_clipping(  # called by the loop of training.py as Lightning's Trainer would
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
         """Shorten the gradient of all weights but the lazy ones, whose rows are few and change from step to step."""

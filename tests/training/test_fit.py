@@ -1,5 +1,8 @@
 """One training: what it promises about seeds, interruptions, budgets and failures."""
 
+import io
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +17,11 @@ from pipeline.training.augment import mirrored, shifted
 from pipeline.training.batches import Batches
 from pipeline.training.data import Arrays, Data, Rows
 from pipeline.training.device import choose_device
-from pipeline.training.fit import Fit, Watch, fit
+from pipeline.training.fit import Fit, Watch, finished, fit
 from pipeline.training.heads import ClassHead
 from pipeline.training.pace import learning_rate_factor
 from pipeline.training.predict import predict
+from pipeline.training.training import Training
 from pipeline.training.weights import load_model, save_weights
 
 CPU = TrainerSettings(device="cpu", precision="fp32")
@@ -87,6 +91,61 @@ def test_an_interrupted_training_ends_bit_equal(tmp_path: Path, kind: str) -> No
     assert [r.val_score for r in rest.records] == [r.val_score for r in whole.records]
 
 
+@pytest.mark.parametrize("stops", [(0.11,), (0.3, 0.31, 0.32, 0.77)])
+def test_a_training_that_pauses_between_any_steps_ends_bit_equal(stops: tuple[float, ...]) -> None:
+    mixed = replace(CANDIDATE, optimizer=replace(CANDIDATE.optimizer, mixup=0.3, cutout=2))
+
+    def made() -> Training:
+        return Training(mixed, DATA, Budget(epochs=4), seed=3, trainer=CPU, rung_average=True)
+
+    whole = made()
+    whole.start()
+    rungs = []
+    for until in (*stops, 1.0):
+        whole.advance(until)
+        rungs.append(whole.record().val_score)
+    training = made()
+    training.start()
+    again = []
+    for until in stops:
+        training.advance(until)
+        again.append(training.record().val_score)
+        content = io.BytesIO()
+        torch.save(training.state(), content)
+        torch.rand(7)  # what others draw meanwhile changes nothing
+        training = made()
+        training.resume(torch.load(io.BytesIO(content.getvalue()), weights_only=True))
+    assert training.pace.progress == pytest.approx(stops[-1], abs=0.03)
+    training.advance()
+    again.append(training.record().val_score)
+    assert again == rungs
+    assert same(finished(whole, stopped=False), finished(training, stopped=False))
+
+
+def test_the_average_at_a_rung_is_scored_and_not_kept() -> None:
+    plain, averaged = (
+        Training(CANDIDATE, DATA, Budget(epochs=4), seed=3, trainer=CPU, rung_average=on) for on in (False, True)
+    )
+    for training in (plain, averaged):
+        training.start()
+        training.advance(0.25)
+    assert plain.record().val_score != averaged.record().val_score
+    for training in (plain, averaged):
+        training.advance()
+        training.record()
+    assert plain.records[-1].val_score == averaged.records[-1].val_score
+    assert same(finished(plain, stopped=False), finished(averaged, stopped=False))
+
+
+def test_a_moment_that_came_stops_before_the_next_step() -> None:
+    training = Training(CANDIDATE, DATA, Budget(epochs=4), seed=3, trainer=CPU)
+    training.start()
+    assert training.advance(0.3)
+    step = training.pace.step
+    assert not training.advance(deadline=time.monotonic() - 1)
+    assert training.pace.step == step
+
+
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     train(Budget(epochs=3), watch=Watch(checkpoints=tmp_path))
     last = tmp_path / "last.ckpt"
@@ -140,10 +199,9 @@ def test_a_device_that_is_not_here_is_refused() -> None:
 
 def test_every_epoch_sees_every_row_once_in_another_order() -> None:
     batches = Batches(on_cpu(stripes(50, 0)), Optimizer(batch_size=16), 1)
-    first = torch.cat([batch.x for batch in batches]).flatten(1)
-    sizes = [len(batch.y) for batch in batches]
-    batches.epoch = 1
-    second = torch.cat([batch.x for batch in batches]).flatten(1)
+    first = torch.cat([batch.x for batch in batches.of(0)]).flatten(1)
+    sizes = [len(batch.y) for batch in batches.of(0)]
+    second = torch.cat([batch.x for batch in batches.of(1)]).flatten(1)
     assert sizes == [17, 17, 16]
     assert not torch.equal(first, second)
     order = torch.argsort(first @ torch.rand(64)), torch.argsort(second @ torch.rand(64))

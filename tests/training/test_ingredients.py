@@ -129,9 +129,9 @@ def test_the_average_forgets_half_in_a_half_life() -> None:
     layer = nn.Linear(1, 1)
     nn.init.constant_(layer.weight, 1.0)
     average = Average(layer, 0.1)
-    average.update(layer, 0.5)
+    average.update(0.5)
     nn.init.constant_(layer.weight, 2.0)
-    average.update(layer, 0.6)
+    average.update(0.6)
     assert float(average.values["weight"]) == pytest.approx(1.5)
     with average.shown(layer):
         assert layer.weight.item() == pytest.approx(1.5)

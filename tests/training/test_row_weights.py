@@ -138,10 +138,10 @@ def test_blended_rows_count_by_both_weights() -> None:
 def test_a_batch_has_the_weights_of_its_rows() -> None:
     x = np.arange(8, dtype=np.float32)[:, None]
     rows = Rows(x, CLASSES, TABLE, "cpu", WEIGHT)
-    for batch in Batches(rows, Optimizer(batch_size=3), 0):
+    for batch in Batches(rows, Optimizer(batch_size=3), 0).of(0):
         assert batch.weight is not None
         assert batch.weight.tolist() == [WEIGHT[int(i)] for i in batch.x[:, 0]]
-    assert all(b.weight is None for b in Batches(Rows(x, CLASSES, TABLE, "cpu"), Optimizer(batch_size=3), 0))
+    assert all(b.weight is None for b in Batches(Rows(x, CLASSES, TABLE, "cpu"), Optimizer(batch_size=3), 0).of(0))
 
 
 def trained(weight: np.ndarray | None, train: Arrays = DATA.train, **settings: Any) -> Fit:

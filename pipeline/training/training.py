@@ -1,0 +1,195 @@
+"""A training that can pause after any step and go on, in this process or in another."""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+
+from pipeline.core.contracts import Budget, Candidate, EpochRecord
+from pipeline.core.seeds import stream_seed
+from pipeline.core.settings import TrainerSettings
+from pipeline.models import build
+from pipeline.training.averaging import Average
+from pipeline.training.batches import Batch, Batches
+from pipeline.training.data import Data
+from pipeline.training.device import choose_device
+from pipeline.training.heads import ValidationScore, head_for
+from pipeline.training.module import Learner
+from pipeline.training.pace import Pace, learning_rate_factor
+from pipeline.training.predict import score
+
+_RUNG_HALF_LIFE = 0.04
+"""Of the average of weights that is scored at a rung before the end, as a share of the budget."""
+
+
+class Training:
+    """Network, optimiser, order of rows and clock of one candidate.
+
+    A loop of ours over the Lightning module: on networks whose step takes a millisecond Lightning's Trainer costs as
+    much again. On the CPU the weights depend on the arguments alone, however often the training paused, as long as
+    `budget.seconds` does not bind.
+    """
+
+    def __init__(
+        self,
+        candidate: Candidate,
+        data: Data,
+        budget: Budget,
+        *,
+        seed: int,
+        trainer: TrainerSettings,
+        rung_average: bool = False,
+    ) -> None:
+        """`rung_average`: score an average of the weights before the end, where the candidate keeps none itself.
+
+        At a high learning rate weights as they are rank candidates almost at random.
+        """
+        self.candidate, self.data, self.seed = candidate, data, seed
+        self.device, self.precision = choose_device(trainer)
+        torch.set_num_threads(trainer.threads)
+        torch.manual_seed(stream_seed(seed, "weights"))
+        self.head = head_for(data.task, data.inputs, data.targets, candidate.optimizer, data.train.y, data.train.weight)
+        self.network = build(candidate.architecture, data.inputs, data.outputs)
+        self.module = Learner(self.network, candidate.optimizer, self.head).to(self.device)
+        self.optimizer = self.module.configure_optimizers()
+        for group in self.optimizer.param_groups:
+            group["peak"] = group["lr"]
+        self.batches = Batches(data.placed("train", self.device), candidate.optimizer, seed)
+        self.pace = Pace(budget, len(self.batches))
+        self.records: list[EpochRecord] = []
+        self.start_seconds = 0.0
+        self._rung_average = rung_average
+        self._average: Average | None = None
+        self._pass: Iterator[Batch] | None = None
+        self._random: dict[str, Any] | None = None
+        """States of torch's generators where this training left them."""
+
+    def start(self) -> None:
+        """Let the network look at the training rows; the clock counts it."""
+        began = time.monotonic()
+        with self.pace.running():
+            self.network.start_from(self.batches.rows, stream_seed(self.seed, "start"))
+        self.start_seconds = time.monotonic() - began
+        self._average = self._new_average()
+
+    def _new_average(self) -> Average | None:
+        ema = self.candidate.optimizer.ema
+        if not ema and not self._rung_average:
+            return None
+        return Average(self.network, ema or _RUNG_HALF_LIFE, lazy=bool(ema))
+
+    def advance(self, until: float = 1.0, *, deadline: float | None = None, whole_epoch: bool = False) -> bool:
+        """Take steps until the share `until` of the budget is spent; False if the moment `deadline` came first.
+
+        `deadline` is of time.monotonic(); `whole_epoch` ends with the present pass as well.
+        """
+        self.network.train()
+        in_precision: AbstractContextManager[Any] = nullcontext()
+        if self.precision == "bf16":
+            in_precision = torch.autocast("cuda" if self.device == "cuda" else "cpu", dtype=torch.bfloat16)
+        pace, settings = self.pace, self.candidate.optimizer
+        self._restore_random()
+        with pace.running():
+            while pace.progress < until:
+                if deadline is not None and time.monotonic() >= deadline:
+                    self._keep_random()
+                    return False
+                batch = self._next_batch()
+                factor = learning_rate_factor(pace.progress, settings)
+                for group in self.optimizer.param_groups:
+                    group["lr"] = group["peak"] * factor
+                with in_precision:
+                    loss = self.module.training_step(batch, 0)
+                self.optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                self.module.configure_gradient_clipping(self.optimizer)
+                self.optimizer.step()
+                pace.step += 1
+                if self._average is not None:
+                    self._average.update(pace.progress)
+                if whole_epoch and pace.step % pace.steps_per_epoch == 0:
+                    break
+        self._keep_random()
+        return True
+
+    def _next_batch(self) -> Batch:
+        """Return the batch of this step. Dropout of an epoch depends on (seed, epoch) alone."""
+        place = self.pace.step % self.pace.steps_per_epoch
+        if place == 0:
+            torch.manual_seed(stream_seed(self.seed, "dropout", self.pace.epoch))
+            self._pass = None
+        if self._pass is None:
+            self._pass = self.batches.of(self.pace.epoch, place)
+        return next(self._pass)
+
+    def _keep_random(self) -> None:
+        self._random = {"cpu": torch.get_rng_state()}
+        if self.device == "cuda":
+            self._random["cuda"] = torch.cuda.get_rng_state()
+
+    def _restore_random(self) -> None:
+        if self._random is not None:
+            torch.set_rng_state(self._random["cpu"])
+            if "cuda" in self._random:
+                torch.cuda.set_rng_state(self._random["cuda"])
+
+    def score(self) -> ValidationScore:
+        """Return how good the network is on the validation rows, before the end that of its averaged weights."""
+        rows = self.data.placed("val", self.device)
+        raw = self._average is None or (self.pace.progress >= 1 and not self.candidate.optimizer.ema)
+        with nullcontext() if raw or self._average is None else self._average.shown(self.network):
+            return score(self.network, rows, self.head)
+
+    def record(self) -> EpochRecord:
+        """Score and note where the training stands; FloatingPointError if it went out of bounds."""
+        with self.pace.running():
+            train_loss = self.module.take_loss()
+            found = self.score()
+        if not (math.isfinite(train_loss) and math.isfinite(found.score)):
+            raise FloatingPointError(f"loss is not finite after {self.pace.passes:.2f} epochs")
+        record = EpochRecord(
+            epoch=self.pace.epoch,
+            train_loss=train_loss,
+            val_score=found.score,
+            val_quality=found.quality,
+            seconds=self.pace.seconds,
+        )
+        self.records.append(record)
+        return record
+
+    def settle(self) -> None:
+        """Give the network the weights that are kept: the average, where the candidate keeps one."""
+        if self._average is not None and (self.candidate.optimizer.ema or self.pace.progress < 1):
+            self._average.give(self.network)
+        self._average = None
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a later process needs to go on."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self._average.state() if self._average else None,
+            "random": self._random,
+            "step": self.pace.step,
+            "seconds": self.pace.seconds,
+            "start_seconds": self.start_seconds,
+            "records": [[r.epoch, r.train_loss, r.val_score, r.val_quality, r.seconds] for r in self.records],
+        }
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self._average = self._new_average()
+        if self._average is not None:
+            self._average.resume(state["average"])
+        self._random = state["random"]
+        self.pace.resume(state["step"], state["seconds"])
+        self.start_seconds = state["start_seconds"]
+        self.records = [
+            EpochRecord(epoch=e, train_loss=t, val_score=v, val_quality=q, seconds=s)
+            for e, t, v, q, s in state["records"]
+        ]
