@@ -29,16 +29,19 @@ log = logging.getLogger("pipeline.evaluate")
 def baseline_scores(
     settings: EvaluateSettings,
     judge: "Judge",
-    train: "tuple[NDArray[Any], NDArray[Any], str]",
+    train: "tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None, str]",
     test_x: "NDArray[Any]",
     p: "NDArray[np.float64]",
     headline: str,
 ) -> tuple[BaselineScores, ...]:
-    """Fit each declared baseline on training rows (x, y, words) and pair it with the network's predictions `p`."""
-    x, y, fitted_on = train
+    """Fit each declared baseline on training rows and pair it with the network's predictions `p`.
+
+    `train` are x, y, how much each row counts, and words on which rows they are.
+    """
+    x, y, weight, fitted_on = train
     found = []
     for kind in settings.baselines:
-        baseline = judge.baseline(kind, (x, y), test_x)
+        baseline = judge.baseline(kind, (x, y), test_x, weight)
         if baseline is None:
             continue
         name, q = baseline
@@ -55,15 +58,16 @@ def shown(number: Number) -> str:
 
 def baseline_rows(
     settings: EvaluateSettings, split: "Split", inputs: "Inputs", seed: int
-) -> "tuple[NDArray[Any], NDArray[Any], str]":
-    """Return the training rows baselines are fitted on (x, y), and how many of how many they are."""
+) -> "tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None, str]":
+    """Return the training rows baselines are fitted on (x, y), how much each counts, and how many they are."""
     from pipeline.baselines import subsample
     from pipeline.training.data import rows_at
 
     size = inputs.channels * inputs.height * inputs.width if isinstance(inputs, ImageInputs) else 1
-    picked = subsample(split.y, min(settings.baseline_rows, max(200, settings.baseline_pixels // size)), seed)
-    words = f"{len(picked):,} of {len(split.y):,} training rows"
-    return *rows_at(split.x, split.y, inputs, picked), words
+    most = min(settings.baseline_rows, max(200, settings.baseline_pixels // size))
+    picked = subsample(split.y, most, seed, split.weight)
+    words = f"{len(picked):,} of {len(split.y):,} training rows" + ("" if split.weight is None else ", weighted")
+    return *rows_at(split.x, split.y, inputs, picked), None if split.weight is None else split.weight[picked], words
 
 
 def latency(network: "nn.Module", x: "NDArray[Any]", repeats: int = 50) -> Number:

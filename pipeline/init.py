@@ -18,6 +18,7 @@ What you may say; the rest is found out, and told:
     time=<column>             orders the rows: the last ones are for testing; orders the steps of series
     id=<column>               names the series of a line; in a plain table: an identifier, never an input
     group_by=<column>         persons, patients, …: no group on two sides of a split
+    weight=<column>           how much a row counts in training (survey weights, copies); 0: not at all
     sensitive=[<column>,…]    features of people that the audit compares; they are no inputs
     val_fraction=<share>      of the training rows that the search scores candidates on
     format=<format>           csv, text, series, forecast or image_table, if it was taken for another
@@ -82,6 +83,7 @@ _COMMENTS = {
     "season": "Steps of the usual period, for the seasonal baseline.",
     "gaps": "Missing moments: error refuses them, fill counts them as missing values.",
     "group_by": "Column of persons, patients, …: no group on two sides of a split.",
+    "weight": "Column of how much a row counts in training, never an input; scores count rows alike.",
     "duplicates": "Test rows that also stand among the others: error refuses, keep declares, drop leaves them out of "
     "training.",
     "exclude": "Columns that are never inputs.",

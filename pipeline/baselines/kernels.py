@@ -15,6 +15,8 @@ from pipeline.core.contracts import SeriesInputs
 from pipeline.core.seeds import stream
 
 Values = NDArray[np.float64]
+Weight = NDArray[Any] | None
+"""How much each row counts (N,), above 0; none: all count the same."""
 
 MOST_ROWS = 2000
 """Rows the ridge is solved for; the cost grows with their cube."""
@@ -28,7 +30,13 @@ _CELLS = 20_000_000
 
 
 def kernel_probabilities(
-    inputs: SeriesInputs, x: NDArray[Any], y: NDArray[np.int64], test_x: NDArray[Any], classes: int, seed: int
+    inputs: SeriesInputs,
+    x: NDArray[Any],
+    y: NDArray[np.int64],
+    test_x: NDArray[Any],
+    classes: int,
+    seed: int,
+    weight: Weight = None,
 ) -> Values:
     """Return class probabilities (M, O) of a ridge on targets of -1 and 1.
 
@@ -37,31 +45,38 @@ def kernel_probabilities(
     from scipy.special import log_softmax
 
     picked = _picked(len(y), seed)
-    y = y[picked]
-    left_out, scores = _ridge(*_both(inputs, x[picked], test_x, seed), 2.0 * np.eye(classes)[y] - 1)
-    scale = min(_SCALES, key=lambda s: -log_softmax(s * left_out, axis=1)[np.arange(len(y)), y].mean())
+    y, w = y[picked], _weight_of(weight, picked)
+    left_out, scores = _ridge(*_both(inputs, x[picked], test_x, seed), 2.0 * np.eye(classes)[y] - 1, w)
+    scale = min(_SCALES, key=lambda s: -w @ log_softmax(s * left_out, axis=1)[np.arange(len(y)), y])
     return np.asarray(np.exp(log_softmax(scale * scores, axis=1)))
 
 
 def kernel_label_sets(
-    inputs: SeriesInputs, x: NDArray[Any], y: NDArray[np.int64], test_x: NDArray[Any], seed: int
+    inputs: SeriesInputs,
+    x: NDArray[Any],
+    y: NDArray[np.int64],
+    test_x: NDArray[Any],
+    seed: int,
+    weight: Weight = None,
 ) -> Values:
     """Return the probability of each label (M, O), scaled in the same way."""
     picked = _picked(len(y), seed)
+    w = _weight_of(weight, picked)
     signs = np.asarray(2.0 * y[picked] - 1, dtype=np.float64)
-    left_out, scores = _ridge(*_both(inputs, x[picked], test_x, seed), signs)
-    scale = min(_SCALES, key=lambda s: np.logaddexp(0, -s * left_out * signs).mean())
+    left_out, scores = _ridge(*_both(inputs, x[picked], test_x, seed), signs, w)
+    scale = min(_SCALES, key=lambda s: w @ np.logaddexp(0, -s * left_out * signs).mean(axis=1))
     return np.asarray(1 / (1 + np.exp(-scale * scores)))
 
 
-def kernel_values(inputs: SeriesInputs, x: NDArray[Any], y: Values, test_x: NDArray[Any], seed: int) -> Values:
+def kernel_values(
+    inputs: SeriesInputs, x: NDArray[Any], y: Values, test_x: NDArray[Any], seed: int, weight: Weight = None
+) -> Values:
     """Return numbers (M, O); columns are standardised, so that one penalty suits them all."""
     picked = _picked(len(y), seed)
     mean, spread = y[picked].mean(axis=0), y[picked].std(axis=0)
     spread = np.where(spread > 0, spread, 1.0)
-    _, found = _ridge(
-        *_both(inputs, x[picked], test_x, seed), np.asarray((y[picked] - mean) / spread, dtype=np.float64)
-    )
+    targets = np.asarray((y[picked] - mean) / spread, dtype=np.float64)
+    _, found = _ridge(*_both(inputs, x[picked], test_x, seed), targets, _weight_of(weight, picked))
     return np.asarray(found * spread + mean)
 
 
@@ -70,6 +85,10 @@ _SCALES = 2.0 ** np.arange(0, 6.5, 0.5)
 
 def _picked(rows: int, seed: int) -> NDArray[np.int64]:
     return np.sort(stream(seed, "kernel-rows").permutation(rows)[:MOST_ROWS])
+
+
+def _weight_of(weight: Weight, picked: NDArray[np.int64]) -> Values:
+    return np.ones(len(picked)) if weight is None else np.asarray(weight[picked], dtype=np.float64)
 
 
 def _both(inputs: SeriesInputs, x: NDArray[Any], test_x: NDArray[Any], seed: int) -> tuple[Values, Values]:
@@ -119,22 +138,25 @@ def _wins(series: Values, real: NDArray[np.bool_], kernels: Values, views: NDArr
     return found.reshape(len(series), -1)
 
 
-def _ridge(x: Values, test_x: Values, y: Values) -> tuple[Values, Values]:
+def _ridge(x: Values, test_x: Values, y: Values, w: Values) -> tuple[Values, Values]:
     """Return what a ridge says of each training row when that row is left out, and of the test rows.
 
-    The penalty is the one of least squared leave-one-out error (Allen 1974), found from one decomposition.
+    The penalty is the one of least squared leave-one-out error (Allen 1974), found from one decomposition. Rows count
+    by w (N,): they are scaled by its root, and means and errors are weighted.
     """
-    middle, mean = x.mean(axis=0), y.mean(axis=0)
-    left, values, right = np.linalg.svd(x - middle, full_matrices=False)
-    turned = left.T @ (y - mean)
+    root, total = np.sqrt(w)[:, None], w.sum()
+    middle, mean = w @ x / total, w @ y / total
+    left, values, right = np.linalg.svd(root * (x - middle), full_matrices=False)
+    scaled = root * (y - mean)
+    turned = left.T @ scaled
     best: tuple[float, Values, Values] | None = None
-    for penalty in _SHARES * max((values**2).sum() / len(x), 1e-12):
+    for penalty in _SHARES * max((values**2).sum() / total, 1e-12):
         kept = values**2 / (values**2 + penalty)
-        missed = (y - mean) - left @ (kept[:, None] * turned)
-        spare = 1 - (left**2) @ kept - 1 / len(x)
-        missed = missed / np.maximum(spare, 1e-9)[:, None]
-        if best is None or (missed**2).mean() < best[0]:
+        spare = 1 - (left**2) @ kept - w / total
+        missed = (scaled - left @ (kept[:, None] * turned)) / root / np.maximum(spare, 1e-9)[:, None]
+        error = float((w @ missed**2).mean() / total)
+        if best is None or error < best[0]:
             weights = right.T @ ((values / (values**2 + penalty))[:, None] * turned)
-            best = float((missed**2).mean()), y - missed, weights
+            best = error, y - missed, weights
     assert best is not None
     return best[1], (test_x - middle) @ best[2] + mean

@@ -11,6 +11,7 @@ from pipeline.core.contracts import Inputs, SeriesInputs, TextInputs
 from pipeline.core.seeds import stream, stream_seed
 
 Values = NDArray[np.float64]
+Weight = NDArray[Any] | None
 
 ALPHAS = np.logspace(-2, 5, 8)
 """Penalties tried; features are standardised, so that they mean the same in all data."""
@@ -21,23 +22,29 @@ _FEW_ROWS = 20
 
 
 def baseline_values(
-    name: str, inputs: Inputs, train: tuple[NDArray[Any], Values], test_x: NDArray[Any], seed: int
+    name: str,
+    inputs: Inputs,
+    train: tuple[NDArray[Any], Values],
+    test_x: NDArray[Any],
+    seed: int,
+    weight: Weight = None,
 ) -> Values:
     """Fit baseline `name` on train (x (N, …), y (N, T) in any units, finite) and return numbers (M, T) for `test_x`.
 
     "mean" is the training mean; "ridge" a linear model of the standardised features (of texts: TF-IDF) with one penalty
-    per target; "gradient_boosting" one model of boosted trees per target.
+    per target; "gradient_boosting" one model of boosted trees per target. `weight` (N,) says how much each row counts,
+    above 0 and 1 on average.
     """
     x, y = train
     match name:
         case "mean":
-            return np.tile(y.mean(axis=0), (len(test_x), 1))
+            return np.tile(np.average(y, axis=0, weights=weight), (len(test_x), 1))
         case "ridge":
-            return _ridge(inputs, x, y, test_x, seed)
+            return _ridge(inputs, (x, y, weight), test_x, seed)
         case "gradient_boosting":
-            return _boosting(inputs, x, y, test_x, seed)
+            return _boosting(inputs, (x, y, weight), test_x, seed)
         case "random_kernels" if isinstance(inputs, SeriesInputs):
-            return kernel_values(inputs, x, y, test_x, seed)
+            return kernel_values(inputs, x, y, test_x, seed, weight)
     raise ValueError(f"unknown baseline {name}")
 
 
@@ -53,21 +60,22 @@ def linear_features(inputs: Inputs, x: NDArray[Any], test_x: NDArray[Any]) -> tu
     return scaler.fit_transform(design(inputs, x)), scaler.transform(design(inputs, test_x))
 
 
-def _ridge(inputs: Inputs, x: NDArray[Any], y: Values, test_x: NDArray[Any], seed: int) -> Values:
+def _ridge(inputs: Inputs, train: tuple[NDArray[Any], Values, Weight], test_x: NDArray[Any], seed: int) -> Values:
     from sklearn.linear_model import Ridge, RidgeCV
 
+    x, y, weight = train
     features, test_features = linear_features(inputs, x, test_x)
     if not isinstance(inputs, TextInputs) and min(features.shape) <= _EXACT:
-        model = RidgeCV(ALPHAS, alpha_per_target=True).fit(features.astype(np.float64), y)
+        model = RidgeCV(ALPHAS, alpha_per_target=True).fit(features.astype(np.float64), y, sample_weight=weight)
         found = model.predict(test_features.astype(np.float64))
     else:
         # Leave-one-out would hold a matrix of rows × rows; an iterative solver and held-out rows stay fast.
-        alphas = _held_out_alphas(features, y, seed)
-        found = Ridge(alphas, solver="lsqr", tol=1e-4).fit(features, y).predict(test_features)
+        alphas = _held_out_alphas(features, y, seed, weight)
+        found = Ridge(alphas, solver="lsqr", tol=1e-4).fit(features, y, sample_weight=weight).predict(test_features)
     return np.asarray(found, dtype=np.float64).reshape(len(test_x), y.shape[1])
 
 
-def _held_out_alphas(features: Any, y: Values, seed: int) -> Values:
+def _held_out_alphas(features: Any, y: Values, seed: int, weight: Weight) -> Values:
     """Return the penalty (T,) of least squared error on a tenth of the rows."""
     from sklearn.linear_model import Ridge
 
@@ -76,15 +84,18 @@ def _held_out_alphas(features: Any, y: Values, seed: int) -> Values:
     if not len(kept):
         return np.full(y.shape[1], ALPHAS[len(ALPHAS) // 2])
     errors = []
+    off_weight, kept_weight = (None, None) if weight is None else (weight[off], weight[kept])
     for alpha in ALPHAS:
-        model = Ridge(float(alpha), solver="lsqr", tol=1e-3).fit(features[kept], y[kept])
-        errors.append(((model.predict(features[off]).reshape(len(off), -1) - y[off]) ** 2).mean(axis=0))
+        model = Ridge(float(alpha), solver="lsqr", tol=1e-3).fit(features[kept], y[kept], sample_weight=kept_weight)
+        missed = (model.predict(features[off]).reshape(len(off), -1) - y[off]) ** 2
+        errors.append(np.average(missed, axis=0, weights=off_weight))
     return np.asarray(ALPHAS[np.argmin(errors, axis=0)])
 
 
-def _boosting(inputs: Inputs, x: NDArray[Any], y: Values, test_x: NDArray[Any], seed: int) -> Values:
+def _boosting(inputs: Inputs, train: tuple[NDArray[Any], Values, Weight], test_x: NDArray[Any], seed: int) -> Values:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
+    x, y, weight = train
     features, test_features = flat(inputs, x), flat(inputs, test_x)
     found = np.empty((len(test_x), y.shape[1]))
     for k in range(y.shape[1]):
@@ -93,5 +104,5 @@ def _boosting(inputs: Inputs, x: NDArray[Any], y: Values, test_x: NDArray[Any], 
             early_stopping=len(y) >= _FEW_ROWS,
             random_state=stream_seed(seed, "gradient-boosting", k),
         )
-        found[:, k] = model.fit(features, y[:, k]).predict(test_features)
+        found[:, k] = model.fit(features, y[:, k], sample_weight=weight).predict(test_features)
     return found

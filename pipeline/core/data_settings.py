@@ -108,6 +108,8 @@ class DataSettings:
     """Column that orders the rows (numbers or dates): the last ones become test and val; series: orders the steps."""
     group_by: str | None = None
     """Column of persons, patients, …: no group straddles two splits."""
+    weight: str | None = None
+    """Column of numbers of at least 0: how much a row counts in training; never an input. Scores count rows alike."""
     duplicates: Literal["error", "keep", "drop"] = "error"
     """Test rows that also stand among training rows: refused, declared and counted, or left out of training."""
     side_table: str | None = None
@@ -143,6 +145,8 @@ class DataSettings:
             raise ValueError("val_fraction + test_fraction must leave rows to train on")
         if self.time is not None and self.group_by is not None:
             raise ValueError("give time or group_by, not both")
+        if self.weight is not None and self.weight in (*self.targets, *self.text, *self.channels):
+            raise ValueError("weight must name another column than target, text and channels")
         if self.steps and (len(self.steps) != 3 or min(self.steps) < 1):
             raise ValueError("steps: give three positive numbers, of train, val and test")
         if any(n is not None and n < 1 for n in (self.horizon, self.window, self.season)):

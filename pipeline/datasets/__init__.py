@@ -17,6 +17,7 @@ def prepare_dataset(settings: DataSettings, seed: int) -> Prepared:
     from pipeline.datasets.npz import prepare_npz
     from pipeline.datasets.photo_table import prepare_photo_table
     from pipeline.datasets.photos import prepare_photos
+    from pipeline.datasets.row_weights import refuse_without_columns
     from pipeline.datasets.series import prepare_series
     from pipeline.datasets.tables import prepare_table
     from pipeline.datasets.texts import prepare_texts
@@ -33,6 +34,7 @@ def prepare_dataset(settings: DataSettings, seed: int) -> Prepared:
         "series": prepare_series,
         "forecast": prepare_forecast,
     }
+    refuse_without_columns(settings)
     prepared = formats[settings.format](fetched(settings), seed)
     notes = (*origin_notes(settings), *prepared.card.notes)
     return replace(prepared, card=replace(prepared.card, notes=notes))

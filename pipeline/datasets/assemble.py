@@ -16,6 +16,7 @@ from pipeline.datasets.audit import number_groups, value_groups
 from pipeline.datasets.labels import Labels
 from pipeline.datasets.leaks import imbalance_note
 from pipeline.datasets.packed import Prepared, Split
+from pipeline.datasets.row_weights import even_weights
 from pipeline.datasets.table_encoding import as_numbers
 
 
@@ -32,6 +33,8 @@ class Part:
     """Text as in the file; kept under raw.<column>."""
     paths: Sequence[str] = ()
     """Names of the rows' own files, where they have one."""
+    weight: NDArray[np.float64] | None = None
+    """How much each row counts in training, as in the file."""
 
 
 Parts = Mapping[SplitName, Part]
@@ -41,6 +44,9 @@ def assemble(
     settings: DataSettings, labels: Labels, inputs: Inputs, parts: Parts, digest: str, notes: Sequence[str]
 ) -> Prepared:
     """Return the splits with their audit groups, and the card."""
+    weights, weight_notes = even_weights(
+        settings, labels, {split: (part.y, part.weight) for split, part in parts.items()}
+    )
     joined, side_notes = _with_side_table(settings, parts)
     features, groups = _audit(settings, joined)
     splits: dict[SplitName, Split] = {}
@@ -48,20 +54,21 @@ def assemble(
         rows = pd.DataFrame({"row_id": list(part.ids)} | {f"audit.{f.name}": groups[f.name][split] for f in features})
         if part.columns is not None:
             rows = pd.concat([rows, part.columns.reset_index(drop=True).add_prefix("raw.")], axis=1)
-        splits[split] = Split(part.x, part.y, rows)
+        splits[split] = Split(part.x, part.y, rows, weights.get(split))
     y = {split: part.y for split, part in parts.items()}
     counts = labels.counts(y)
     card = DatasetCard(
         name=settings.name,
         task=labels.task,
         classes=labels.classes,
-        targets=labels.targets(y["train"]),
+        targets=labels.targets(y["train"], weights.get("train")),
+        weight=settings.weight if weights else None,
         inputs=inputs,
         rows={split: len(part.y) for split, part in parts.items()},
         class_rows=counts,
         audit=tuple(features),
         source_digest=digest,
-        notes=(*notes, *side_notes, *_imbalance(labels, counts)),
+        notes=(*notes, *weight_notes, *side_notes, *_imbalance(labels, counts)),
     )
     return Prepared(card, splits)
 
@@ -85,7 +92,7 @@ def _with_side_table(settings: DataSettings, parts: Parts) -> tuple[Parts, list[
     if not path.is_file():
         raise DataError(f"{path}: not found (data.side_table)", fix="give its path from data.path")
     alone = replace(settings, target=settings.side_key, sensitive={}, slices={}, exclude=(), text=(), layout=None,
-                    time=None, group_by=None, header=True, columns=(), strip_label="")  # fmt: skip
+                    time=None, group_by=None, weight=None, header=True, columns=(), strip_label="")  # fmt: skip
     table = read_rows(path, alone).set_index(settings.side_key)
     if lost := int(np.asarray(table.index.isna()).sum()):
         raise DataError(f"{path}: {lost:,} rows have no '{settings.side_key}'", fix="name or remove them")

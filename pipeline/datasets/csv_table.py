@@ -163,7 +163,8 @@ def check_names(path: Path, names: list[str], settings: DataSettings) -> None:
                         fix="data.layout=tsv for tabs; write other files with commas")  # fmt: skip
     asked = {"data.target": settings.targets, "data.exclude": settings.exclude, "data.text": settings.text,
              "data.time": [settings.time] if settings.time else [],
-             "data.group_by": [settings.group_by] if settings.group_by else []}  # fmt: skip
+             "data.group_by": [settings.group_by] if settings.group_by else [],
+             "data.weight": [settings.weight] if settings.weight else []}  # fmt: skip
     for role in ("sensitive", "slices"):
         if settings.side_table is None:
             asked |= {f"data.{role}.{k}": [s.column] for k, s in getattr(settings, role).items() if s.column}

@@ -55,6 +55,8 @@ class ImageRows:
     ids: list[str]
     paths: Sequence[str] = ()
     """Names of the images' files where the ids are others."""
+    weight: NDArray[np.float64] | None = None
+    """How much each row counts in training, as in the file."""
 
 
 def prepare_arrays(
@@ -125,7 +127,8 @@ def from_rows(
     for split, part in rows.items():
         means = np.concatenate([p.mean(axis=(1, 2, 3)) / 255 for p in chunks(part.images)])
         own = columns[split] if columns else None
-        packed[split] = Part(part.images, part.labels, part.ids, {"mean_intensity": means}, own, part.paths or part.ids)
+        paths, bright = part.paths or part.ids, {"mean_intensity": means}
+        packed[split] = Part(part.images, part.labels, part.ids, bright, own, paths, part.weight)
     if twins := near_twins([part.images for split, part in rows.items() if split != "test"], rows["test"].images):
         same = "nearly equal to some training or validation image (difference hash)"
         notes = [*notes, f"{twins:,} of {len(rows['test'].images):,} test images are {same}"]

@@ -43,12 +43,18 @@ class Labels:
         order = np.argsort(self.y.sum(axis=0), kind="stable")
         return np.asarray(np.where(self.y.any(axis=1), self.y[:, order].argmax(axis=1) + 1, 0), dtype=np.int64)
 
-    def targets(self, train: NDArray[Any]) -> tuple[Target, ...]:
-        """Return the numbers to predict with mean and deviation of the training rows."""
+    def targets(self, train: NDArray[Any], weight: NDArray[Any] | None = None) -> tuple[Target, ...]:
+        """Return the numbers to predict with mean and deviation of the training rows, as much as each counts."""
         if self.task != "regression":
             return self.forecast
-        spread = [max(float(train[:, i].std()), 1e-12) for i in range(train.shape[1])]
-        return tuple(Target(name=n, mean=float(train[:, i].mean()), std=spread[i]) for i, n in enumerate(self.names))
+        found = []
+        for name, values in zip(self.names, train.T, strict=True):
+            mean, std = values.mean(), values.std()
+            if weight is not None:
+                mean = np.average(values, weights=weight)
+                std = np.sqrt(np.average((values - mean) ** 2, weights=weight))
+            found.append(Target(name=name, mean=float(mean), std=max(float(std), 1e-12)))
+        return tuple(found)
 
     def counts(self, y: Mapping[SplitName, NDArray[Any]]) -> dict[str, tuple[int, ...]]:
         """Return rows per split and class or label."""

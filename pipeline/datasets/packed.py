@@ -24,6 +24,8 @@ class Split:
     """(N,) class numbers, (N, K) labels of 0 and 1, (N, T) numbers; forecasts: (N,) first step after each window."""
     rows: pd.DataFrame
     """`row_id`, `audit.<feature>` and, for tables, `raw.<column>` as in the file."""
+    weight: NDArray[np.float32] | None = None
+    """(N,) how much each row counts, 1 on average over the training rows; none where all count the same."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,11 @@ def save_rows(path: Path, x: NDArray[Any]) -> None:
 
 
 def write_split(folder: Path, name: SplitName, split: Split) -> None:
-    """Write <name>_x.npy, <name>_y.npy and <name>_rows.parquet."""
+    """Write <name>_x.npy, <name>_y.npy, <name>_rows.parquet and, where rows have weights, <name>_weight.npy."""
     save_rows(folder / f"{name}_x.npy", split.x)
     np.save(folder / f"{name}_y.npy", split.y, allow_pickle=False)
+    if split.weight is not None:
+        np.save(folder / f"{name}_weight.npy", split.weight, allow_pickle=False)
     split.rows.to_parquet(folder / f"{name}_rows.parquet", index=False)
 
 
@@ -65,4 +69,6 @@ def load_split(folder: Path, name: SplitName) -> Split:
             raise missing(path)
     x = np.load(paths[0], mmap_mode="r", allow_pickle=False)
     y = np.load(paths[1], allow_pickle=False)
-    return Split(x, y, pd.read_parquet(paths[2]))
+    weighed = folder / f"{name}_weight.npy"
+    weight = np.load(weighed, allow_pickle=False) if weighed.exists() else None
+    return Split(x, y, pd.read_parquet(paths[2]), weight)

@@ -19,6 +19,7 @@ from pipeline.datasets.labels import read_labels
 from pipeline.datasets.members import OnDisk
 from pipeline.datasets.packed import Prepared
 from pipeline.datasets.photos import Album, quarantine, read_album, taken
+from pipeline.datasets.row_weights import read_weights
 from pipeline.datasets.tables import Pool, read_pool, split_pool
 
 
@@ -26,7 +27,7 @@ def prepare_photo_table(settings: DataSettings, seed: int) -> Prepared:
     """Decode the images that the rows of data.train_file (val_file, test_file) name, then split and pack them.
 
     Paths start at data.path and stay below it. A row without a readable image is left out and named, up to the share
-    data.max_unreadable. Every column of the table can group rows for the audit; none is an input.
+    data.max_unreadable. Every column of the table can group rows for the audit, one may weigh them; none is an input.
     """
     folder = require_folder(settings)
     pool = read_pool(settings)
@@ -54,11 +55,13 @@ def _packed(album: Album, pool: Pool, settings: DataSettings, notes: list[str], 
     notes.append(f"{len(album.names):,} images of {album.size}")
     if again := len(album.names) - len(set(album.names)):
         notes.append(f"{again:,} rows name an image that an earlier row names too")
+    weight = read_weights(settings, pool.frame, str(pool.files[0]))
     places, split_notes = split_pool(settings, seed, pool, album.keys, labels)
     parts: dict[SplitName, ImageRows] = {}
     for split, rows in places.items():
         ids = [str(i) for i in pool.frame.index[rows]]
-        parts[split] = ImageRows(taken(album, rows), labels.y[rows], ids, [album.names[i] for i in rows])
+        own = None if weight is None else weight[rows]
+        parts[split] = ImageRows(taken(album, rows), labels.y[rows], ids, [album.names[i] for i in rows], own)
     columns = {split: pool.frame.iloc[rows] for split, rows in places.items()}
     digest = hashlib.sha256(f"{digest_files(pool.files)} {album.digest}".encode()).hexdigest()
     return from_rows(settings, parts, labels, digest, notes + split_notes, columns)

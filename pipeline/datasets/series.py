@@ -17,6 +17,7 @@ from pipeline.datasets.csv_table import find_file
 from pipeline.datasets.idx import digest_files
 from pipeline.datasets.labels import read_labels
 from pipeline.datasets.packed import Prepared
+from pipeline.datasets.row_weights import read_weights
 from pipeline.datasets.rows import lines_of, text_of
 from pipeline.datasets.series_tables import SeriesRows, read_long, read_wide
 from pipeline.datasets.splits import RowFacts, given_splits, split_rows
@@ -45,6 +46,9 @@ def prepare_series(settings: DataSettings, seed: int) -> Prepared:
     where = str(files["train"])
     cells = pd.DataFrame({(settings.targets or ("label",))[0]: names}, index=ids, dtype=object)
     labels = read_labels(settings, cells, given, where, least=2)
+    weights = [cell for part in found.values() for cell in part.weights]
+    column = pd.DataFrame({settings.weight: weights}, index=ids, dtype=object) if weights else None
+    weight = None if column is None else read_weights(settings, column, where)
     facts = RowFacts([digest(row) for row in rows], given, labels.strata, where=where)
     places, split_notes = split_rows(settings, seed, facts)
     notes = [note for part in found.values() for note in part.notes] + split_notes
@@ -56,7 +60,9 @@ def prepare_series(settings: DataSettings, seed: int) -> Prepared:
         if cut := sum(r.shape[1] > inputs.length for r in series):
             notes.append(f"{cut:,} series of {split} are longer than any in training and cut at {inputs.length} steps")
         length = np.array([r.shape[1] for r in series], dtype=float)
-        packed[split] = Part(pack(series, inputs.length), labels.y[at], [ids[i] for i in at], {"length": length})
+        own = None if weight is None else weight[at]
+        x, names_at = pack(series, inputs.length), [ids[i] for i in at]
+        packed[split] = Part(x, labels.y[at], names_at, {"length": length}, weight=own)
     if gone := int(np.isnan(np.concatenate([r.ravel() for r in rows])).sum()):
         notes.append(f"{gone:,} values are missing and stand for the training mean")
     return assemble(settings, labels, inputs, packed, digest_files(list(files.values())), notes)
@@ -74,6 +80,8 @@ def read_series(path: Path, settings: DataSettings) -> SeriesRows:
     layout = settings.series_layout or ("ts" if is_ts else "long" if long else "wide")
     if layout != "ts":
         return (read_long if layout == "long" else read_wide)(path, settings)
+    if settings.weight is not None:
+        raise ConfigError(f"data.weight: {path} is a .ts file, which has no columns", fix="leave data.weight out")
     rows, labels = read_ts(path, settings)
     channels = tuple(f"channel {c + 1}" for c in range(len(rows[0]))) if len(rows[0]) > 1 else ("value",)
     return SeriesRows(rows, labels, [f"{path.name}:{i + 1}" for i in range(len(rows))], channels)

@@ -31,6 +31,8 @@ class SeriesRows:
     """What a series is called in results: the file's name, and the series or its row."""
     channels: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    weights: tuple[str | None, ...] = ()
+    """One cell per series, where data.weight names a column."""
 
 
 def read_long(path: Path, settings: DataSettings) -> SeriesRows:
@@ -38,7 +40,8 @@ def read_long(path: Path, settings: DataSettings) -> SeriesRows:
 
     Raises:
         ConfigError: data.series_id or data.time is not set, or a setting names a column that is not there.
-        DataError: a cell that is no number or no time, two lines of one series and time, a label that changes.
+        DataError: a cell that is no number or no time, two lines of one series and time, a label or weight that
+            changes.
     """
     series_id, time = settings.series_id, settings.time
     if series_id is None or time is None:
@@ -48,6 +51,8 @@ def read_long(path: Path, settings: DataSettings) -> SeriesRows:
     target = settings.targets[0]
     _no_gaps(path, settings, frame, series_id, "no series")
     _no_gaps(path, settings, frame, target, "no label")
+    if settings.weight is not None:
+        _no_gaps(path, settings, frame, settings.weight, "no weight")
     numbers, names = pd.factorize(frame[series_id])
     times = read_times(path, settings, frame[time])
     values, channels, notes = _channels(path, settings, frame.drop(columns=[series_id, time]))
@@ -58,12 +63,17 @@ def read_long(path: Path, settings: DataSettings) -> SeriesRows:
     order = np.lexsort((times, numbers))
     numbers, times, classes = numbers[order], times[order], classes[order]
     _check_times(path, numbers, times, names, frame[time], order)
-    _check_labels(path, numbers, classes, names, labels.rename(target))
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(numbers)) + 1])
+    _check_one(path, "label", numbers, classes, names, labels.rename(target))
+    weights: tuple[str | None, ...] = ()
+    if settings.weight is not None:
+        kinds, cells = pd.factorize(frame[settings.weight])
+        _check_one(path, "weight", numbers, kinds[order], names, cells.rename(settings.weight))
+        weights = tuple(str(cells[i]) for i in kinds[order][starts])
     notes += [f"{path.name}: {note}" for note in irregular(numbers, times)]
-    starts = np.flatnonzero(np.diff(numbers)) + 1
-    parts = [np.ascontiguousarray(part) for part in np.split(values[:, order], starts, axis=1)]
-    firsts = [str(labels[i]) for i in classes[np.concatenate([[0], starts])]]
-    return SeriesRows(parts, firsts, [f"{_short(path)}:{name}" for name in names], channels, tuple(notes))
+    parts = [np.ascontiguousarray(part) for part in np.split(values[:, order], starts[1:], axis=1)]
+    firsts = [str(labels[i]) for i in classes[starts]]
+    return SeriesRows(parts, firsts, [f"{_short(path)}:{name}" for name in names], channels, tuple(notes), weights)
 
 
 def read_wide(path: Path, settings: DataSettings) -> SeriesRows:
@@ -100,9 +110,9 @@ def read_wide(path: Path, settings: DataSettings) -> SeriesRows:
         notes.append(f"{path.name}: {gone:,} values inside of series are missing")
     if short := int((lengths < len(steps)).sum()):
         notes.append(f"{path.name}: {short:,} series end before the last of {len(steps):,} columns")
-    return SeriesRows(
-        series, list(frame[settings.targets[0]]), _wide_ids(path, settings, frame), ("value",), tuple(notes)
-    )
+    labels, ids = list(frame[settings.targets[0]]), _wide_ids(path, settings, frame)
+    weights = () if settings.weight is None else tuple(frame[settings.weight])
+    return SeriesRows(series, labels, ids, ("value",), tuple(notes), weights)
 
 
 def _short(path: Path) -> str:
@@ -111,7 +121,8 @@ def _short(path: Path) -> str:
 
 def _check_columns(path: Path, frame: pd.DataFrame, settings: DataSettings) -> None:
     """Refuse settings that name a column which is not there, or one column for two things."""
-    asked = [("series_id", settings.series_id), ("time", settings.time), *(("channels", c) for c in settings.channels)]
+    asked = [("series_id", settings.series_id), ("time", settings.time), ("weight", settings.weight),
+             *(("channels", c) for c in settings.channels)]  # fmt: skip
     taken = {settings.targets[0]: "target"}
     for key, column in asked:
         if column is None:
@@ -197,14 +208,16 @@ def _check_times(
         raise DataError(where, fix="keep one line per series and time, or check data.series_id")
 
 
-def _check_labels(path: Path, numbers: NDArray[Any], classes: NDArray[Any], names: pd.Index, labels: pd.Index) -> None:
-    """Refuse a label that changes within a series."""
-    changes = (np.diff(numbers) == 0) & (np.diff(classes) != 0)
+def _check_one(
+    path: Path, what: str, numbers: NDArray[Any], kinds: NDArray[Any], names: pd.Index, cells: pd.Index
+) -> None:
+    """Refuse a label or weight that changes within a series; line i has `cells[kinds[i]]`."""
+    changes = (np.diff(numbers) == 0) & (np.diff(kinds) != 0)
     if changes.any():
         number = numbers[int(np.argmax(changes))]
-        found = ", ".join(f"'{labels[i]}'" for i in pd.unique(classes[numbers == number])[:5])
-        raise DataError(f"{path}: series '{names[number]}' has several labels in '{labels.name}': {found}",
-                        fix="give all lines of a series one label, or cut it into series of one label")  # fmt: skip
+        found = ", ".join(f"'{cells[i]}'" for i in pd.unique(kinds[numbers == number])[:5])
+        raise DataError(f"{path}: series '{names[number]}' has several {what}s in '{cells.name}': {found}",
+                        fix=f"give all lines of a series one {what}, or cut it into series of one {what}")  # fmt: skip
 
 
 def _wide_ids(path: Path, settings: DataSettings, frame: pd.DataFrame) -> list[str]:

@@ -16,6 +16,7 @@ from pipeline.datasets.csv_table import find_file, hollow_lines
 from pipeline.datasets.idx import digest_files
 from pipeline.datasets.labels import Labels, read_labels
 from pipeline.datasets.packed import Prepared
+from pipeline.datasets.row_weights import read_weights
 from pipeline.datasets.rows import read_rows
 from pipeline.datasets.splits import Places, RowFacts, split_rows
 from pipeline.datasets.table_encoding import encode_table, fit_table
@@ -42,7 +43,8 @@ def prepare_table(settings: DataSettings, seed: int) -> Prepared:
     """Read and split a table; input columns are all but target, excluded and undeclared sensitive ones."""
     pool = read_pool(settings)
     labels = read_labels(settings, pool.frame[list(settings.targets)], pool.given, str(pool.files[0]))
-    known = [str(c) for c in pool.frame.columns if c not in settings.exclude]
+    known = [str(c) for c in pool.frame.columns if c not in (*settings.exclude, settings.weight)]
+    weight = read_weights(settings, pool.frame, str(pool.files[0]))
     places, split_notes = split_pool(settings, seed, pool, pool.keys(known), labels)
     frames = {split: pool.frame.iloc[rows] for split, rows in places.items()}
     columns, notes = input_columns(settings, frames["train"])
@@ -51,7 +53,8 @@ def prepare_table(settings: DataSettings, seed: int) -> Prepared:
     parts: dict[SplitName, Part] = {}
     for split, frame in frames.items():
         x = encode_table(frame, inputs, f"{settings.name} {split}")
-        parts[split] = Part(x, labels.y[places[split]], [str(i) for i in frame.index], columns=frame)
+        ids, own = [str(i) for i in frame.index], None if weight is None else weight[places[split]]
+        parts[split] = Part(x, labels.y[places[split]], ids, columns=frame, weight=own)
     notes += split_notes + fitted_notes
     return assemble(settings, labels, inputs, parts, digest_files(pool.files), notes)
 
@@ -124,5 +127,5 @@ def input_columns(settings: DataSettings, frame: pd.DataFrame) -> tuple[list[str
     named = [c for c in (settings.group_by, settings.time) if c and c in frame.columns]
     if named:
         notes.append(f"columns that split the rows are not inputs: {', '.join(named)}")
-    dropped = {*settings.targets, *settings.exclude, *held, *named}
+    dropped = {*settings.targets, *settings.exclude, *held, *named, settings.weight}
     return [str(c) for c in frame.columns if c not in dropped], notes

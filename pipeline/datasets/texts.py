@@ -18,6 +18,7 @@ from pipeline.datasets.assemble import Part, assemble
 from pipeline.datasets.idx import digest_files
 from pipeline.datasets.labels import read_labels
 from pipeline.datasets.packed import Prepared
+from pipeline.datasets.row_weights import read_weights
 from pipeline.datasets.tables import read_pool, split_pool
 
 _WORD = re.compile(r"[\w'’]+|[^\w\s]")
@@ -37,6 +38,7 @@ def prepare_texts(settings: DataSettings, seed: int) -> Prepared:
         raise ConfigError("data.text: not set", fix="name the text column: data.text=[text]")
     pool = read_pool(settings)
     labels = read_labels(settings, pool.frame[list(settings.targets)], pool.given, str(pool.files[0]))
+    weight = read_weights(settings, pool.frame, str(pool.files[0]))
     texts = joined(pool.frame, settings)
     keys = [hashlib.blake2b("\0".join(words(text)).encode(), digest_size=16).digest() for text in texts]
     places, notes = split_pool(settings, seed, pool, keys, labels)
@@ -53,7 +55,8 @@ def prepare_texts(settings: DataSettings, seed: int) -> Prepared:
         kept = frame[[c for c in frame.columns if c not in (*settings.text, "(split)", "(name)")]]
         paths = list(frame["(name)"]) if "(name)" in frame else []
         x, ids = encode_texts(split_words[split], inputs), [str(i) for i in frame.index]
-        parts[split] = Part(x, labels.y[rows], ids, {"length": counts}, kept, paths)
+        own = None if weight is None else weight[rows]
+        parts[split] = Part(x, labels.y[rows], ids, {"length": counts}, kept, paths, own)
     return assemble(settings, labels, inputs, parts, digest_files(_raw(pool.files)), notes)
 
 

@@ -58,9 +58,13 @@ class ForecastJudge:
         return forecast_table(self.future, self.raw(p), self.rng(name), s.resamples, s.level, self.block)
 
     def baseline(
-        self, kind: str, train: tuple[NDArray[Any], NDArray[Any]], test_x: NDArray[Any]
+        self,
+        kind: str,
+        train: tuple[NDArray[Any], NDArray[Any]],
+        test_x: NDArray[Any],
+        weight: NDArray[Any] | None = None,
     ) -> tuple[str, Values] | None:
-        """Return the last value, the last season, or a linear map of the window."""
+        """Return the last value, the last season, or a linear map of the window; windows have no weights."""
         season = self.inputs.season
         if kind not in _NAMES or (kind == "seasonal" and (season is None or season > self.inputs.window)):
             return None

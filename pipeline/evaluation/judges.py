@@ -30,8 +30,13 @@ class Judge(Protocol):
     def metrics(self, p: Values, name: str) -> Mapping[str, Number]:
         """Return the metrics of predictions `p` (N, K); `name` separates their random streams."""
 
-    def baseline(self, kind: str, train: Rows, test_x: NDArray[Any]) -> tuple[str, Values] | None:
-        """Return name and predictions of a simple model, or None where the task has none of this kind."""
+    def baseline(
+        self, kind: str, train: Rows, test_x: NDArray[Any], weight: NDArray[Any] | None = None
+    ) -> tuple[str, Values] | None:
+        """Return name and predictions of a simple model, or None where the task has none of this kind.
+
+        `weight` (N,) says how much each training row counts.
+        """
 
     def gain(self, p: Values, q: Values, name: str) -> Number:
         """Return the headline metric of `p` minus that of `q`, paired by row."""
@@ -71,13 +76,15 @@ class ClassJudge(_Base):
         """Return accuracy, balanced accuracy, log loss, Brier score and calibration."""
         return score_table(self.y, p, self.rng(name), self.settings.resamples, self.settings.level)
 
-    def baseline(self, kind: str, train: Rows, test_x: NDArray[Any]) -> tuple[str, Values] | None:
+    def baseline(
+        self, kind: str, train: Rows, test_x: NDArray[Any], weight: NDArray[Any] | None = None
+    ) -> tuple[str, Values] | None:
         """Return class frequencies, a linear model, trees (few classes), n-grams (texts) or random kernels (series)."""
         if not self.has(kind, self._NAMES) or (kind == "gradient_boosting" and len(self.card.classes) > MOST_BOOSTED):
             return None
         name = self._NAMES[kind]
-        found = baseline_probabilities(name, self.card.inputs, train, test_x, len(self.card.classes), self.seed)
-        return name, found
+        classes = len(self.card.classes)
+        return name, baseline_probabilities(name, self.card.inputs, train, test_x, classes, self.seed, weight)
 
     def gain(self, p: Values, q: Values, name: str) -> Number:
         """Return the difference of accuracies."""
@@ -112,12 +119,14 @@ class LabelSetJudge(_Base):
         """Return F1, subset and label accuracy, log loss and Brier score."""
         return label_set_table(self.y, p, self.rng(name), self.settings.resamples, self.settings.level)
 
-    def baseline(self, kind: str, train: Rows, test_x: NDArray[Any]) -> tuple[str, Values] | None:
+    def baseline(
+        self, kind: str, train: Rows, test_x: NDArray[Any], weight: NDArray[Any] | None = None
+    ) -> tuple[str, Values] | None:
         """Return label frequencies, one model per label, or random kernels (series)."""
         if not self.has(kind, self._NAMES) or (kind == "gradient_boosting" and len(self.card.classes) > MOST_BOOSTED):
             return None
         name = self._NAMES[kind]
-        return name, baseline_label_sets(name, self.card.inputs, train, test_x, self.seed)
+        return name, baseline_label_sets(name, self.card.inputs, train, test_x, self.seed, weight)
 
     def gain(self, p: Values, q: Values, name: str) -> Number:
         """Return the difference of micro F1."""
@@ -150,12 +159,14 @@ class ValueJudge(_Base):
         scale = np.array([t.std for t in self.card.targets])
         return value_table(self.y, p, scale, self.rng(name), self.settings.resamples, self.settings.level)
 
-    def baseline(self, kind: str, train: Rows, test_x: NDArray[Any]) -> tuple[str, Values] | None:
+    def baseline(
+        self, kind: str, train: Rows, test_x: NDArray[Any], weight: NDArray[Any] | None = None
+    ) -> tuple[str, Values] | None:
         """Return the training mean, ridge regression, boosted trees or random kernels (series)."""
         if not self.has(kind, self._NAMES):
             return None
         name = self._NAMES[kind]
-        return name, baseline_values(name, self.card.inputs, train, test_x, self.seed)
+        return name, baseline_values(name, self.card.inputs, train, test_x, self.seed, weight)
 
     def gain(self, p: Values, q: Values, name: str) -> Number:
         """Return the difference of R²."""

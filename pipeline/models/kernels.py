@@ -182,9 +182,15 @@ class KernelNetwork(Network):
         """Standardise the features and solve for the head, on at most 2,048 rows drawn by the seed.
 
         Classes and labels become targets of -1 and 1; the scale is the one of least log loss of the answers for rows
-        left out. Numbers are in deviations of the rows, as the network gives them, and need no scale.
+        left out. Numbers are in deviations of the rows, as the network gives them, and need no scale. Where rows count
+        differently, so they do here, and those that do not count are not drawn.
         """
-        at = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:_MOST_ROWS].sort().values
+        at = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
+        weight_N = rows.weight
+        if weight_N is not None:
+            at = at[weight_N.cpu()[at] > 0]
+        at = at[:_MOST_ROWS].sort().values
+        weight_N = None if weight_N is None else weight_N[at.to(weight_N.device)]
         parts = [rows.take(part) for part in torch.split(at, _PART)]
         raw_NF = torch.cat([self.trunk.wins(self.stem(x)) for x, _ in parts])
         y = torch.cat([part for _, part in parts])
@@ -194,33 +200,38 @@ class KernelNetwork(Network):
         x_NF = (raw_NF - self.trunk.mean) * (raw_NF > 0) / self.trunk.spread
         outputs = self.head.linear.out_features
         if y.is_floating_point():
-            found = leave_one_out(x_NF, _standardised(y.view(len(y), -1)))
+            found = leave_one_out(x_NF, _standardised(y.view(len(y), -1), weight_N), weight_N)
             scale = 1.0
         else:
             signs = 2.0 * (y if y.ndim > 1 else nn.functional.one_hot(y, outputs)) - 1
-            found = leave_one_out(x_NF, signs)
-            scale = _best_scale(found.left_out, y)
+            found = leave_one_out(x_NF, signs, weight_N)
+            scale = _best_scale(found.left_out, y, weight_N)
         self.head.linear.weight.copy_(found.weight.T * scale)
         self.head.linear.bias.copy_(found.bias * scale)
 
 
-def _standardised(y_NO: Tensor) -> Tensor:
-    """Return numbers in deviations; what nobody knows is the mean."""
+def _standardised(y_NO: Tensor, weight_N: Tensor | None) -> Tensor:
+    """Return numbers in deviations, as much as each row counts; what nobody knows is the mean."""
     known = ~y_NO.isnan()
-    n = known.sum(0).clamp(min=1)
-    mean = torch.where(known, y_NO, 0.0).sum(0) / n
+    counts = known.to(y_NO) if weight_N is None else known * weight_N.to(y_NO)[:, None]
+    n = counts.sum(0).clamp(min=1e-9)
+    mean = (counts * torch.where(known, y_NO, 0.0)).sum(0) / n
     away = torch.where(known, y_NO - mean, 0.0)
-    spread = (away.square().sum(0) / n).sqrt()
+    spread = ((counts * away.square()).sum(0) / n).sqrt()
     return away / torch.where(spread > 0, spread, 1.0)
 
 
-def _best_scale(scores_NK: Tensor, y: Tensor) -> float:
-    """Return the factor in 2^0 … 2^6 with the lowest log loss."""
+def _best_scale(scores_NK: Tensor, y: Tensor, weight_N: Tensor | None) -> float:
+    """Return the factor in 2^0 … 2^6 with the lowest log loss, as much as each row counts."""
+    weight = torch.ones(()) if weight_N is None else weight_N.to(scores_NK)
 
     def loss(scale: float) -> float:
         if y.ndim > 1:
-            return float(nn.functional.binary_cross_entropy_with_logits(scale * scores_NK, y.to(scores_NK)))
-        return float(nn.functional.cross_entropy(scale * scores_NK, y))
+            signs = y.to(scores_NK)
+            each = nn.functional.binary_cross_entropy_with_logits(scale * scores_NK, signs, reduction="none").mean(1)
+        else:
+            each = nn.functional.cross_entropy(scale * scores_NK, y, reduction="none")
+        return float((weight * each).mean())
 
     scales: list[float] = [2.0 ** (i / 2) for i in range(13)]
     return min(scales, key=loss)

@@ -17,6 +17,10 @@ from pipeline.models.table_stem import TableStem
 class TrainingRows(Protocol):
     """Rows of the training split, on the device of the network."""
 
+    @property
+    def weight(self) -> Tensor | None:
+        """How much each row counts (N,), 1 on average; none where all count the same."""
+
     def __len__(self) -> int:
         """N."""
 

@@ -3,7 +3,7 @@
 Legend: N rows, F features, K outputs. Sums are taken in float64; the constant bears no penalty.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,28 +24,34 @@ class Ridge:
     """(N, K)"""
 
 
-def leave_one_out(x_NF: Tensor, y_NK: Tensor) -> Ridge:
-    """Return the map whose penalty has the least squared leave-one-out error.
+def leave_one_out(
+    x_NF: Tensor, y_NK: Tensor, weight_N: Tensor | None = None, shares: Sequence[float] = _SHARES
+) -> Ridge:
+    """Return the map whose penalty, one of `shares`, has the least squared leave-one-out error.
 
     In the dual form, so that many features cost nothing: with centred inner products G and A = (G + aI)^-1 the residual
     of a row that is left out is e_i / (1 - h_i), where e = a A y and 1 - h_i = a A_ii - 1 / N (the last term is the
     constant's). Allen 1974, "The Relationship Between Variable Selection and Data Augmentation".
+
+    Weights w > 0 say how much each row counts: means and errors are weighted, rows are scaled by sqrt(w), and the
+    constant's term is w_i / sum(w). For one and the same share a row of weight 2 is two rows.
     """
-    n = len(x_NF)
     x, y = x_NF.double(), y_NK.double()
-    mean_F, mean_K = x.mean(0), y.mean(0)
-    x, y = x - mean_F, y - mean_K
+    w = torch.ones_like(y[:, 0]) if weight_N is None else weight_N.to(y)
+    total, root = w.sum(), w.sqrt()[:, None]
+    mean_F, mean_K = w @ x / total, w @ y / total
+    x, y = root * (x - mean_F), root * (y - mean_K)
     gram = x @ x.T
     values, vectors = torch.linalg.eigh(gram)
     values, turned = values.clamp(min=0), vectors.T @ y
-    size = float(gram.diagonal().mean()) or 1.0
+    size = float(gram.diagonal().sum() / total) or 1.0
     best: tuple[float, Tensor, Tensor] | None = None
-    for penalty in (share * size for share in _SHARES):
+    for penalty in (share * size for share in shares):
         inverse = 1 / (values + penalty)
         dual = vectors @ (inverse[:, None] * turned)
-        spare = penalty * (vectors.square() @ inverse) - 1 / n
-        missed = penalty * dual / spare[:, None].clamp(min=1e-9)
-        error = float(missed.square().mean())
+        spare = penalty * (vectors.square() @ inverse) - w / total
+        missed = penalty * dual / root / spare[:, None].clamp(min=1e-9)
+        error = float((w @ missed.square()).mean() / total)
         if best is None or error < best[0]:
             best = error, dual, missed
     assert best is not None

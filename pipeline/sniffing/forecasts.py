@@ -67,9 +67,9 @@ def sniff_forecast(raw: Raw, wishes: Wishes) -> Found:
         ConfigError: it cannot be told what is to be forecast.
         DataError: lines that are no regular series, or too few of them.
     """
-    if wishes.sensitive or wishes.group_by or wishes.task or wishes.text:
+    if wishes.sensitive or wishes.group_by or wishes.weight or wishes.task or wishes.text:
         raise ConfigError(
-            "init: sensitive=, group_by=, task= and text= say nothing of a forecast", fix="leave them out"
+            "init: sensitive=, group_by=, weight=, task= and text= say nothing of a forecast", fix="leave them out"
         )
     found = Found("forecast", "forecast", file_keys(raw.files) | raw.keys | {"horizon": wishes.horizon})
     if wishes.val_fraction:

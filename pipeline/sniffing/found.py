@@ -10,6 +10,8 @@ from pipeline.core.errors import ConfigError
 from pipeline.core.strict import nearest, read
 
 _LISTS = ("target", "text", "sensitive")
+_SHARED = ({"sensitive", "group_by"}, {"sensitive", "weight"})
+"""Words that may name the same column."""
 _CHOICES = {
     "task": ("binary", "multiclass", "multilabel", "regression"),
     "format": ("csv", "text", "series", "forecast", "image_table"),
@@ -28,13 +30,14 @@ class Wishes:
     horizon: int | None = None
     sensitive: tuple[str, ...] = ()
     group_by: str | None = None
+    weight: str | None = None
     task: str | None = None
     id: str | None = None
     val_fraction: float | None = None
 
     def columns(self) -> dict[str, tuple[str, ...]]:
         """Return the columns that are named, by the word that names them."""
-        single = {"time": self.time, "group_by": self.group_by, "id": self.id}
+        single = {"time": self.time, "group_by": self.group_by, "id": self.id, "weight": self.weight}
         several = {"target": self.target, "text": self.text, "sensitive": self.sensitive}
         named = {key: (column,) for key, column in single.items() if column is not None}
         return named | {key: names for key, names in several.items() if names}
@@ -147,6 +150,6 @@ def require_columns(wishes: Wishes, columns: Sequence[str], where: str) -> None:
                 near = nearest(name, columns)
                 fix = f"did you mean '{near}'?" if near else f"columns: {listed(columns, 20)}"
                 raise ConfigError(f"{where}: no column '{name}' ({key}=)", fix=fix)
-            if name in taken and {key, taken[name]} != {"sensitive", "group_by"}:
+            if name in taken and {key, taken[name]} not in _SHARED:
                 raise ConfigError(f"init: '{name}' is both {taken[name]}= and {key}=", fix="name another column")
             taken[name] = key

@@ -19,7 +19,7 @@ from pipeline.sniffing.files import file_keys
 from pipeline.sniffing.found import Found, Wishes, counted, listed
 from pipeline.sniffing.labels import choose_target, labelled
 from pipeline.sniffing.rows import Raw
-from pipeline.sniffing.tables import as_pool, column_hints, how_split, people, tell_split
+from pipeline.sniffing.tables import as_pool, column_hints, how_split, people, tell_split, weighing
 
 _SIDE = 64
 """Images of different sizes, or larger ones, become squares of at most this side."""
@@ -122,9 +122,10 @@ def sniff_image_table(raw: Raw, wishes: Wishes, seed: int, column: str) -> Found
     pool = Pool(pool.frame.iloc[kept], pool.given[kept], pool.files)
     labels = labelled(found, wishes, pool.frame[target], pool.given, raw.where)
     people(found, wishes, raw.frames["train"])
+    weighing(found, wishes, pool.frame, raw.where)
     how, given = how_split(found, wishes, labels, pool)
     tell_split(found, labels, lambda settings: split_pool(settings, seed, pool, pictures.keys, labels), how, given)
-    column_hints(found, wishes, raw, [c for c in raw.columns if c not in (column, *target)])
+    column_hints(found, wishes, raw, [c for c in raw.columns if c not in (column, *target, wishes.weight)])
     return found
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from pipeline.core.contracts import SplitName
 from pipeline.core.errors import ConfigError, DataError
@@ -19,7 +20,7 @@ from pipeline.sniffing.files import Files, ending, file_keys
 from pipeline.sniffing.found import Found, Wishes, counted, listed
 from pipeline.sniffing.labels import choose_target, folder_cells, labelled
 from pipeline.sniffing.rows import Raw
-from pipeline.sniffing.tables import tell_split
+from pipeline.sniffing.tables import tell_split, weighing
 
 _LEAST_STEPS = 20
 _LEAST_LINES = 5
@@ -54,7 +55,7 @@ def step_columns(raw: Raw, any_name: bool) -> list[str]:
 def long_pair(raw: Raw, wishes: Wishes) -> tuple[str, str] | None:
     """Return the columns of series and time, as said or as their names and cells suggest."""
     frame = raw.frames["train"]
-    columns = [c for c in raw.columns if c not in wishes.target]
+    columns = [c for c in raw.columns if c not in (*wishes.target, wishes.weight)]
     dates = [c for c in raw.kinds.dates if c in columns]
     times = [wishes.time] if wishes.time else [*dates, *(c for c in columns if _TIME.fullmatch(c) and c not in dates)]
     ids = [wishes.id] if wishes.id else [c for c in columns if _SERIES.fullmatch(c)]
@@ -82,7 +83,7 @@ def sniff_wide(raw: Raw, wishes: Wishes, seed: int, steps: Sequence[str]) -> Fou
     frame = raw.frames["train"]
     rest = frame.drop(columns=list(steps))
     target, guess = choose_target(rest, wishes, raw.kinds.dates) if len(rest.columns) else ([], None)
-    others = [str(c) for c in rest.columns if c not in target]
+    others = [str(c) for c in rest.columns if c not in (*target, wishes.weight)]
     ids = [wishes.id] if wishes.id else id_like(rest, others)[:1]
     more = [c for c in others if c not in ids]
     if not target or (more and wishes.format != "series"):
@@ -111,7 +112,7 @@ def sniff_long(raw: Raw, wishes: Wishes, seed: int, pair: tuple[str, str]) -> Fo
         return None
     found = Found("series", "series", file_keys(raw.files) | raw.keys | {"series_layout": "long"})
     found.keys |= {"series_id": series, "time": time, "target": target[0]}
-    others = [str(c) for c in frame.columns if c not in (series, time, *target)]
+    others = [str(c) for c in frame.columns if c not in (series, time, *target, wishes.weight)]
     ids = id_like(frame, [c for c in others if c in raw.kinds.numbers])
     dates = [c for c in raw.kinds.dates if c in others]
     if ids or dates:
@@ -146,6 +147,8 @@ def _declared(file: Path) -> str | None:
 
 def _read(found: Found, files: Files, wishes: Wishes, seed: int) -> Found:
     """Read all series as prepare will, and tell what they are like."""
+    if wishes.weight:
+        found.keys["weight"] = wishes.weight
     parts: dict[SplitName, SeriesRows] = {split: read_series(file, found.settings()) for split, file in files.items()}
     first = parts["train"]
     odd = next((s for s in parts if parts[s].channels != first.channels), None)
@@ -162,6 +165,9 @@ def _read(found: Found, files: Files, wishes: Wishes, seed: int) -> Found:
     if task and (inferred_task(found.settings(), cells) == "regression") != (task == "regression"):
         found.keys["task"] = task
     labels = labelled(found, wishes, cells, given, where, {"task": task} if task else None)
+    if wishes.weight:
+        column = {wishes.weight: [cell for part in parts.values() for cell in part.weights]}
+        weighing(found, wishes, pd.DataFrame(column, index=ids, dtype=object), where)
     lengths = np.array([row.shape[1] for row in rows])
     steps = (
         f"{lengths.min():,} steps"

@@ -11,6 +11,7 @@ from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import DataError
 from pipeline.datasets.labels import Labels
 from pipeline.datasets.leaks import equal_to_target, id_like, imbalance_note, infinite_cells
+from pipeline.datasets.row_weights import read_weights
 from pipeline.datasets.splits import Places
 from pipeline.datasets.table_encoding import as_numbers
 from pipeline.datasets.tables import Pool, input_columns, read_pool, split_pool
@@ -36,7 +37,7 @@ def sniff_table(raw: Raw, wishes: Wishes, seed: int) -> Found:
     target, guess = choose_target(frame, wishes, [*texts, *raw.kinds.dates])
     texts = [c for c in texts if c not in target]
     as_text = bool(wishes.text) or wishes.format == "text" or (
-        wishes.format is None and bool(texts) and len(columns) - len(texts) <= 3
+        wishes.format is None and bool(texts) and len(columns) - len(texts) - bool(wishes.weight) <= 3
     )  # fmt: skip
     found = Found("text", "text", {}) if as_text else Found("csv", "table", {})
     if as_text and not texts:
@@ -48,7 +49,8 @@ def sniff_table(raw: Raw, wishes: Wishes, seed: int) -> Found:
     found.facts += [*([guess] if guess else []), *raw.facts]
     labels = labelled(found, wishes, pool.frame[target], pool.given, raw.where)
     people(found, wishes, frame)
-    inputs = [c for c in columns if c not in {*target, *wishes.sensitive, wishes.time, wishes.group_by}]
+    weighing(found, wishes, pool.frame, raw.where)
+    inputs = [c for c in columns if c not in {*target, *wishes.sensitive, wishes.time, wishes.group_by, wishes.weight}]
     if as_text:
         _texts(found, wishes, texts, inputs, pool)
     else:
@@ -77,6 +79,19 @@ def people(found: Found, wishes: Wishes, frame: pd.DataFrame) -> None:
             declared[name]["quantiles"] = _BINS
             found.facts.append(f"'{name}' is audited in {_BINS} bins of equal size; data.sensitive takes edges instead")
     found.keys["sensitive"] = declared
+
+
+def weighing(found: Found, wishes: Wishes, frame: pd.DataFrame, where: str) -> None:
+    """Declare the column of weights that was named, and check it as prepare will; `frame` has all rows."""
+    if wishes.weight is None:
+        return
+    found.keys["weight"] = wishes.weight
+    weights = read_weights(found.settings(), frame, where)
+    assert weights is not None
+    none = f", {counted(int((weights == 0).sum()), 'row')} of 0" if (weights == 0).any() else ""
+    found.facts.append(
+        f"rows count by '{wishes.weight}' in training: {weights.min():,.6g} to {weights.max():,.6g}{none}; no input"
+    )
 
 
 def _texts(found: Found, wishes: Wishes, texts: Sequence[str], inputs: Sequence[str], pool: Pool) -> None:
@@ -163,7 +178,7 @@ def _split_table(found: Found, wishes: Wishes, labels: Labels, seed: int) -> Non
         found.warnings, found.facts = list(told[0]), list(told[1])
         how, given = how_split(found, wishes, labels, pool)
         settings = found.settings()
-        keys = pool.keys([str(c) for c in pool.frame.columns if c not in settings.exclude])
+        keys = pool.keys([str(c) for c in pool.frame.columns if c not in (*settings.exclude, settings.weight)])
         places = tell_split(found, labels, lambda s, k=keys: split_pool(s, seed, pool, k, labels), how, given)  # type: ignore[misc]
         train = pool.frame.iloc[places["train"]]
         columns, _ = input_columns(settings, train)

@@ -27,6 +27,10 @@ class Batch(NamedTuple):
     """Targets of the rows that x is blended with; y itself where nothing is."""
     share: float
     """Of y in the blend; 1 where there is none."""
+    weight: Tensor | None = None
+    """How much each row counts, (B,); none where all count the same."""
+    other_weight: Tensor | None = None
+    """Of the rows that x is blended with."""
 
 
 class Batches:
@@ -52,12 +56,16 @@ class Batches:
             rng.manual_seed(stream_seed(self.seed, "changes", epoch, step))
             x, y = self.rows.take(at)
             x = model_input(changed(x, at, epoch, self.optimizer, self.rows.inputs, rng))
-            yield blended(x, y, self.optimizer.mixup, rng) if self.optimizer.mixup else Batch(x, y, y, 1.0)
+            weight = None if self.rows.weight is None else self.rows.weight[at.to(y.device)]
+            batch = Batch(x, y, y, 1.0, weight, weight)
+            yield blended(batch, self.optimizer.mixup, rng) if self.optimizer.mixup else batch
 
 
-def blended(x: Tensor, y: Tensor, alpha: float, rng: torch.Generator) -> Batch:
+def blended(batch: Batch, alpha: float, rng: torch.Generator) -> Batch:
     """Blend each row with another of the batch, all in one proportion from Beta(alpha, alpha) (Zhang et al. 2018)."""
     pair = torch._standard_gamma(torch.full((2,), alpha, dtype=torch.float64), generator=rng)
     share = float((pair[0] / pair.sum()).nan_to_num(1.0))
+    x, y, weight = batch.x, batch.y, batch.weight
     other = torch.randperm(len(x), generator=rng).to(x.device)
-    return Batch(share * x + (1 - share) * x[other], y, y[other], share)
+    other_weight = None if weight is None else weight[other]
+    return Batch(share * x + (1 - share) * x[other], y, y[other], share, weight, other_weight)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from numpy.typing import NDArray
 
 from pipeline.core.contracts import DatasetCard, ForecastInputs, Inputs, Target, Task
+from pipeline.core.store import missing
 from pipeline.datasets import load_split
 
 if TYPE_CHECKING:
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Arrays:
-    """Packed rows as pipeline.datasets.Split has them: x and y."""
+    """Packed rows as pipeline.datasets.Split has them: x, y and how much each row counts."""
 
     x: NDArray[Any]
     y: NDArray[Any]
+    weight: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -39,18 +41,20 @@ class Data:
         """Return the rows of a split on a device; they are brought there once."""
         if (split, device) not in self._placed:
             arrays = getattr(self, split)
-            self._placed[split, device] = Rows(arrays.x, arrays.y, self.inputs, device)
+            self._placed[split, device] = Rows(arrays.x, arrays.y, self.inputs, device, arrays.weight)
         return self._placed[split, device]
 
 
 def load_data(card: DatasetCard, folder: Path) -> Data:
     """Return the training and validation rows that prepare wrote to `folder`."""
     train, val = load_split(folder, "train"), load_split(folder, "val")
+    if card.weight is not None and train.weight is None:
+        raise missing(folder / "train_weight.npy")
     reserve = load_split(folder, "reserve") if card.rows.get("reserve") else None
     return Data(
         inputs=card.inputs,
         outputs=card.outputs,
-        train=Arrays(train.x, train.y),
+        train=Arrays(train.x, train.y, train.weight),
         val=Arrays(val.x, val.y),
         reserve=Arrays(reserve.x, reserve.y) if reserve is not None else None,
         task=card.task,
@@ -61,10 +65,14 @@ def load_data(card: DatasetCard, folder: Path) -> Data:
 class Rows:
     """Packed rows on a device; batches are taken by row number, windows of series are cut when they are asked for."""
 
-    def __init__(self, x: NDArray[Any], y: NDArray[Any], inputs: Inputs, device: str) -> None:
+    def __init__(
+        self, x: NDArray[Any], y: NDArray[Any], inputs: Inputs, device: str, weight: NDArray[Any] | None = None
+    ) -> None:
         import torch
 
         self.x, self.y = torch.tensor(x, device=device), torch.tensor(y, device=device)
+        self.weight = None if weight is None else torch.tensor(weight, device=device, dtype=torch.float32)
+        """(N,) how much each row counts, 1 on average; none where all count the same."""
         self.inputs = inputs
         self.forecast = inputs if isinstance(inputs, ForecastInputs) else None
 

@@ -1,5 +1,9 @@
 """What the numbers of a network mean, by task: loss, score on validation rows, and prediction.
 
+Rows may count differently in a loss: then it is the mean over rows of weight times loss, with weights of mean 1 in the
+training split. It is not divided by the sum of a batch's weights, so that the mean over batches is the loss of the
+split, whichever rows meet in a batch. Scores count every row alike.
+
 Legend: B rows, K classes, labels or targets.
 """
 
@@ -32,8 +36,8 @@ class ValidationScore:
 class Head(Protocol):
     """What a task makes of outputs (B, K)."""
 
-    def loss(self, out: Tensor, y: Tensor, smoothing: float) -> Tensor:
-        """Return the mean loss that training minimises."""
+    def loss(self, out: Tensor, y: Tensor, smoothing: float, weight_B: Tensor | None = None) -> Tensor:
+        """Return the mean loss that training minimises; `weight_B` says how much each row counts."""
 
     def score(self, out: Tensor, y: Tensor) -> ValidationScore:
         """Return how good outputs of all validation rows are."""
@@ -48,10 +52,17 @@ class ClassHead:
     def __init__(self, weights: Tensor | None = None) -> None:
         self.weights = weights
 
-    def loss(self, out: Tensor, y: Tensor, smoothing: float) -> Tensor:
-        """Return cross-entropy with label smoothing."""
+    def loss(self, out: Tensor, y: Tensor, smoothing: float, weight_B: Tensor | None = None) -> Tensor:
+        """Return cross-entropy with label smoothing.
+
+        Without weights of rows, class weights are divided by those of the batch; a row that does not count must not
+        change that by its class, so else they are divided by their training mean, which is 1 over weighed rows.
+        """
         weights = None if self.weights is None else self.weights.to(out)
-        return nn.functional.cross_entropy(out, y, weight=weights, label_smoothing=smoothing)
+        if weight_B is None:
+            return nn.functional.cross_entropy(out, y, weight=weights, label_smoothing=smoothing)
+        each = nn.functional.cross_entropy(out, y, weight=weights, label_smoothing=smoothing, reduction="none")
+        return (weight_B * each).mean()
 
     def score(self, out: Tensor, y: Tensor) -> ValidationScore:
         """Return log loss at the best temperature; targets are softened by the rule of succession.
@@ -80,12 +91,14 @@ class LabelSetHead:
     def __init__(self, weights: Tensor | None = None) -> None:
         self.weights = weights
 
-    def loss(self, out: Tensor, y: Tensor, smoothing: float) -> Tensor:
+    def loss(self, out: Tensor, y: Tensor, smoothing: float, weight_B: Tensor | None = None) -> Tensor:
         """Return the binary cross-entropy of all labels, smoothed towards one half."""
         weights = None
         if self.weights is not None:
             absent, present = self.weights.to(out).unbind()
             weights = torch.where(y > 0.5, present, absent)
+        if weight_B is not None:
+            weights = weight_B[:, None] if weights is None else weight_B[:, None] * weights
         soft = y.to(out.dtype) * (1 - smoothing) + smoothing / 2
         return nn.functional.binary_cross_entropy_with_logits(out, soft, weight=weights)
 
@@ -113,10 +126,12 @@ class ValueHead:
         self.mean, self.std = mean, std
         self.kind, self.quantile = kind, quantile
 
-    def loss(self, out: Tensor, y: Tensor, smoothing: float) -> Tensor:
+    def loss(self, out: Tensor, y: Tensor, smoothing: float, weight_B: Tensor | None = None) -> Tensor:
         """Return the mean loss of the kind asked for; smoothing has no meaning here."""
         missed, known = self._missed(out, y)
-        return loss_of(missed, self.kind, self.quantile).sum() / known.sum().clamp(min=1)
+        each = loss_of(missed, self.kind, self.quantile)
+        each = each if weight_B is None else weight_B[:, None] * each
+        return each.sum() / known.sum().clamp(min=1)
 
     def score(self, out: Tensor, y: Tensor) -> ValidationScore:
         """Return the mean squared error over targets, and R² over all of them together."""
@@ -161,11 +176,12 @@ def head_for(
     targets: tuple[Target, ...],
     optimizer: Optimizer | None = None,
     y: NDArray[Any] | None = None,
+    weight: NDArray[Any] | None = None,
 ) -> Head:
     """Return the head of a task; forecasts are packed in training deviations of each series already.
 
-    Class weights come from the training targets `y`. Without an optimiser the head scores and predicts, and that does
-    not depend on how a network was trained.
+    Class weights come from the training targets `y` and from how much each of these rows counts. Without an optimiser
+    the head scores and predicts, and that does not depend on how a network was trained.
     """
     optimizer = optimizer or Optimizer()
     values = task == "regression" or isinstance(inputs, ForecastInputs)
@@ -176,7 +192,7 @@ def head_for(
     if balanced and values:
         fix = "space.optimizer.class_weights=none"
         raise SpaceError("space.optimizer.class_weights: numbers have no classes", fix=fix)
-    weights = balanced_weights(y) if balanced and y is not None else None
+    weights = balanced_weights(y, weight) if balanced and y is not None else None
     if task in ("binary", "multiclass"):
         return ClassHead(weights)
     if task == "multilabel":
@@ -187,12 +203,17 @@ def head_for(
     return ValueHead(mean, std, optimizer.loss, optimizer.quantile)
 
 
-def balanced_weights(y: NDArray[Any]) -> Tensor:
-    """Return weights in inverse proportion to frequency, 1 on average over rows: (K,) of classes, (2, K) of labels."""
+def balanced_weights(y: NDArray[Any], weight: NDArray[Any] | None = None) -> Tensor:
+    """Return weights in inverse proportion to frequency, 1 on average over rows: (K,) of classes, (2, K) of labels.
+
+    A row of weight 2 is two rows, for the frequency and for the average.
+    """
+    weight = np.ones(len(y)) if weight is None else weight.astype(np.float64)
     if y.ndim == 1:
-        counts = np.bincount(y)
-        return torch.tensor(len(y) / (np.count_nonzero(counts) * np.maximum(counts, 1)), dtype=torch.float32)
-    present = y.mean(axis=0)
+        counts = np.bincount(y, weights=weight)
+        each = weight.sum() / (np.count_nonzero(counts) * np.where(counts > 0, counts, 1))
+        return torch.tensor(each, dtype=torch.float32)
+    present = np.average(y, axis=0, weights=weight)
     return torch.tensor(0.5 / np.maximum(np.stack([1 - present, present]), 1 / len(y)), dtype=torch.float32)
 
 

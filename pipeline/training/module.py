@@ -27,17 +27,19 @@ class Learner(pl.LightningModule):
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the mean loss of a batch; the sum stays on the device, nothing waits for it."""
         out = self.network.members(batch.x)
-        loss = self._loss(out, batch.y)
+        loss = self._loss(out, batch.y, batch.weight)
         if batch.share < 1:
-            loss = batch.share * loss + (1 - batch.share) * self._loss(out, batch.other)
+            loss = batch.share * loss + (1 - batch.share) * self._loss(out, batch.other, batch.other_weight)
         self.loss_sum = self.loss_sum.to(loss.device) + loss.detach()
         self.loss_steps += 1
         return loss
 
-    def _loss(self, out: Tensor, y: Tensor) -> Tensor:
+    def _loss(self, out: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
         """Return the mean loss of outputs (B, M, K) over rows and members, each of which learns on its own."""
-        y = y.repeat_interleave(out.shape[1], dim=0) if out.shape[1] > 1 else y
-        return self.head.loss(out.flatten(0, 1), y, self.settings.label_smoothing)
+        if (members := out.shape[1]) > 1:
+            y = y.repeat_interleave(members, dim=0)
+            weight = None if weight is None else weight.repeat_interleave(members)
+        return self.head.loss(out.flatten(0, 1), y, self.settings.label_smoothing, weight)
 
     def take_loss(self) -> float:
         """Return the mean loss since the last call."""

@@ -51,7 +51,7 @@ class Training:
         self.device, self.precision = choose_device(trainer)
         torch.set_num_threads(trainer.threads)
         torch.manual_seed(stream_seed(seed, "weights"))
-        self.head = head_for(data.task, data.inputs, data.targets, candidate.optimizer, data.train.y)
+        self.head = head_for(data.task, data.inputs, data.targets, candidate.optimizer, data.train.y, data.train.weight)
         self.network = build(candidate.architecture, data.inputs, data.outputs)
         self.module = Learner(self.network, candidate.optimizer, self.head).to(self.device)
         self.optimizer = self.module.configure_optimizers()

@@ -16,6 +16,8 @@ from pipeline.core.contracts import (
     Target,
 )
 from pipeline.core.settings import EvaluateSettings
+from pipeline.datasets import Split
+from pipeline.evaluate import baseline_rows
 from pipeline.evaluation import judge_for
 from pipeline.evaluation.forecasts import last_known
 
@@ -138,3 +140,20 @@ def test_random_kernels_are_for_series_alone() -> None:
     assert found[0] == "random_kernels"
     assert found[1].shape == (30, 3)
     assert judge_for(card(), SETTINGS, 7, y, NO_ROWS, X[:30]).baseline("random_kernels", (X[:30], y), X[:30]) is None
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel", "regression"])
+def test_baselines_get_the_weights_of_the_rows_they_are_fitted_on(task: str) -> None:
+    description, y, _ = problem(task)
+    weight = np.where(X[:, 0] > 0, 2.0, 0.0).astype(np.float32)
+    split = Split(X, y, NO_ROWS, weight)
+    x, some, kept, words = baseline_rows(SETTINGS, split, TABLE, 7)
+    assert kept is not None
+    assert len(x) == len(some) == len(kept) == np.count_nonzero(weight)
+    assert words == f"{len(x)} of 400 training rows, weighted"
+    judge = judge_for(description, SETTINGS, 7, y, NO_ROWS, X)
+    uneven = 0.1 + X[:, 1] ** 2
+    told = judge.baseline("constant", (X, y), X[:1], uneven)
+    assert told is not None
+    rows = np.eye(3)[y] if task == "multiclass" else y
+    assert told[1][0] == pytest.approx(np.average(rows, axis=0, weights=uneven))

@@ -100,7 +100,7 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     said = capsys.readouterr().out
     assert all(f"{key}=" in said for key in ("name", "target", "task", "text", "horizon", "time", "id", "group_by",
-                                             "sensitive", "val_fraction", "format"))  # fmt: skip
+                                             "weight", "sensitive", "val_fraction", "format"))  # fmt: skip
 
 
 def test_the_budget_is_that_of_conf() -> None:

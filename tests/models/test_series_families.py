@@ -23,7 +23,9 @@ WIDTH = {"kernels": {}, "linear": {}} | {name: {"width": 8} for name in FAMILIES
 
 
 class Held:
-    """Rows in memory."""
+    """Rows in memory that all count the same."""
+
+    weight = None
 
     def __init__(self, x: Tensor, y: Tensor) -> None:
         self.x, self.y = x, y
@@ -94,6 +96,46 @@ def test_masked_norm_is_batch_norm_of_the_real_steps() -> None:
     padded = torch.nn.functional.pad(x, (0, 6), value=50.0)
     again = StepNorm(4)(padded, torch.nn.functional.pad(mask, (0, 6)))
     torch.testing.assert_close(again[:, :, :9], theirs(x))
+
+
+def ridge_data() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    rng = torch.Generator().manual_seed(2)
+    x, y = torch.randn(12, 5, generator=rng).double(), torch.randn(12, 2, generator=rng).double()
+    return x, y, torch.tensor([1, 2, 1, 3, 1, 1, 2, 1, 5, 1, 1, 2])
+
+
+@pytest.mark.parametrize("share", [1e-3, 0.3])
+def test_a_row_of_weight_two_is_two_rows_of_a_ridge(share: float) -> None:
+    x, y, times = ridge_data()
+    weighed = leave_one_out(x, y, times, shares=(share,))
+    twice = leave_one_out(x.repeat_interleave(times, 0), y.repeat_interleave(times, 0), shares=(share,))
+    torch.testing.assert_close(weighed.weight, twice.weight)
+    torch.testing.assert_close(weighed.bias, twice.bias)
+    assert not torch.allclose(weighed.weight, leave_one_out(x, y, shares=(share,)).weight, rtol=0.01)
+
+
+def test_weighed_leave_one_out_is_what_leaving_a_row_with_its_weight_out_gives() -> None:
+    x, y, times = ridge_data()
+    w, share = times.double(), 0.3
+    found = leave_one_out(x, y, times, shares=(share,))
+    penalty = share * w @ (x - w @ x / w.sum()).square().sum(1) / w.sum()
+    for row in (3, 8):
+        rest = torch.arange(12) != row
+        v, mean_F, mean_K = w[rest], w[rest] @ x[rest] / w[rest].sum(), w[rest] @ y[rest] / w[rest].sum()
+        a, b = x[rest] - mean_F, y[rest] - mean_K
+        weight = torch.linalg.solve(a.T @ (v[:, None] * a) + penalty * torch.eye(5).double(), a.T @ (v[:, None] * b))
+        torch.testing.assert_close(found.left_out[row], (x[row] - mean_F) @ weight + mean_K)
+
+
+def test_the_penalty_is_chosen_by_weighed_errors() -> None:
+    """The rows that count are a line, the others noise: with hardly any weight they ask for no penalty."""
+    x, _, _ = ridge_data()
+    noise = torch.randn(12, 1, generator=torch.Generator().manual_seed(3)).double()
+    first = (torch.arange(12) < 9).double()
+    y = first[:, None] * x[:, :1] + 20 * (1 - first[:, None]) * noise
+    light = leave_one_out(x, y, first + 1e-6)
+    torch.testing.assert_close(light.weight[:, 0], torch.eye(5).double()[0], atol=1e-3, rtol=0)
+    assert float((leave_one_out(x, y).weight[:, 0] - torch.eye(5).double()[0]).abs().max()) > 0.1
 
 
 def test_leave_one_out_is_what_leaving_rows_out_gives() -> None:

@@ -14,7 +14,7 @@ from pipeline.core.errors import SpaceError
 from pipeline.models.network import Network
 from pipeline.training.augment import changed, cut_out
 from pipeline.training.averaging import Average
-from pipeline.training.batches import Batches, blended
+from pipeline.training.batches import Batch, Batches, blended
 from pipeline.training.data import Rows
 from pipeline.training.fit import Watch, fit
 from pipeline.training.heads import ClassHead, LabelSetHead, ValueHead, balanced_weights, head_for, loss_of
@@ -175,7 +175,7 @@ def test_balanced_weights_count_rare_classes_as_much() -> None:
 
 def test_blended_rows_and_their_share() -> None:
     x, y = torch.randn(8, 1, 4, 4), torch.arange(8)
-    batch = blended(x, y, 0.4, torch.Generator().manual_seed(3))
+    batch = blended(Batch(x, y, y, 1.0), 0.4, torch.Generator().manual_seed(3))
     assert 0 < batch.share < 1
     torch.testing.assert_close(batch.x, batch.share * x + (1 - batch.share) * x[batch.other])
 

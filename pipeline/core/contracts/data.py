@@ -170,6 +170,8 @@ class DatasetCard:
     """Names of the classes, or of the labels of a multi-label task; empty where numbers are predicted."""
     targets: tuple[Target, ...] = ()
     """What is predicted where it is numbers."""
+    weight: str | None = None
+    """Column that says how much a row counts in training; none where all count the same."""
     inputs: Inputs
     rows: Mapping[str, int]
     """Rows per split."""
