@@ -90,7 +90,7 @@ def one_set(spec: Mapping[str, Any], data: Path, asked: Mapping[str, Any]) -> di
 
 def hand_on(steps: Steps, told: Sequence[str], family: str) -> Any:
     """Write artifacts/search/best.json with a family's default and return it."""
-    steps.inside("hand_on", [family, *told])
+    steps.run("hand on", steps.inside("hand_on", [family, *told]))
     return steps.read("artifacts/search/best.json")["candidate"]
 
 
@@ -109,7 +109,7 @@ def one_seed(steps: Steps, told: Sequence[str], spec: Mapping[str, Any], seed: i
 
 def of_views(steps: Steps, told: Sequence[str], seed: int) -> dict[str, Any]:
     """Return the score of the mean of the probabilities over views of each test image, and its gain over none."""
-    steps.inside("views", [*told, f"seed={seed}"])
+    steps.run("views", steps.inside("views", [*told, f"seed={seed}"]))
     found = steps.read("views.json")
     return {"count": found["views"]} | {name: numbers(found[name]) for name in ("score", "gain")}
 

@@ -10,14 +10,16 @@ the training mean at every step. "Beats" needs the whole paired interval of the 
 into the JSON file, one per set and family, and the page beside it is written anew.
 """
 
+import json
 import re
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from defaults import UCR, hand_on
+from defaults import UCR
 from own_data import StepError, Steps, numbers, say
 from scratch import (
     RESULTS,
@@ -26,6 +28,7 @@ from scratch import (
     circumstances,
     circumstances_lines,
     commit,
+    environment,
     markdown,
     merge,
     one_thread,
@@ -34,6 +37,7 @@ from scratch import (
     there_already,
 )
 
+_TABLE = "data=california_housing ~data.slices.place data.header=false"
 SETS: dict[str, dict[str, Any]] = {
     "digits": {"space": "image", "path": None, "settings": "data=digits"},
     "sms_spam": {"space": "text", "path": "sms_spam", "settings": "data=sms_spam"},
@@ -41,13 +45,21 @@ SETS: dict[str, dict[str, Any]] = {
     # Two test rows stand among the training rows too.
     "Covid3Month": {"space": "series", "path": "ucr_uea/Covid3Month",
                     "settings": UCR.format("Covid3Month") + " data.duplicates=drop"},
-    "etth1": {"space": "forecast", "path": "ett", "settings": "data=etth1"},
-    "adult": {"space": "table", "path": "adult", "settings": "data=adult"},
-    "california_housing": {"space": "table", "path": "california_housing", "settings": "data=california_housing"},
+    "min_temperatures": {"space": "forecast", "path": "small_forecast",
+                         "settings": "data=etth1 data.name=min_temperatures data.train_file=daily-min-temperatures.csv "
+                                     "data.time=Date data.target=[Temp] data.horizon=28 data.window=112 "
+                                     "data.season=null data.steps=[] data.gaps=fill"},
+    "phoneme": {"space": "table", "path": "phoneme",
+                "settings": f"{_TABLE} data.name=phoneme data.train_file=phoneme.csv data.columns=[a,b,c,d,e,label] "
+                            "data.target=label data.task=binary data.duplicates=drop"},
+    "abalone": {"space": "table", "path": "abalone",
+                "settings": f"{_TABLE} data.name=abalone data.train_file=abalone.csv "
+                            "data.columns=[sex,length,diameter,height,whole,shucked,viscera,shell,rings] "
+                            "data.target=rings data.task=regression"},
 }  # fmt: skip
 # Families without a branch in the space of a kind they read: their one field without a default, as a setting.
-BRANCHES = {"image": {"cnn": "+space.architecture.cnn={width: 32}",
-                      "transformer": "+space.architecture.transformer={width: 64}"}}  # fmt: skip
+BRANCHES = {"image": {"cnn": ["+space.architecture.cnn={width: 32}"],
+                      "transformer": ["+space.architecture.transformer={width: 64}"]}}  # fmt: skip
 DEFAULTS = {"only": "", "family": "", "seconds": 20, "again": False, "out": RESULTS / "families.json"}
 
 
@@ -58,7 +70,7 @@ def families_of(space: str) -> list[str]:
 
 
 def one_set(spec: Mapping[str, Any], families: Sequence[str], data: Path, seconds: int) -> Iterator[dict[str, Any]]:
-    """Prepare the set once; yield the record of each family."""
+    """Prepare the set once; yield the record of each family as it is done."""
     path = data / spec["path"] if spec["path"] else None
     if path is not None and not path.exists():
         yield from ({"status": "not there"} for _ in families)
@@ -71,36 +83,40 @@ def one_set(spec: Mapping[str, Any], families: Sequence[str], data: Path, second
         except StepError as failed:
             yield from ({"status": "failed", "failure": failed.record} for _ in families)
             return
-        for family in families:
-            branch = BRANCHES.get(spec["space"], {}).get(family)
-            try:
-                yield {"status": "done"} | one_family(steps, [*told, *([branch] if branch else [])], family, seconds)
-            except StepError as failed:
-                yield {"status": "failed", "failure": failed.record}
+        told += [f"train.seconds={seconds}", "trainer=cpu", "evaluate.baselines=[constant]"]
+        own = {family: BRANCHES.get(spec["space"], {}).get(family, []) for family in families}
+        while own:
+            for found in trained(steps, own, told):
+                own.pop(next(iter(own)))
+                yield found
+            # Ended early: the family that was next has failed, those after it are tried anew.
 
 
-def one_family(steps: Steps, told: Sequence[str], family: str, seconds: int) -> dict[str, Any]:
-    """Train the family's default and score it beside the simplest predictor."""
-    candidate = hand_on(steps, told, family)
-    steps.run("train", ["pipeline.train", *told, f"train.seconds={seconds}", "trainer=cpu"])
-    steps.run("evaluate", ["pipeline.evaluate", *told, "evaluate.baselines=[constant]"])
-    model, scores = steps.read("artifacts/train/card.json"), steps.read("artifacts/evaluate/scores.json")
-    metric, simple = scores["headline"], scores["baselines"][0]
-    found = {"task": steps.read("artifacts/prepare/fit/dataset.json")["task"], "candidate": candidate, "metric": metric}
-    if found["task"] == "forecast":
-        found["last_value"] = numbers(simple["gain"])
-        steps.inside("training_mean", told)
-        simple = {"name": "training_mean"} | steps.read("training_mean.json")
-    return found | {
-        "rows": steps.read("artifacts/prepare/fit/dataset.json")["rows"],
-        "seconds": round(model["seconds"], 1),
-        "passes": passes(model),
-        "parameters": model["parameters"],
-        "score": numbers(scores["metrics"][metric]),
-        "predictor": simple["name"],
-        "predictor_score": numbers(simple["metrics"][metric]),
-        "gain": numbers(simple["gain"]),
-    }
+def trained(steps: Steps, own: Mapping[str, Sequence[str]], told: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield the record of each family as it is done; the first that fails is the last."""
+    due, other = len(own), []
+    command = [sys.executable, "-m", *steps.inside("pairs", [json.dumps(own), *told], "hand_on")]
+    with subprocess.Popen(
+        command, cwd=steps.top, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if not line.startswith("{"):
+                other.append(steps.hide(line.rstrip()))
+                continue
+            due -= 1
+            yield {"status": "done"} | record(json.loads(line))
+    if due:
+        yield {"status": "failed", "failure": {"step": "pairs", "code": process.returncode, "tail": other[-12:]}}
+
+
+def record(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is kept of a family."""
+    model = found["model"]
+    kept = {key: found[key] for key in ("task", "candidate", "metric", "rows", "predictor")}
+    measured = {key: numbers(found[key]) for key in ("score", "predictor_score", "gain", "last_value") if key in found}
+    return kept | {"seconds": round(model["seconds"], 1), "passes": passes(model),
+                   "parameters": model["parameters"]} | measured  # fmt: skip
 
 
 def passes(model: Mapping[str, Any]) -> float:

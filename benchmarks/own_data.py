@@ -102,10 +102,11 @@ class Steps:
         return {"command": shown, "seconds": round(done.seconds, 1), "largest_mb": round(done.largest_mb),
                 "tree_mb": tree}, lines  # fmt: skip
 
-    def inside(self, name: str, arguments: Sequence[str]) -> None:
-        """Run a script of benchmarks/inside in the scratch copy, with the pipeline that is there."""
-        shutil.copy(ROOT / "benchmarks" / "inside" / f"{name}.py", self.top)
-        self.run(name.replace("_", " "), [name, *arguments])
+    def inside(self, name: str, arguments: Sequence[str], *beside: str) -> list[str]:
+        """Copy a script of benchmarks/inside (and those it imports) here; return what follows `python -m`."""
+        for script in (name, *beside):
+            shutil.copy(ROOT / "benchmarks" / "inside" / f"{script}.py", self.top)
+        return [name, *arguments]
 
     def hide(self, text: str) -> str:
         """Return text without the places of this machine."""
