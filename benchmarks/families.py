@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 from defaults import UCR
 from own_data import StepError, Steps, numbers, say
@@ -45,6 +46,10 @@ SETS: dict[str, dict[str, Any]] = {
     # Two test rows stand among the training rows too.
     "Covid3Month": {"space": "series", "path": "ucr_uea/Covid3Month",
                     "settings": UCR.format("Covid3Month") + " data.duplicates=drop"},
+    # Made of the set below: eight weeks of daily minima, the mean of the ninth.
+    "next_week": {"space": "series", "path": "small_forecast", "made": "next_week",
+                  "settings": "data=ucr data.name=next_week data.train_file=train.csv data.test_file=test.csv "
+                              "data.target=mean data.task=regression"},
     "min_temperatures": {"space": "forecast", "path": "small_forecast",
                          "settings": "data=etth1 data.name=min_temperatures data.train_file=daily-min-temperatures.csv "
                                      "data.time=Date data.target=[Temp] data.horizon=28 data.window=112 "
@@ -69,14 +74,33 @@ def families_of(space: str) -> list[str]:
     return [k for k in yaml.safe_load(text)["architecture"] if k != "default"] + list(BRANCHES.get(space, {}))
 
 
+def next_week(source: Path, folder: Path) -> None:
+    """Write train.csv and test.csv, a line per week: 56 daily minima before it, and its mean; two years are the test.
+
+    Targets of different lines share no day.
+    """
+    days = pd.read_csv(source / "daily-min-temperatures.csv")["Temp"].to_numpy()
+    cut = len(days) - 2 * 365
+    for name, starts in (("train", range(56, cut - 6, 7)), ("test", range(cut, len(days) - 6, 7))):
+        lines = [[*days[at - 56 : at], days[at : at + 7].mean().round(3)] for at in starts]
+        header = [*(f"day_{i}" for i in range(56)), "mean"]
+        pd.DataFrame(lines, columns=header).to_csv(folder / f"{name}.csv", index=False)
+
+
+_MADE = {"next_week": next_week}
+
+
 def one_set(spec: Mapping[str, Any], families: Sequence[str], data: Path, seconds: int) -> Iterator[dict[str, Any]]:
     """Prepare the set once; yield the record of each family as it is done."""
     path = data / spec["path"] if spec["path"] else None
     if path is not None and not path.exists():
         yield from ({"status": "not there"} for _ in families)
         return
-    told = [*spec["settings"].split(), *([f"data.path={path}"] if path else [])]
     with scratch_project() as top:
+        if path is not None and "made" in spec:
+            _MADE[spec["made"]](path, top)
+            path = top
+        told = [*spec["settings"].split(), *([f"data.path={path}"] if path else [])]
         steps = Steps(top, data)
         try:
             steps.run("prepare", ["pipeline.prepare", *told])
