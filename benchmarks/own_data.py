@@ -10,6 +10,7 @@ this commit with these settings is skipped unless again=yes.
 
 import json
 import shlex
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from own_data_page import render
 from scratch import (
     RESULTS,
     ROOT,
+    chosen,
     circumstances,
     commit,
     environment,
@@ -99,6 +101,12 @@ class Steps:
         tree = None if done.tree_mb is None else round(done.tree_mb)
         return {"command": shown, "seconds": round(done.seconds, 1), "largest_mb": round(done.largest_mb),
                 "tree_mb": tree}, lines  # fmt: skip
+
+    def inside(self, name: str, arguments: Sequence[str], *beside: str) -> list[str]:
+        """Copy a script of benchmarks/inside (and those it imports) here; return what follows `python -m`."""
+        for script in (name, *beside):
+            shutil.copy(ROOT / "benchmarks" / "inside" / f"{script}.py", self.top)
+        return [name, *arguments]
 
     def hide(self, text: str) -> str:
         """Return text without the places of this machine."""
@@ -188,9 +196,7 @@ def main(arguments: Sequence[str], sets: Mapping[str, Mapping[str, str]] = SETS)
     data, asked = options(arguments, DEFAULTS)
     if not data.is_dir():
         raise mistake(f"{data}: no folder", "give the folder with the data sets")
-    names = [n for n in asked["only"].split(",") if n] or list(sets)
-    if unknown := [n for n in names if n not in sets]:
-        raise mistake(f"only: no set {', '.join(unknown)}", f"known: {', '.join(sets)}")
+    names = chosen(asked["only"], sets)
     failed = 0
     for name in names:
         settings = {"set": dict(sets[name])} | {k: asked[k] for k in ("experiment", "seconds", "train_seconds")}

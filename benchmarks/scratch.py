@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -146,6 +146,44 @@ def write_results(path: Path, records: Mapping[str, Any], page: str) -> None:
         part = target.with_name(f".{target.name}.part")
         part.write_text(text, encoding="utf-8")
         part.replace(target)
+
+
+def chosen(only: str, known: Iterable[str], what: str = "only: no set") -> list[str]:
+    """Return the names between commas, all known ones where there are none; an unknown name ends the process with 2."""
+    names = [name for name in only.split(",") if name]
+    if unknown := [name for name in names if name not in known]:
+        raise mistake(f"{what} {', '.join(unknown)}", f"known: {', '.join(known)}")
+    return names or list(known)
+
+
+def there_already(path: Path, key: str, marks: Mapping[str, Any]) -> bool:
+    """Say whether the file holds a finished record of the same settings and commit."""
+    old = read_results(path).get(key, {"status": "not there"})
+    return old["status"] == "done" and all(old[k] == v for k, v in marks.items())
+
+
+def merge(
+    path: Path,
+    key: str,
+    record: Mapping[str, Any],
+    place: Callable[[str], Any],
+    render: Callable[[Mapping[str, Mapping[str, Any]]], str],
+) -> None:
+    """Put a record into the file, in the order of `place`, and write the page anew."""
+    records = read_results(path) | {key: record}
+    ordered = {name: records[name] for name in sorted(records, key=place)}
+    write_results(path, ordered, render(ordered))
+
+
+def one_thread() -> None:
+    """Hold every command that follows to one thread."""
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+
+
+def markdown(rows: Sequence[Sequence[object]]) -> list[str]:
+    """Return the lines of a table whose first row is its head."""
+    head, *body = rows
+    return [f"| {' | '.join(cell(c) for c in row)} |" for row in (head, ["---"] * len(head), *body)]
 
 
 def cell(text: object) -> str:

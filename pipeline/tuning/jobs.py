@@ -172,6 +172,8 @@ def _climb(problem: Problem, job: Job, training: Training, multiply_adds: int, o
             training.record()
             return None
         training.record()
+    if not training.records:  # what parts learned from the rows before the first step took all seconds
+        training.record()
     return True
 
 

@@ -4,4 +4,4 @@ import sys
 
 from tests.conftest import ROOT
 
-sys.path.append(str(ROOT / "benchmarks"))
+sys.path += [str(ROOT / "benchmarks"), str(ROOT / "benchmarks" / "inside")]

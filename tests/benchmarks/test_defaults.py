@@ -5,6 +5,8 @@ from pathlib import Path
 
 import defaults
 import pytest
+import torch
+import views
 
 SETS = {
     "digits": {"path": None, "settings": "data=digits space=tiny", "seconds": 2, "aim": 0.3, "script": "none"},
@@ -20,6 +22,11 @@ def test_each_seed_is_scored_and_known_results_are_kept(tmp_path: Path, capsys: 
     assert [run["seed"] for run in record["runs"]] == [0, 1]
     assert record["mean"] == pytest.approx(sum(run["score"] for run in record["runs"]) / 2)
     assert record["candidate"]["architecture"]["kind"] == "cnn"
+    # Five views, because digits are not mirrored.
+    assert [run["views"]["count"] for run in record["runs"]] == [5, 5]
+    for run in record["runs"]:
+        views = run["views"]
+        assert views["gain"]["value"] == pytest.approx(views["score"]["value"] - run["score"])
     page = out.with_suffix(".md").read_text()
     assert "| digits | cnn |" in page
     assert "| gone | not there |" in page
@@ -32,3 +39,27 @@ def test_an_unknown_set_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         defaults.main([str(tmp_path), "only=digit"], SETS)
     assert "only: no set digit" in capsys.readouterr().err
+
+
+def test_views_are_moved_by_one_pixel_with_edges_repeated() -> None:
+    image = torch.arange(6, dtype=torch.uint8).reshape(1, 1, 2, 3)
+    found = [view[0, 0].tolist() for view in views.views_of(image, mirror=False)]
+    still, down, up = [[0, 1, 2], [3, 4, 5]], [[0, 1, 2]] * 2, [[3, 4, 5]] * 2
+    right, left = [[0, 0, 1], [3, 3, 4]], [[1, 2, 2], [4, 5, 5]]
+    assert found == [still, down, up, right, left]
+
+
+def test_each_view_is_mirrored_where_training_mirrored() -> None:
+    image = torch.randint(256, (2, 3, 4, 5), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    plain, both = list(views.views_of(image, mirror=False)), list(views.views_of(image, mirror=True))
+    assert len(both) == 10
+    assert all(torch.equal(view, both[2 * i]) for i, view in enumerate(plain))
+    assert all(torch.equal(view.flip(-1), both[2 * i + 1]) for i, view in enumerate(plain))
+
+
+def test_records_of_before_the_views_keep_their_place_in_the_page() -> None:
+    runs = [
+        {"views": {"count": 5, "score": {"value": 0.9}, "gain": {"value": 0.01, "ci_low": -0.002, "ci_high": 0.02}}}
+    ]
+    assert defaults.views_cells(runs) == ["5", "0.9000", "+0.0100 [-0.0020, +0.0200]"]
+    assert defaults.views_cells([{}]) == ["", "", ""]

@@ -11,8 +11,10 @@ import torch
 
 from pipeline.core.contracts import Budget, Candidate, EpochRecord, ImageInputs, ModelCard, Optimizer
 from pipeline.core.errors import ArtifactError, DeviceError
+from pipeline.core.seeds import stream_seed
 from pipeline.core.settings import TrainerSettings
 from pipeline.core.store import write_json
+from pipeline.models import build
 from pipeline.training.augment import mirrored, shifted
 from pipeline.training.batches import Batches
 from pipeline.training.data import Arrays, Data, Rows
@@ -166,6 +168,15 @@ def test_seconds_end_the_schedule_in_order() -> None:
     assert not done.stopped
     assert done.passes < 10_000
     assert done.seconds >= 1.0
+
+
+def test_seconds_that_end_before_the_first_step_leave_the_start_and_a_record() -> None:
+    done = train(Budget(epochs=3, seconds=1e-9))
+    torch.manual_seed(stream_seed(3, "weights"))
+    start = dict(build(CANDIDATE.architecture, DATA.inputs, DATA.outputs).named_parameters())
+    assert len(done.records) == 1
+    assert done.records[0].epoch == 0
+    assert all(torch.equal(value, start[name]) for name, value in done.network.named_parameters())
 
 
 def test_rungs_are_shares_of_the_budget_and_false_stops() -> None:
