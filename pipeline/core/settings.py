@@ -47,6 +47,8 @@ class SearchSettings:
     """Optuna storage URL; none: SQLite under state/."""
     max_parameters: int = 20_000_000
     """Larger networks are refused before training."""
+    keep: int = 8
+    """Weights of so many best trials are kept for an ensemble; 0: none, and no ensemble."""
 
     def __post_init__(self) -> None:
         """A search needs at least one trial of at least one epoch."""
@@ -56,6 +58,8 @@ class SearchSettings:
             raise ValueError("seconds must be positive")
         if not 0 < self.trial_share <= 1:
             raise ValueError("trial_share must lie in (0, 1]")
+        if self.keep < 0:
+            raise ValueError("keep must not be negative")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

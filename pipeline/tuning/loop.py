@@ -22,6 +22,7 @@ from pipeline.space import (
     sample,
 )
 from pipeline.tuning.chooser import TrialChooser
+from pipeline.tuning.keeper import Keeper
 from pipeline.tuning.objective import Problem, Proposal, run_trial
 from pipeline.tuning.study import STARTUP, ask, draw_names, pass_over, passed_over, records, spent, tell
 
@@ -41,8 +42,8 @@ _MOST_INFEASIBLE = 100
 First = Sequence[tuple[Origin, Mapping[str, Scalar]]]
 
 
-def search(problem: Problem, space: Space, study: optuna.Study) -> None:
-    """Run trials until `n_trials` count or `seconds` are spent, both over all restarts."""
+def search(problem: Problem, space: Space, study: optuna.Study, keeper: Keeper | None = None) -> None:
+    """Run trials until `n_trials` count or `seconds` are spent, both over all restarts; the keeper gets weights."""
     first, settings = first_answers(space), problem.settings
     for _, known in first:
         read_architecture(sample(space, DefaultChooser(known)).architecture)
@@ -62,7 +63,7 @@ def search(problem: Problem, space: Space, study: optuna.Study) -> None:
             pass_over(study, trial, place, wrong.message)
             continue
         proposal = Proposal(place, origin, candidate)
-        record = run_trial(problem, proposal, left, partial(note_rung, study, trial))
+        record = run_trial(problem, proposal, left, partial(note_rung, study, trial), keeper)
         tell(study, trial, record)
         log.info(progress_line(record, [*done, record], used + record.seconds, problem))
 

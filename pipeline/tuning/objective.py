@@ -15,6 +15,7 @@ from pipeline.models.cost import cost_of
 from pipeline.training.budgets import budget_of
 from pipeline.training.data import Data
 from pipeline.training.fit import Watch, fit
+from pipeline.tuning.keeper import Keeper
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,10 @@ def may_go_on(score: float, others: Sequence[float], eta: int) -> bool:
     return better < max(1, (len(others) + 1) // eta) or len(others) + 1 < eta
 
 
-def run_trial(problem: Problem, proposal: Proposal, left: float | None, at_rung: AtRung) -> TrialRecord:
-    """Train one candidate and return its record, also when it fails.
+def run_trial(
+    problem: Problem, proposal: Proposal, left: float | None, at_rung: AtRung, keeper: Keeper | None = None
+) -> TrialRecord:
+    """Train one candidate and return its record, also when it fails; its weights go to the keeper.
 
     Every trial plans with the same budget, so that rungs compare; one that is not done after `left` seconds stops.
     """
@@ -93,7 +96,7 @@ def run_trial(problem: Problem, proposal: Proposal, left: float | None, at_rung:
         raise
     except Exception as wrong:  # noqa: BLE001  one bad candidate must not end a study; its traceback is kept
         failure = wrong
-    return TrialRecord(
+    record = TrialRecord(
         number=proposal.place,
         state="failed" if done is None else "pruned" if done.stopped else "complete",
         score=curve[-1][1] if done and curve else None,
@@ -110,6 +113,9 @@ def run_trial(problem: Problem, proposal: Proposal, left: float | None, at_rung:
         error=f"{type(failure).__name__}: {str(failure).partition(chr(10))[0]}" if failure else None,
         traceback="".join(traceback.format_exception(failure)) if failure else None,
     )
+    if done and keeper:
+        keeper.keep(record, done.network)
+    return record
 
 
 def check_size(candidate: Candidate, problem: Problem) -> None:
