@@ -55,7 +55,7 @@ def select(p_MNK: Tensor, loss: Loss, most: int = _MOST_PICKS) -> Selection:
     picks = [scores.index(min(scores))]
     best, sum_NK = scores[picks[0]], p_MNK[picks[0]].clone()
     while len(picks) < most:
-        losses = [loss((sum_NK + p_NK) / (len(picks) + 1)) for p_NK in p_MNK]
+        losses = [loss((sum_NK + p_NK).div_(len(picks) + 1)) for p_NK in p_MNK]
         found = min(losses)
         if not found < best - _LEAST_GAIN * abs(best):
             break
@@ -75,11 +75,11 @@ def loss_on(data: Data, y: Tensor) -> Loss:
     if data.task in ("binary", "multiclass"):
         soft = softening(len(y), data.outputs)
         true_NK = torch.nn.functional.one_hot(y, data.outputs).double() * (1 - soft) + soft / data.outputs
-        return lambda p_NK: -float((true_NK * _log(p_NK)).sum()) / len(y)
+        return lambda p_NK: -_dot(true_NK, _log(p_NK)) / len(y)
     if data.task == "multilabel":
         soft = softening(y.numel(), 2)
         true_NK = y.double() * (1 - soft) + soft / 2
-        return lambda p_NK: -float((true_NK * _log(p_NK) + (1 - true_NK) * _log(1 - p_NK)).mean())
+        return lambda p_NK: -(_dot(true_NK, _log(p_NK)) + _dot(1 - true_NK, _log(1 - p_NK))) / y.numel()
     known_NK, y_NK = ~y.isnan(), y.double()
     # Of a row its known values count, of the mean the rows that have one.
     weight_NK = known_NK.double() / known_NK.sum(1, keepdim=True).clamp(min=1) / known_NK.any(1).sum()
@@ -88,7 +88,11 @@ def loss_on(data: Data, y: Tensor) -> Loss:
 
 
 def _log(p_NK: Tensor) -> Tensor:
-    return p_NK.clamp(min=_SMALLEST).log()
+    return p_NK.clamp(min=_SMALLEST).log_()
+
+
+def _dot(a_NK: Tensor, b_NK: Tensor) -> float:
+    return float(torch.dot(a_NK.flatten(), b_NK.flatten()))
 
 
 def hand_over(folder: Path, problem: Problem, record: SearchRecord, keeper: Keeper) -> EnsembleRecord:
