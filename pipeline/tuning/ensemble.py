@@ -22,7 +22,7 @@ from pipeline.tuning.objective import Problem
 
 _MOST_PICKS = 25
 _LEAST_GAIN = 1e-9
-"""A pick must lower the loss by this share of it: less is rounding, as when the only member is picked again."""
+"""More picks must lower the loss by this share of it: less is rounding, as when the only member is picked again."""
 _SMALLEST = torch.finfo(torch.float64).tiny
 
 Loss = Callable[[Tensor], float]
@@ -48,21 +48,21 @@ class Selection:
 def select(p_MNK: Tensor, loss: Loss, most: int = _MOST_PICKS) -> Selection:
     """Pick members one by one, with replacement, each time the one whose addition to the mean lowers the loss most.
 
-    Caruana et al. 2004, "Ensemble Selection from Libraries of Models"; sorted initialisation as in their paper of
-    2006, with the best alone. Ends when no addition helps or after `most` picks; ties go to the earlier member.
+    Caruana et al. 2004, "Ensemble Selection from Libraries of Models", begun with the best alone as in their paper of
+    2006. As there all `most` picks are made and the best of the nested ensembles is returned, the smaller one on ties:
+    the second pick moves half of all shares, so a member that deserves a tenth is reached over some that gain nothing.
+    Ties between members go to the earlier.
     """
     scores = [loss(p_NK) for p_NK in p_MNK]
     picks = [scores.index(min(scores))]
-    best, sum_NK = scores[picks[0]], p_MNK[picks[0]].clone()
-    while len(picks) < most:
+    best, size, sum_NK = scores[picks[0]], 1, p_MNK[picks[0]].clone()
+    while len(picks) < most and len(p_MNK) > 1:
         losses = [loss((sum_NK + p_NK).div_(len(picks) + 1)) for p_NK in p_MNK]
-        found = min(losses)
-        if not found < best - _LEAST_GAIN * abs(best):
-            break
-        best = found
-        picks.append(losses.index(found))
+        picks.append(losses.index(min(losses)))
         sum_NK += p_MNK[picks[-1]]
-    shares = tuple(picks.count(m) / len(picks) for m in range(len(p_MNK)))
+        if min(losses) < best - _LEAST_GAIN * abs(best):
+            best, size = min(losses), len(picks)
+    shares = tuple(picks[:size].count(m) / size for m in range(len(p_MNK)))
     return Selection(shares=shares, score=best, scores=tuple(scores))
 
 

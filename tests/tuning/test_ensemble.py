@@ -35,14 +35,15 @@ def squared(y: NDArray[Any]) -> Callable[[torch.Tensor], float]:
 
 
 def naive(p: NDArray[Any], y: NDArray[Any], most: int) -> list[int]:
-    """Return the picks for the squared error, each tried by averaging all picks anew."""
-    picks = [int(((p - y) ** 2).mean(axis=(1, 2)).argmin())]
+    """Return the picks for the squared error, each tried by averaging all picks anew, up to the best of them."""
+
+    def error(members: list[int]) -> float:
+        return float(((p[members].mean(axis=0) - y) ** 2).mean())
+
+    picks: list[int] = []
     while len(picks) < most:
-        tried = [((p[[*picks, m]].mean(axis=0) - y) ** 2).mean() for m in range(len(p))]
-        if min(tried) >= ((p[picks].mean(axis=0) - y) ** 2).mean() * (1 - 1e-9):
-            break
-        picks.append(int(np.argmin(tried)))
-    return picks
+        picks.append(int(np.argmin([error([*picks, m]) for m in range(len(p))])))
+    return picks[: 1 + int(np.argmin([error(picks[: n + 1]) for n in range(most)]))]
 
 
 @pytest.mark.parametrize("most", [1, 2, 5, 25])
@@ -59,16 +60,16 @@ def test_picks_are_those_of_a_search_that_averages_anew_each_time(most: int) -> 
 
 
 def test_opposite_mistakes_cancel_and_shares_follow_their_size() -> None:
-    """Errors +1 and -2 cancel at shares 2/3 and 1/3, which three picks with replacement reach."""
+    """Errors +1 and -3 cancel at 3/4 and 1/4; one half each is no better than the first alone, so picks go on."""
     y = np.zeros((30, 1))
-    found = select(torch.tensor(np.stack([y + 5, y + 1, y - 2])), squared(y))
-    assert found.shares == (0.0, 2 / 3, 1 / 3)
+    found = select(torch.tensor(np.stack([y + 5, y + 1, y - 3])), squared(y))
+    assert found.shares == (0.0, 3 / 4, 1 / 4)
     assert found.score == 0
-    assert found.scores == (25.0, 1.0, 4.0)
+    assert found.scores == (25.0, 1.0, 9.0)
     assert found.single == 1
 
 
-def test_it_ends_when_nothing_helps_and_ties_go_to_the_earlier() -> None:
+def test_the_smallest_of_equal_ensembles_is_taken_and_ties_go_to_the_earlier() -> None:
     y = np.zeros((10, 1))
     same = select(torch.tensor(np.stack([y + 2, y + 1, y + 1, y + 3])), squared(y))
     assert same.shares == (0.0, 1.0, 0.0, 0.0)
