@@ -1,16 +1,26 @@
-"""weights + test split → predictions, scores with intervals, baselines on the same rows.
+"""weights + test split → predictions, scores with intervals, baselines and the search's ensemble on the same rows.
 
 With `interpret`, the only stage that may open artifacts/prepare/test.
 """
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.contracts import TASKS, BaselineScores, DatasetCard, ImageInputs, Number, Scores
+from pipeline.core.contracts import (
+    TASKS,
+    Alternative,
+    BaselineScores,
+    DatasetCard,
+    ImageInputs,
+    Member,
+    ModelCard,
+    Number,
+    Scores,
+)
 from pipeline.core.settings import EvaluateSettings, EvaluateSlice
-from pipeline.core.store import EVALUATE, FIT, REPORTS, TEST, TRAIN, fresh_folder, read_record, write_json
+from pipeline.core.store import EVALUATE, FIT, REPORTS, SEARCH, TEST, TRAIN, fresh_folder, read_record, write_json
 from pipeline.stage import run_stage
 
 if TYPE_CHECKING:
@@ -22,6 +32,8 @@ if TYPE_CHECKING:
     from pipeline.core.contracts import Inputs
     from pipeline.datasets import Split
     from pipeline.evaluation import Judge
+
+    Predictions = NDArray[np.float64]
 
 log = logging.getLogger("pipeline.evaluate")
 
@@ -70,6 +82,52 @@ def baseline_rows(
     return *rows_at(split.x, split.y, inputs, picked), None if split.weight is None else split.weight[picked], words
 
 
+def speed_and_accuracy(
+    card: ModelCard, metrics: Mapping[str, Number], members: Sequence[Member], judge: "Judge", p: "Predictions",
+    q: "Predictions | None",
+) -> tuple[Alternative, ...]:  # fmt: skip
+    """Return the single network (predictions `p`, its metrics) and the ensemble of the search (predictions `q`)."""
+    single = Alternative(
+        name="single network",
+        networks=1,
+        parameters=card.parameters,
+        multiply_adds=card.multiply_adds,
+        metrics=metrics,
+        gain=None,
+        verdict="handed on",
+    )
+    if q is None:
+        return (single,)
+    gain = judge.gain(q, p, "ensemble")
+    ensemble = Alternative(
+        name="ensemble",
+        networks=len(members),
+        parameters=total([member.parameters for member in members]),
+        multiply_adds=total([member.multiply_adds for member in members]),
+        metrics=judge.metrics(q, "ensemble"),
+        gain=gain,
+        verdict=ensemble_verdict(gain),
+    )
+    return single, ensemble
+
+
+def total(counts: Sequence[int | None]) -> int | None:
+    """Return the sum, None where one is not known."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
+
+
+def ensemble_verdict(gain: Number) -> str:
+    """Say in a sentence what the ensemble's paired gain over the single network shows."""
+    if gain.ci_low is None or gain.ci_high is None:
+        return "not compared with the single network: " + str(gain.reason or "too few rows").replace("_", " ")
+    if gain.ci_low > 0:
+        return "better than the single network, if what it costs can be paid"
+    if gain.ci_high < 0:
+        return "worse than the single network"
+    return "not shown to be better than the single network"
+
+
 def latency(network: "nn.Module", x: "NDArray[Any]", repeats: int = 50) -> Number:
     """Return the median milliseconds of one forward pass of one row, with a distribution-free interval."""
     import numpy as np
@@ -108,10 +166,12 @@ def predictions_table(test: "Split", columns: Mapping[str, Any]) -> "pd.DataFram
 def flat_metrics(scores: Scores) -> Mapping[str, float]:
     """Return {name: value} for `dvc metrics` and `dvc exp show`."""
     flat = {name: number.value for name, number in scores.metrics.items() if number.value is not None}
-    for baseline in scores.baselines:
-        value = baseline.metrics[scores.headline].value
+    others = [(baseline.name, baseline.metrics) for baseline in scores.baselines]
+    others += [(other.name, other.metrics) for other in scores.front[1:]]
+    for name, metrics in others:
+        value = metrics[scores.headline].value
         if value is not None:
-            flat[f"{baseline.name}_{scores.headline}"] = value
+            flat[f"{name}_{scores.headline}"] = value
     return flat
 
 
@@ -124,25 +184,33 @@ def run(settings: EvaluateSlice) -> None:
     from pipeline.evaluation import judge_for
     from pipeline.training.data import Rows
     from pipeline.training.heads import head_for
+    from pipeline.training.members import load_ensemble, predict_ensemble
     from pipeline.training.predict import predict
     from pipeline.training.weights import load_model
 
     chosen, seed = settings.evaluate, settings.seed
     card = read_record(DatasetCard, FIT / "dataset.json")
     headline = TASKS[card.task].headline
-    network, _ = load_model(TRAIN)
+    network, model = load_model(TRAIN)
+    ensemble, networks = load_ensemble(SEARCH, card.inputs, card.outputs)
     test = load_split(TEST, "test")
-    rows = Rows(test.x, test.y, card.inputs, "cpu")
-    p = predict(network, rows, head_for(card.task, card.inputs, card.targets))
+    rows, head = Rows(test.x, test.y, card.inputs, "cpu"), head_for(card.task, card.inputs, card.targets)
+    p, shares = predict(network, rows, head), [member.share for member in ensemble.members]
+    q = predict_ensemble(networks, shares, rows, head) if len(networks) > 1 else None
     x, y = (part.numpy() for part in rows.take(torch.arange(len(rows))))
     judge = judge_for(card, chosen, seed, y, test.rows, x)
     metrics = judge.metrics(p, "")
     log.info("test %s %s on %s rows", headline.replace("_", " "), shown(metrics[headline]), f"{len(y):,}")
+    front = speed_and_accuracy(model, metrics, ensemble.members, judge, p, q)
+    for other in front[1:]:
+        log.info("%s of %d networks: %s %s, %s", other.name, other.networks, headline.replace("_", " "),
+                 shown(other.metrics[headline]), other.verdict)  # fmt: skip
     train = baseline_rows(chosen, load_split(FIT, "train"), card.inputs, seed)
     scores = Scores(
         headline=headline,
         metrics=metrics,
         baselines=baseline_scores(chosen, judge, train, x, p, headline),
+        front=front,
         latency_ms=latency(network, x[:1]),
         **judge.details(p),
     )

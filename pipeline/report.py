@@ -8,6 +8,7 @@ import sys
 
 from pipeline.core.contracts import (
     DatasetCard,
+    EnsembleRecord,
     Explanations,
     FairnessRecord,
     ModelCard,
@@ -72,6 +73,7 @@ def run(settings: ReportSlice) -> None:
     records = Records(
         card=read_record(DatasetCard, FIT / "dataset.json"),
         search=read_record(SearchRecord, SEARCH / "search.json"),
+        ensemble=read_record(EnsembleRecord, SEARCH / "ensemble.json"),
         model=read_record(ModelCard, TRAIN / "card.json"),
         scores=read_record(Scores, EVALUATE / "scores.json"),
         explanations=read_record(Explanations, INTERPRET / "checks.json"),

@@ -1,4 +1,4 @@
-"""Search space + train and val rows + budget → all trials and the best candidate.
+"""Search space + train and val rows + budget → all trials, the best candidate, and an ensemble of kept trials.
 
 The study lives under state/ and is named by a digest of all its inputs but the budget: the same inputs continue it,
 others start another, a finished one is only exported again.
@@ -35,7 +35,7 @@ _CODE = ("core", "models", "space", "training", "tuning")
 def study_name(settings: SearchSlice, data_digest: str) -> str:
     """Return the name that all inputs of a study share, whatever its budget."""
     inputs = plain(settings)
-    for budget in ("n_trials", "seconds", "storage", "repeats", "workers", "silence"):
+    for budget in ("n_trials", "seconds", "storage", "repeats", "workers", "silence", "keep"):
         inputs["search"].pop(budget)
     return f"search-{digest_of({'settings': inputs, 'data': data_digest, 'code': code_digest(*_CODE)})[:12]}"
 
@@ -79,31 +79,38 @@ def spread(node: object, path: str = "") -> dict[str, object]:
 
 
 def run(settings: SearchSlice) -> None:
-    """Run or continue the study, write search.json, best.json and trials.parquet."""
+    """Run or continue the study, write search.json, best.json, trials.parquet and ensemble.json with its members."""
     from pipeline.space import parse
 
     space = parse(settings.space)
     card = read_record(DatasetCard, FIT / "dataset.json")
 
     from pipeline.training.data import load_data
-    from pipeline.tuning import Problem, Search, only_one, open_study, shown_url, storage_url
+    from pipeline.tuning import Problem, Search, hand_over, only_one, open_keeper, open_study, shown_url, storage_url
 
     problem = Problem(load_data(card, FIT), settings.search, settings.trainer, settings.seed)
     name, state = study_name(settings, sha256_folder(FIT)), state_folder()
     log.info("study %s · watch it with: optuna-dashboard %s", name, shown_url(settings.search.storage))
     with only_one(state, name):
         study = open_study(name, storage_url(settings.search.storage, state))
+        keeper = open_keeper(state, name, settings.search.keep)
         search = Search(problem, space, study, state / name)
-        search.run()
+        search.run(keeper.keep_fit)
         record = search.export(shown_url(settings.search.storage))
-    best = record.trials[record.best]
-    assert best.score is not None
-    with fresh_folder(SEARCH) as folder:
-        write_json(folder / "search.json", record)
-        write_json(folder / "best.json", Best(number=best.number, score=best.score, candidate=best.candidate))
-        trials_table(record).to_parquet(folder / "trials.parquet", index=False)
-    for note in record.notes:
+        best = record.trials[record.best]
+        assert best.score is not None
+        with fresh_folder(SEARCH) as folder:
+            write_json(folder / "search.json", record)
+            write_json(folder / "best.json", Best(number=best.number, score=best.score, candidate=best.candidate))
+            trials_table(record).to_parquet(folder / "trials.parquet", index=False)
+            ensemble = hand_over(folder, problem, record, keeper)
+    for note in (*record.notes, *ensemble.notes):
         log.info("note: %s", note)
+    if ensemble.score is not None and len(ensemble.members) > 1:
+        again = {0: ""} | {m.repeat: f" seed {m.repeat}" for m in ensemble.members if m.repeat}
+        shown = ", ".join(f"{m.share:.0%} trial {m.number}{again[m.repeat]}" for m in ensemble.members)
+        log.info("ensemble: %s; score %.4f on %s rows, trial %d alone %.4f",
+                 shown, ensemble.score, f"{ensemble.rows:,}", ensemble.single, ensemble.single_score)  # fmt: skip
     log.info("handed on: trial %d of %d, score %.4f", best.number, len(record.trials), best.score)
 
 

@@ -62,6 +62,8 @@ class SearchSettings:
     """Optuna storage URL; none: SQLite under state/."""
     max_parameters: int = 20_000_000
     """Larger networks are refused before training."""
+    keep: int = 8
+    """Weights of so many best trials are kept for an ensemble; 0: none, and no ensemble."""
 
     def __post_init__(self) -> None:
         """A search needs at least one trial of at least one epoch."""
@@ -73,6 +75,8 @@ class SearchSettings:
             raise ValueError("trial_share must lie in (0, 1]")
         if self.repeats < 0 or self.grid_points < 1 or self.silence <= 0 or (self.workers or 0) < 0:
             raise ValueError("repeats and workers must not be negative, grid_points and silence be positive")
+        if self.keep < 0:
+            raise ValueError("keep must not be negative")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,6 +11,7 @@ from pipeline.core.contracts import (
     TASKS,
     BaselineScores,
     DatasetCard,
+    EnsembleRecord,
     Explanations,
     FairnessRecord,
     ForecastInputs,
@@ -38,6 +39,7 @@ class Records:
 
     card: DatasetCard
     search: SearchRecord
+    ensemble: EnsembleRecord
     model: ModelCard
     scores: Scores
     explanations: Explanations
@@ -55,7 +57,7 @@ def document(settings: ReportSettings, records: Records, provenance: Sequence[Pr
         "warnings": warnings(records),
         "not_assessed": not_assessed(settings, records),
         "data": data_part(records.card),
-        "search": search_part(records.search),
+        "search": search_part(records.search) | {"ensemble": ensemble_part(records.ensemble)},
         "model": model_part(records.model, TASKS[records.card.task]),
         "evaluate": plain(records.scores),
         "interpret": plain(records.explanations) | {"gallery": gallery(settings, records)},
@@ -167,6 +169,15 @@ def search_part(record: SearchRecord) -> dict[str, Any]:
         trial.pop("traceback")
     states = [t.state for t in record.trials]
     body["counts"] = {state: states.count(state) for state in ("complete", "pruned", "failed")}
+    assert isinstance(body, dict)
+    return body
+
+
+def ensemble_part(record: EnsembleRecord) -> dict[str, Any]:
+    """Return the ensemble without its candidates; those stand among the trials."""
+    body = plain(record)
+    for member in body["members"]:
+        member.pop("candidate")
     assert isinstance(body, dict)
     return body
 

@@ -104,6 +104,8 @@ def summary_lines(report: Mapping[str, Any]) -> list[str]:
             f"difference      {interval(gain, 4)}   {head['verdict']}",
         ]
     lines.append(f"winner          {head['winner']}")
+    for other in report["evaluate"]["front"][1:]:
+        lines.append(f"{other['name']:<16}{interval(other['metrics'][head['metric']], 4)}   {other['verdict']}")
     lines += [f"warning         {w['text']}" for w in report["warnings"][:3]]
     lines += [
         "report          reports/report.html",

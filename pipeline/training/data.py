@@ -35,7 +35,7 @@ class Data:
     reserve: Arrays | None = None
     task: Task = "multiclass"
     targets: tuple[Target, ...] = ()
-    _placed: "dict[tuple[str, str], Rows]" = field(default_factory=dict, repr=False, compare=False)
+    _placed: "dict[tuple[str, str], Rows]" = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def placed(self, split: Literal["train", "val", "reserve"], device: str) -> "Rows":
         """Return the rows of a split on a device; they are brought there once."""

@@ -5,17 +5,20 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.core.contracts import (
+    Alternative,
     AuditFeature,
     BaselineScores,
     Candidate,
     CategoricalColumn,
     DatasetCard,
+    EnsembleRecord,
     EpochRecord,
     ExplainedRow,
     Explanations,
     ImageInputs,
     Importance,
     Latency,
+    Member,
     MethodCheck,
     ModelCard,
     NumericColumn,
@@ -116,6 +119,30 @@ def _search() -> SearchRecord:
     )
 
 
+def _ensemble() -> EnsembleRecord:
+    first = Member(
+        number=0,
+        share=0.75,
+        score=0.5,
+        candidate=_CANDIDATE,
+        temperature=1.5,
+        parameters=123,
+        multiply_adds=456,
+        weights_sha256="2" * 64,
+    )
+    return EnsembleRecord(
+        metric="log_loss",
+        members=(first, replace(first, number=3, share=0.25, score=0.6)),
+        score=0.45,
+        single=0,
+        single_score=0.5,
+        split="val",
+        rows=90,
+        considered=(0, 2, 3),
+        notes=(f"note {HOSTILE}",),
+    )
+
+
 def _model(inputs: AnyInputs) -> ModelCard:
     epochs = tuple(
         EpochRecord(
@@ -151,9 +178,24 @@ def _scores() -> Scores:
         metrics=score_table(_Y, np.tile([0.4, 0.3, 0.3], (90, 1)), stream(1), 50, 0.95),
         gain=paired_gain(right, _Y == 0, 0.95, stream(1), 50),
     )
+    metrics = score_table(_Y, _P, stream(1), 50, 0.95)
+    single = Alternative(
+        name="single network",
+        networks=1,
+        parameters=123,
+        multiply_adds=None,
+        metrics=metrics,
+        gain=None,
+        verdict="handed on",
+    )
+    gain = paired_gain(_Y == _Y, right, 0.95, stream(2), 50)
+    ensemble = replace(
+        single, name="ensemble", networks=2, parameters=246, multiply_adds=912, gain=gain, verdict=f"good {HOSTILE}"
+    )
     return Scores(
         headline="accuracy",
-        metrics=score_table(_Y, _P, stream(1), 50, 0.95),
+        metrics=metrics,
+        front=(single, ensemble),
         classes=class_scores(_Y, _P.argmax(1), CLASSES, stream(1), 0.95),
         confusion=tuple(tuple(int(n) for n in row) for row in confusion(_Y, _P.argmax(1), 3)),
         reliability=reliability(_Y, _P, 15, 0.95),
@@ -196,6 +238,7 @@ def records(inputs: AnyInputs = IMAGE, role: str = "slice") -> Records:
     return Records(
         card=card,
         search=_search(),
+        ensemble=_ensemble(),
         model=_model(inputs),
         scores=_scores(),
         explanations=_explanations(inputs),

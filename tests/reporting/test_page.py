@@ -167,6 +167,27 @@ def test_what_the_winner_costs_is_shown_and_an_older_card_is_readable() -> None:
     assert "to predict a batch" not in render(older)
 
 
+def test_speed_and_accuracy_stand_side_by_side_and_say_where_the_ensemble_was_chosen() -> None:
+    found = report()
+    text = re.sub(r"<[^>]+>", "", render(found))
+    assert "Speed and accuracy" in text
+    assert "single network1123–" in text
+    assert "ensemble2246912" in text
+    assert "weighted mean of trial 0 (0.75), trial 3 (0.25)" in text
+    assert "on 90 validation rows for its log loss: 0.4500 there, flattered by the choice" in text
+    assert "0.5000 of trial 0 alone" in text
+    assert re.search(r"^ensemble        \d\.\d{4} \[.*good", "\n".join(summary_lines(found)), re.M)
+    assert all("candidate" not in member for member in found["search"]["ensemble"]["members"])
+    alone = found | {"evaluate": found["evaluate"] | {"front": found["evaluate"]["front"][:1]}}
+    alone["search"] = found["search"] | {"ensemble": found["search"]["ensemble"] | {"members": [], "notes": ["why"]}}
+    text = re.sub(r"<[^>]+>", "", render(alone))
+    assert "weighted mean" not in text
+    assert "Why." in text
+    assert not any(line.startswith("ensemble") for line in summary_lines(alone))
+    older = found | {"evaluate": found["evaluate"] | {"front": []}}
+    assert "Speed and accuracy" not in render(older)
+
+
 def test_words_are_clean_and_short() -> None:
     assert clean("a\x00b\u202ec") == "a\\u0000b\\u202ec"
     assert len(clean("x" * 500)) == 200

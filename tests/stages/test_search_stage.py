@@ -18,7 +18,7 @@ def chosen(*overrides: str) -> SearchSlice:
 def test_a_study_is_named_by_all_its_inputs_but_the_budget() -> None:
     name = study_name(chosen(), "data")
     assert name.startswith("search-")
-    for budget in ("search.n_trials=9", "search.seconds=60", "search.storage=sqlite:///x.db"):
+    for budget in ("search.n_trials=9", "search.seconds=60", "search.storage=sqlite:///x.db", "search.keep=1"):
         assert study_name(chosen(budget), "data") == name
     for other in ("search.epochs=3", "seed=8", "space.optimizer.batch_size=32", "trainer=cpu"):
         assert study_name(chosen(other), "data") != name

@@ -52,7 +52,24 @@ def run(space: str, data: Mapping[str, Any], *overrides: str) -> dict[str, Any]:
     for name, kind, stage in STAGES:
         stage(slice_for(name, kind, config))
     found: dict[str, Any] = json.loads(Path("reports/report.json").read_text())
+    check_front(found)
     return found
+
+
+def check_front(report: Mapping[str, Any]) -> None:
+    """The single network comes first; an ensemble of several members costs what they cost together."""
+    single, *others = report["evaluate"]["front"]
+    metric = report["headline"]["metric"]
+    assert single["metrics"] == report["evaluate"]["metrics"]
+    assert single["multiply_adds"] == report["model"]["multiply_adds"]
+    members = report["search"]["ensemble"]["members"]
+    assert len(members) >= 1
+    assert len(others) == (len(members) > 1)
+    for other in others:
+        assert other["networks"] == len(members)
+        assert other["multiply_adds"] == sum(member["multiply_adds"] for member in members)
+        difference = other["metrics"][metric]["value"] - single["metrics"][metric]["value"]
+        assert other["gain"]["value"] == pytest.approx(difference)
 
 
 def page() -> str:
@@ -166,6 +183,7 @@ def test_images_with_a_number_each() -> None:
     for name, kind, stage in STAGES[1:]:
         stage(slice_for(name, kind, config))
     done = json.loads(Path("reports/report.json").read_text())
+    check_front(done)
     assert done["data"]["task"] == "regression"
     assert value(done, "/evaluate/metrics/r2") > 0.7
     assert done["interpret"]["rows"][0]["probability"] is None

@@ -370,7 +370,7 @@ def test_fresh_seeds_decide_among_those_that_had_them(tmp_path: Path) -> None:
 
 
 def test_a_complete_trial_is_scored_on_the_reserve_and_a_stopped_one_is_not(tmp_path: Path) -> None:
-    spare = replace(problem(), data=replace(DATA, reserve=stripes(60, 5), _placed={}))
+    spare = replace(problem(), data=replace(DATA, reserve=stripes(60, 5)))
     trials = search_in(tmp_path, chosen=spare).export("db").trials
     assert all((t.reserve_score is not None) == (t.state == "complete") for t in trials)
     assert {t.state for t in trials} == {"complete", "pruned"}

@@ -20,13 +20,24 @@ from pipeline.core.contracts.data import (
     TaskFacts,
     TextInputs,
 )
-from pipeline.core.contracts.scores import BaselineScores, Bin, ClassScores, Number, Scores, StepError, TargetScores
+from pipeline.core.contracts.scores import (
+    Alternative,
+    BaselineScores,
+    Bin,
+    ClassScores,
+    Number,
+    Scores,
+    StepError,
+    TargetScores,
+)
 from pipeline.core.contracts.search import (
     Best,
     Budget,
     Candidate,
+    EnsembleRecord,
     EpochRecord,
     Latency,
+    Member,
     ModelCard,
     Optimizer,
     Origin,
@@ -49,6 +60,7 @@ from pipeline.core.contracts.trust import (
 
 __all__ = [
     "TASKS",
+    "Alternative",
     "AuditFeature",
     "BaselineScores",
     "Best",
@@ -58,6 +70,7 @@ __all__ = [
     "CategoricalColumn",
     "ClassScores",
     "DatasetCard",
+    "EnsembleRecord",
     "EpochRecord",
     "ExplainedRow",
     "Explanations",
@@ -71,6 +84,7 @@ __all__ = [
     "Importance",
     "Inputs",
     "Latency",
+    "Member",
     "MethodCheck",
     "ModelCard",
     "Number",

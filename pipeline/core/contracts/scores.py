@@ -42,6 +42,22 @@ class BaselineScores:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Alternative:
+    """One way to use what was found: how well it predicts, and what a prediction costs."""
+
+    name: Literal["single network", "ensemble"]
+    networks: int
+    parameters: int | None
+    """Of all networks together."""
+    multiply_adds: int | None
+    """Of one row, forward, of all networks together."""
+    metrics: Mapping[str, Number]
+    gain: Number | None
+    """Its headline metric minus that of the single network, paired by row; None of that network itself."""
+    verdict: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Bin:
     """One bar of the reliability diagram."""
 
@@ -87,6 +103,8 @@ class Scores:
     steps: tuple[StepError, ...] = ()
     """Forecasts: errors by step ahead."""
     baselines: tuple[BaselineScores, ...]
+    front: tuple[Alternative, ...] = ()
+    """Speed and accuracy: the single network, and the ensemble of the search where there is one."""
     latency_ms: Number
     """Median milliseconds for one row on the evaluation device."""
     notes: tuple[str, ...] = ()

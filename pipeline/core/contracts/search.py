@@ -150,6 +150,49 @@ class Best:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Member:
+    """One network of an ensemble; its weights lie in artifacts/search/members/trial-<number>.safetensors."""
+
+    number: int
+    """Of the trial whose weights these are."""
+    repeat: int = 0
+    """0: trained with the seed of the search; k: again with the k-th fresh one (file trial-<number>-seed-<k>)."""
+    share: float
+    """How much its predictions count; the shares of all members sum to 1."""
+    score: float
+    """Its own, on the rows the ensemble was chosen on."""
+    candidate: Candidate
+    temperature: float
+    """What its logits are divided by; part of the weights."""
+    parameters: int | None
+    multiply_adds: int | None
+    """Of one row, forward; None as in TrialRecord."""
+    weights_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EnsembleRecord:
+    """artifacts/search/ensemble.json: trials that predict best together, an alternative to the winner."""
+
+    schema: Literal[1] = 1
+    metric: str
+    """What the scores are."""
+    members: tuple[Member, ...]
+    """Largest share first; one alone if no ensemble is better, none if no weights were kept."""
+    score: float | None
+    """Of the ensemble, on the rows it was chosen on; flattered by the choice."""
+    single: int | None
+    """Number of the kept trial that is best alone on these rows."""
+    single_score: float | None
+    split: Literal["reserve", "val"]
+    """Where these rows are from; those of val were seen by every trial."""
+    rows: int
+    considered: tuple[int, ...]
+    """Trials whose weights were there to choose from."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EpochRecord:
     """Where a training stood: after an epoch, or at a rung of a trial."""
 
