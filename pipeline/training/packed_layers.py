@@ -1,7 +1,8 @@
 """Layers of K networks of equal shapes as one: each product of matrices is a batch of K, each look-up K vectors wide.
 
-What a batch of rows says of a table (bins, categories, atoms) is the same for all K and is computed once. Legend: K
-networks, B rows, P packed places, N number columns, Q bins, T columns, D token width, F features, M members.
+What a batch of rows says of a table (bins, categories, atoms), and the windows of a forecast, are the same for all K
+and are computed once. Legend: K networks, B rows, P packed places, N number columns or targets, Q bins, T columns or
+steps, D token width, F features, M members, H horizon, C channels or outputs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 
 from pipeline.models import Network
 from pipeline.models.dropout import ByteDropout
+from pipeline.models.linear_forecast import ResidualNet
+from pipeline.models.sequence import DirectForecast
 from pipeline.models.table_stem import Periodic, PiecewiseLinear, TableStem
 from pipeline.models.tabm import MemberHeads, Members
 
@@ -21,21 +24,21 @@ _BYTE = 256
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """The K networks: packed rows (B, P) to outputs (K, B, C), or (K, M, B, C) of networks with members."""
+    """The K networks: inputs (B, …) to outputs (K, B, C), or (K, M, B, C) of networks with members."""
 
     stem: Layer
     rest: tuple[Layer, ...]
 
-    def __call__(self, x_BP: Tensor) -> Tensor:
+    def __call__(self, x: Tensor) -> Tensor:
         """Return the outputs."""
-        x = self.stem(x_BP)
+        x = self.stem(x)
         for layer in self.rest:
             x = layer(x)
         return x
 
 
 class PackedDropout:
-    """ByteDropout with a share for each of the K networks; the draws of one do not depend on another's share."""
+    """Dropout with a share for each of the K networks, rounded to a 256th; draws do not depend on the shares."""
 
     def __init__(self, shares: Sequence[float], device: torch.device) -> None:
         dropped = [round(share * _BYTE) for share in shares]
@@ -57,19 +60,25 @@ def unpackable(network: nn.Module) -> list[str]:
     """Return the kinds of modules of a network that have no packed form; none where it can be packed."""
     if not isinstance(network, Network):
         return [type(network).__name__]
+    if isinstance(network.trunk, DirectForecast) and isinstance(network.trunk.trunk, ResidualNet | None):
+        return []
     inner = [m for part in (network.trunk, network.head) for m in part.modules()]
     known = (nn.Sequential, nn.Linear, nn.ReLU, nn.Flatten, ByteDropout, Members, MemberHeads)
     parts = [network.stem, *inner]
     return sorted({type(m).__name__ for m in parts if not isinstance(m, (*known, TableStem))})
 
 
-def dropouts(network: nn.Module) -> list[ByteDropout]:
+def dropouts(network: nn.Module) -> list[nn.Dropout]:
     """Return the dropouts of a network, in the order of its modules."""
-    return [m for m in network.modules() if isinstance(m, ByteDropout)]
+    return [m for m in network.modules() if isinstance(m, nn.Dropout)]
 
 
 def packed_layers(network: Network, weights: Mapping[str, Tensor], shares: Sequence[Sequence[float]] | None) -> Layers:
     """Return K networks like `network`, of `weights` (K, …) by name; without `shares`, one list each, none drops."""
+    device = next(iter(weights.values())).device
+    drops = [PackedDropout(found, device) for found in zip(*shares or (), strict=True)]
+    if isinstance(network.trunk, DirectForecast):
+        return Layers(PackedForecast(network.stem, network.trunk, weights, drops), ())
     assert isinstance(network.stem, TableStem)
     names = {id(m): name for name, m in network.named_modules()}
     at = {id(m): i for i, m in enumerate(dropouts(network))}
@@ -86,14 +95,13 @@ def packed_layers(network: Network, weights: Mapping[str, Tensor], shares: Seque
             case nn.ReLU():
                 return [torch.relu_]  # what a matrix product gives is needed by nobody else
             case ByteDropout():
-                return [PackedDropout([one[at[id(module)]] for one in shares], own_device)] if shares else []
+                return [drops[at[id(module)]]] if drops else []
             case Members():
                 return [_members(own("scale"))]
             case MemberHeads():
                 return [_member_heads(own("weight"), own("bias"))]
         return []  # the stem gives its tokens flat
 
-    own_device = next(iter(weights.values())).device
     stem = PackedStem(network.stem, {n.removeprefix("stem."): w for n, w in weights.items() if n.startswith("stem.")})
     return Layers(stem, (*layers(network.trunk), *layers(network.head)))
 
@@ -187,3 +195,40 @@ class PackedStem:
     def _spread(values: Tensor, at: Tensor, rows: int) -> Tensor:
         """Return `rows` rows that are `values` at the places `at` and 0 elsewhere."""
         return values.new_zeros(rows, *values.shape[1:]).index_copy(0, at, values)
+
+
+class PackedForecast:
+    """K linear forecasts with a small net beside each: windows (B, C, T) to (K, B, H · N).
+
+    All read the same windows, so that their first layers are one matrix product; a map that stays as solved is the same
+    for all and is applied once.
+    """
+
+    def __init__(
+        self, stem: nn.Module, trunk: DirectForecast, weights: Mapping[str, Tensor], drops: Sequence[PackedDropout]
+    ) -> None:
+        self.stem, self.trunk, self.drops = stem, trunk, drops
+        self.weights = {name.removeprefix("trunk."): weight for name, weight in weights.items()}
+
+    def __call__(self, x_BCT: Tensor) -> Tensor:
+        """Return the forecasts."""
+        x_BTC, _, last_BN = self.trunk.relative(self.stem(x_BCT))
+        out_KRH = self._map(self.trunk.read(x_BTC).flatten(0, 1))
+        if isinstance(self.trunk.trunk, ResidualNet):
+            hidden_KRF = nn.functional.silu(self._wide(self.trunk.trunk.seen(x_BTC).flatten(0, 1), "trunk.first"))
+            for drop in self.drops:
+                hidden_KRF = drop(hidden_KRF)
+            out_KRH = out_KRH + _linear(self.weights["trunk.last.weight"], self.weights["trunk.last.bias"])(hidden_KRF)
+        out_KBNH = out_KRH.view(len(out_KRH), *last_BN.shape, -1) + last_BN[:, :, None]
+        return out_KBNH.transpose(2, 3).flatten(2)
+
+    def _map(self, x_RF: Tensor) -> Tensor:
+        if "linear.weight" in self.weights:
+            return self._wide(x_RF, "linear")
+        return nn.functional.linear(x_RF, self.trunk.linear.weight) + self.weights["linear.bias"][:, None]
+
+    def _wide(self, x_RF: Tensor, name: str) -> Tensor:
+        """Return K linear maps of the same rows, (K, R, …), as one matrix product."""
+        weight_KOF, bias_KO = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        out = nn.functional.linear(x_RF, weight_KOF.flatten(0, 1), bias_KO.flatten())
+        return out.view(len(x_RF), *bias_KO.shape).transpose(0, 1)

@@ -32,7 +32,7 @@ OWN = ("lr", "weight_decay", "clip", "label_smoothing", "schedule", "warm_up", "
 """What each candidate of a pack has of its own, beside `dropout` and the seed of its weights."""
 _BETAS, _EPS = (0.9, 0.999), 1e-8
 _LEAST_GAIN = 1.2
-_LEAST_PAIRS = 3
+_LEAST_PAIRS = 2
 _BATCHES = 8
 
 
@@ -58,6 +58,20 @@ def check_packable(candidates: Sequence[Candidate], network: nn.Module) -> None:
                          fix="space.optimizer.kind=adamw and space.optimizer.ema=0")  # fmt: skip
 
 
+def check_shared(networks: Sequence[nn.Module]) -> None:
+    """Refuse networks that differ in what is not trained: a pack has that once."""
+    first, *others = networks
+    trained = {name for name, p in first.named_parameters() if p.requires_grad}
+    fixed = {name: value for name, value in first.state_dict().items() if name not in trained}
+    for other in others:
+        differing = [
+            name for name, value in other.state_dict().items() if name in fixed and not value.equal(fixed[name])
+        ]
+        if differing:
+            raise SpaceError(f"space: candidates of a pack differ in {differing[0]}, which is not trained",
+                             fix="give them the same seed")  # fmt: skip
+
+
 class Pack:
     """K candidates in training; each starts from the weights that `fit` would give it with its seed."""
 
@@ -65,15 +79,22 @@ class Pack:
         self.candidates = list(candidates)
         self.plain = _network(candidates[0], data, rows, seeds[0])
         check_packable(candidates, self.plain)
-        networks = [_network(c, data, rows, seed) for c, seed in zip(candidates, seeds, strict=True)]
         self.head = head_for(data.task, data.inputs, data.targets, candidates[0].optimizer, data.train.y)
-        self.shares = [[part.p for part in dropouts(network)] for network in networks]
-        named = sorted(self.plain.named_parameters(), key=lambda pair: pair[1].ndim < 2)  # what decays comes first
-        self.shapes = {name: p.shape for name, p in named}
-        self.decayed = sum(p.numel() for _, p in named if p.ndim >= 2)
+        started = {seeds[0]: self.plain}  # weights are of a seed, whatever the candidate
+        for candidate, seed in zip(candidates, seeds, strict=True):
+            started[seed] = started.get(seed) or _network(candidate, data, rows, seed)
+        check_shared(list(started.values()))
+        self.shares = [_shares(candidate, data) for candidate in candidates]
+        trained = [(name, p) for name, p in self.plain.named_parameters() if p.requires_grad]
+        trained.sort(key=lambda pair: pair[1].ndim < 2)  # what decays comes first
+        self.shapes = {name: p.shape for name, p in trained}
+        self.decayed = sum(p.numel() for _, p in trained if p.ndim >= 2)
         with torch.no_grad():
-            rows_P = [torch.cat([n.get_parameter(name).flatten() for name in self.shapes]) for n in networks]
-        self.weights_KP = torch.stack(rows_P)
+            row_of = {
+                seed: torch.cat([network.get_parameter(name).flatten() for name in self.shapes])
+                for seed, network in started.items()
+            }
+        self.weights_KP = torch.stack([row_of[seed] for seed in seeds])
         self.first_KP, self.second_KP = torch.zeros_like(self.weights_KP), torch.zeros_like(self.weights_KP)
         self.step_count = torch.zeros((), device=self.weights_KP.device)
         self._lay_out()
@@ -207,6 +228,11 @@ def _network(candidate: Candidate, data: Data, rows: Rows, seed: int) -> Network
     return network
 
 
+def _shares(candidate: Candidate, data: Data) -> list[float]:
+    with torch.device("meta"), torch.random.fork_rng(devices=[]):
+        return [part.p for part in dropouts(build(candidate.architecture, data.inputs, data.outputs))]
+
+
 def _mean_of_members(out: Tensor) -> Tensor:
     return out if out.ndim == 3 else out.mean(1)
 
@@ -254,12 +280,12 @@ class Gain:
 
 
 def gain_of(candidates: Sequence[Candidate], data: Data, rows: Rows, seconds: float = 0.7) -> Gain:
-    """Measure steps of the pack and of its first candidate in turns, for so long and at least three pairs.
+    """Measure steps of the pack and of its first candidate in turns, for so long and at least two pairs.
 
     The speed-up is the median of the pairs', since both steps of a pair meet the same load of the machine. torch's
     generator stays as it was.
     """
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         pack = Pack(candidates, data, rows, [0] * len(candidates))
         plain = Alone(candidates[0], data, rows, 0)
         batches = itertools.cycle(itertools.islice(Batches(rows, candidates[0].optimizer, 0), _BATCHES))

@@ -11,6 +11,7 @@ from pipeline.core.contracts import (
     Budget,
     Candidate,
     CategoricalColumn,
+    ForecastInputs,
     NumericColumn,
     Optimizer,
     TableInputs,
@@ -23,7 +24,7 @@ from pipeline.models import build
 from pipeline.training.batches import Batches
 from pipeline.training.data import Arrays, Data, Rows
 from pipeline.training.fit import fit
-from pipeline.training.packing import Alone, Pack, bucket, gain_of, train
+from pipeline.training.packing import Alone, Pack, bucket, check_shared, gain_of, train
 from pipeline.training.predict import score
 
 INPUTS = TableInputs(
@@ -66,6 +67,18 @@ def data(task: Task = "multiclass", inputs: TableInputs = INPUTS) -> Data:
     return Data(inputs, OUTPUTS[task], train_rows, val, task=task, targets=targets)
 
 
+def windows(known: int) -> Data:
+    """Two noisy waves to forecast, and perhaps one channel that is known beforehand."""
+    inputs = ForecastInputs(
+        channels=("x", "y", "z")[: 2 + known], targets=2, known=known, window=12, horizon=4, season=None
+    )
+    rng = np.random.default_rng(0)
+    wave = np.sin(np.arange(200)[None] / np.array([[3.0], [5.0], [7.0]]))[: 2 + known]
+    x = (wave + rng.normal(0, 0.2, wave.shape)).astype(np.float32)
+    steps = np.arange(12, 190)
+    return Data(inputs, 8, Arrays(x, steps[:120]), Arrays(x, steps[140:]), task="forecast")
+
+
 def candidates(architecture: dict[str, Any] | None = None, **shared: Any) -> list[Candidate]:
     """Three that differ in all a pack allows."""
     own: list[dict[str, Any]] = [
@@ -75,6 +88,13 @@ def candidates(architecture: dict[str, Any] | None = None, **shared: Any) -> lis
     ]
     shape = {"kind": "mlp", "width": 12, "depth": 2, "token": 4, "dropout": 0.0} | (architecture or {})
     return [Candidate(architecture=shape, optimizer=Optimizer(batch_size=16, **shared, **one)) for one in own]
+
+
+def forecasters(**fields: Any) -> list[Candidate]:
+    own = [replace(c.optimizer, label_smoothing=0.0) for c in candidates()]
+    return [
+        Candidate(architecture={"kind": "linear", "residual": 8, "dropout": 0.0} | fields, optimizer=o) for o in own
+    ]
 
 
 def dropped(found: list[Candidate], *shares: float) -> list[Candidate]:
@@ -132,6 +152,46 @@ def test_a_single_column_is_packed_too(inputs: TableInputs) -> None:
         pack.step(batch, 0.5)
         one.step(batch, 0.5)
     assert difference(pack, 2, one.network.state_dict()) < 2e-5
+
+
+@pytest.mark.parametrize("known", [0, 1])
+@pytest.mark.parametrize("frozen", [True, False])
+@pytest.mark.parametrize("residual", [0, 8])
+def test_each_forecast_trains_as_alone(known: int, frozen: bool, residual: int) -> None:
+    of, found = windows(known), forecasters(frozen=frozen, residual=residual)
+    pack, batches = pack_of(found, of)
+    alone = [Alone(c, of, batches.rows, seed) for c, seed in zip(found, (5, 5, 6), strict=True)]
+    begun = [pack.state_dict(k) for k in range(3)]
+    for i, batch in enumerate(batches):
+        pack.step(batch, i / 8)
+        for one in alone:
+            one.step(batch, i / 8)
+    for k, one in enumerate(alone):
+        assert difference(pack, k, one.network.state_dict()) < 2e-5
+        assert difference(pack, k, begun[k]) > 1e-3
+        expected = score(one.network, on_cpu(of)[1], pack.head).score
+        assert pack.scores(on_cpu(of)[1])[k].score == pytest.approx(expected, abs=1e-5)
+
+
+def test_forecasts_of_a_pack_drop_what_each_says() -> None:
+    pack, batches = pack_of(dropped(forecasters(), 0.5, 0.0, 0.0), windows(0))
+    x = next(iter(batches)).x
+    with torch.no_grad():
+        first, again, plain = pack.training(x), pack.training(x), pack.evaluation(x)
+    assert not torch.equal(first[0], again[0])
+    assert torch.equal(first[1:], plain[1:])
+
+
+def test_what_is_not_trained_must_be_the_same() -> None:
+    first, second = (build({"kind": "linear", "residual": 4}, windows(0).inputs, 8) for _ in range(2))
+    check_shared([first, second])
+    second.get_parameter("trunk.linear.weight").data[0] = 1.0
+    with pytest.raises(SpaceError) as caught:
+        check_shared([first, second])
+    assert str(caught.value) == (
+        "space: candidates of a pack differ in trunk.linear.weight, which is not trained\n"
+        "  fix: give them the same seed"
+    )
 
 
 def test_a_pack_ends_where_fit_does() -> None:
