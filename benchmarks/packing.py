@@ -2,7 +2,7 @@
 
     python benchmarks/packing.py DATA_FOLDER [only=mlp,tabm] [seconds=3] [out=benchmarks/results/packing.json]
 
-One thread. In turns: a step of one candidate alone (`Alone`: network, loss, clipping, fused AdamW, nothing around), a
+One thread. In turns: K steps of one candidate alone (`Alone`: network, loss, clipping, fused AdamW, nothing around), a
 step of K as torch.func.vmap makes it of the plain network, a step of K as a `Pack`. Each speed-up is K times the
 seconds alone over the seconds together, the median over the turns, because steps of one turn meet the same load of the
 machine; the quartiles are beside it. Dropout is 0.2 for all, learning rate and decay differ. Preparing batches is left
@@ -151,14 +151,16 @@ def measure(architecture: Mapping[str, Any], K: int, data: Data, rows: Rows, sec
             made[name].step(batches[0], 0.5)
         except (SpaceError, RuntimeError, NotImplementedError) as failure:
             made.pop(name, None)
-            failures[name] = str(failure).splitlines()[0]
+            failures[name] = str(failure).splitlines()[0].partition(". ")[0]
     took: dict[str, list[float]] = {name: [] for name in made}
     start = time.monotonic()
     for batch in itertools.cycle(batches):
         for name, training in made.items():
+            times = K if name == "alone" else 1
             before = time.thread_time()
-            training.step(batch, 0.5)
-            took[name].append(time.thread_time() - before)
+            for _ in range(times):
+                training.step(batch, 0.5)
+            took[name].append((time.thread_time() - before) / times)
         if len(took["alone"]) > _LEAST_TURNS and time.monotonic() - start > seconds:
             break
     after = {name: times[1:] for name, times in took.items()}  # the first turn is slow
@@ -194,7 +196,7 @@ def render(records: Mapping[str, Mapping[str, Any]]) -> str:
                          _times(one, "pack")])  # fmt: skip
     table = [f"| {' | '.join(cell(c) for c in row)} |" for row in rows]
     title = ["# Packs: several candidates as one, beside one after the other", "",
-             "Written by `python benchmarks/packing.py`. Speed-ups are medians of paired turns, in brackets the "
+             "Written by `python benchmarks/packing.py`. Times are processor time of one thread. Speed-ups are medians of paired turns, in brackets the "
              "quartiles.", ""]  # fmt: skip
     return "\n".join([*title, *table, "", *circumstances_lines(list(records.values()))]) + "\n"
 
