@@ -196,8 +196,8 @@ def render(records: Mapping[str, Mapping[str, Any]]) -> str:
                          _times(one, "pack")])  # fmt: skip
     table = [f"| {' | '.join(cell(c) for c in row)} |" for row in rows]
     title = ["# Packs: several candidates as one, beside one after the other", "",
-             "Written by `python benchmarks/packing.py`. Times are processor time of one thread. Speed-ups are medians of paired turns, in brackets the "
-             "quartiles.", ""]  # fmt: skip
+             "Written by `python benchmarks/packing.py`. Times are processor time of one thread. Speed-ups are medians "
+             "of paired turns, in brackets the quartiles.", ""]  # fmt: skip
     return "\n".join([*title, *table, "", *circumstances_lines(list(records.values()))]) + "\n"
 
 
