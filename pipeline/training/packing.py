@@ -86,7 +86,9 @@ class Pack:
         for candidate, seed in zip(candidates, seeds, strict=True):
             started[seed] = started.get(seed) or _network(candidate, data, rows, seed)
         check_shared(list(started.values()))
-        self.shares = [_shares(candidate, data) for candidate in candidates]
+        said = {candidate.architecture.get("dropout"): candidate for candidate in candidates}
+        shares = {dropout: _shares(candidate, data) for dropout, candidate in said.items()}
+        self.shares = [shares[candidate.architecture.get("dropout")] for candidate in candidates]
         trained = [(name, p) for name, p in self.plain.named_parameters() if p.requires_grad]
         trained.sort(key=lambda pair: pair[1].ndim < 2)  # what decays comes first
         self.shapes = {name: p.shape for name, p in trained}
