@@ -46,11 +46,14 @@ class ResidualNet(nn.Module):
 
     def forward(self, x_BTC: Tensor) -> Tensor:
         """Return the changes."""
+        out_BNH: Tensor = self.last(self.dropout(nn.functional.silu(self.first(self.seen(x_BTC)))))
+        return out_BNH.transpose(1, 2)
+
+    def seen(self, x_BTC: Tensor) -> Tensor:
+        """Return what the net reads for each target, (B, N, F)."""
         own_BNW = x_BTC[:, : self.window, : self.targets].transpose(1, 2)
         known_BF = x_BTC[:, :, self.past :].flatten(1)
-        x_BNF = torch.cat([own_BNW, known_BF[:, None].expand(-1, self.targets, -1)], dim=2)
-        out_BNH: Tensor = self.last(self.dropout(nn.functional.silu(self.first(x_BNF))))
-        return out_BNH.transpose(1, 2)
+        return torch.cat([own_BNW, known_BF[:, None].expand(-1, self.targets, -1)], dim=2)
 
 
 def small(layer: nn.Linear) -> nn.Linear:

@@ -163,11 +163,16 @@ class Periodic(nn.Module):
 
     def forward(self, x_BN: Tensor) -> Tensor:
         """Return the encodings."""
-        bin_BN, share_BN = self.bins(x_BN)
-        place_BN = (bin_BN + share_BN + 0.5) / (self.counts + 1)
-        wave_BNF = 2 * torch.pi * torch.special.ndtri(place_BN)[:, :, None] * self.frequencies
+        wave_BNF = self.angles(x_BN)[:, :, None] * self.frequencies
         waves = torch.cat([wave_BNF.sin(), wave_BNF.cos()], dim=2)
         return torch.einsum("bnf,nfd->bnd", waves, self.weight) + self.bias
+
+    def angles(self, x_BN: Tensor) -> Tensor:
+        """Return the angle of each number at frequency 1, (B, N)."""
+        bin_BN, share_BN = self.bins(x_BN)
+        place_BN = (bin_BN + share_BN + 0.5) / (self.counts + 1)
+        angle_BN: Tensor = 2 * torch.pi * torch.special.ndtri(place_BN)
+        return angle_BN
 
 
 class Atoms(nn.Module):
@@ -194,11 +199,14 @@ class Atoms(nn.Module):
 
     def forward(self, x_BN: Tensor) -> Tensor:
         """Return the atoms' vectors."""
+        vectors: Tensor = self.embedding(self.codes(x_BN))
+        return vectors
+
+    def codes(self, x_BN: Tensor) -> Tensor:
+        """Return the row of each number's vector, 0 where it is no atom, (B, A)."""
         x_AB = x_BN[:, self.columns].T.contiguous()
         nearest = torch.searchsorted(self.values, x_AB).clamp(max=self.values.shape[1] - 1)
-        code_AB = torch.where(self.values.gather(1, nearest) == x_AB, nearest + self.offsets, 0)
-        vectors: Tensor = self.embedding(code_AB.T)
-        return vectors
+        return torch.where(self.values.gather(1, nearest) == x_AB, nearest + self.offsets, 0).T
 
 
 def _places(places: list[int]) -> Tensor:

@@ -128,14 +128,14 @@ class ValueHead:
 
     def loss(self, out: Tensor, y: Tensor, smoothing: float, weight_B: Tensor | None = None) -> Tensor:
         """Return the mean loss of the kind asked for; smoothing has no meaning here."""
-        missed, known = self._missed(out, y)
+        missed, known = self.missed(out, y)
         each = loss_of(missed, self.kind, self.quantile)
         each = each if weight_B is None else weight_B[:, None] * each
         return each.sum() / known.sum().clamp(min=1)
 
     def score(self, out: Tensor, y: Tensor) -> ValidationScore:
         """Return the mean squared error over targets, and R² over all of them together."""
-        missed, known = self._missed(out.double(), y.double())
+        missed, known = self.missed(out.double(), y.double())
         errors = missed.square()
         rows = errors.sum(1) / known.sum(1).clamp(min=1)
         rows = rows[known.any(1)]
@@ -147,7 +147,8 @@ class ValueHead:
         """Return values in raw units."""
         return out * self.std.to(out.device) + self.mean.to(out.device)
 
-    def _missed(self, out: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def missed(self, out: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return true minus predicted in training deviations, 0 where nobody knows it, and what is known (B, K)."""
         known = ~y.isnan()
         true = (torch.where(known, y, 0.0) - self.mean.to(out.device)) / self.std.to(out.device)
         return torch.where(known, true - out, 0.0), known
