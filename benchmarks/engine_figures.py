@@ -1,6 +1,7 @@
 """What engine_throughput.py makes of its visits: samples per second, ratio and its range. No files, no clocks."""
 
 from collections.abc import Mapping, Sequence
+from statistics import geometric_mean
 from typing import Any
 
 SIDES = ("ours", "theirs")
@@ -18,19 +19,21 @@ def rate(visits: Sequence[Mapping[str, Any]], per: str = "seconds") -> float:
 
 
 def compared(visits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the rates of both sides, their ratio, and the range of the ratios of visits next to each other."""
+    """Return the rates of both sides, and their ratio: geometric mean and range over pairs of neighbouring visits."""
     of = {side: [v for v in visits if v["side"] == side] for side in SIDES}
-    ratios = []
-    for first, second in zip(visits[::2], visits[1::2], strict=True):
-        a, b = (first, second) if first["side"] == SIDES[0] else (second, first)
-        if (a["side"], b["side"]) != SIDES:
+    pairs = []
+    for pair in zip(visits[::2], visits[1::2], strict=True):
+        by_side = {v["side"]: v for v in pair}
+        if set(by_side) != set(SIDES):
             raise ValueError("each pair of visits needs one of either side")
-        ratios.append(rate([a]) / rate([b]))
+        pairs.append([by_side[side] for side in SIDES])
+    ratios = [rate([ours]) / rate([theirs]) for ours, theirs in pairs]
     return {
-        "ratio": rate(of["ours"]) / rate(of["theirs"]),
-        "cpu_ratio": rate(of["ours"], "cpu_seconds") / rate(of["theirs"], "cpu_seconds"),
-        "pair_ratios": ratios,
+        "ratio": geometric_mean(ratios),
         "ratio_range": [min(ratios), max(ratios)],
+        "cpu_ratio": geometric_mean(
+            rate([ours], "cpu_seconds") / rate([theirs], "cpu_seconds") for ours, theirs in pairs
+        ),
         **{f"{side}_per_second": rate(of[side]) for side in SIDES},
         **{f"{side}_range": [f(rate([v]) for v in of[side]) for f in (min, max)] for side in SIDES},
         **{f"{side}_trials": sum(v["trials"] for v in of[side]) for side in SIDES},
