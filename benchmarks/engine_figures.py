@@ -18,6 +18,11 @@ def rate(visits: Sequence[Mapping[str, Any]], per: str = "seconds") -> float:
     return float(sum(v["rows"] for v in visits) / sum(v[per] for v in visits))
 
 
+def core_share(visits: Sequence[Mapping[str, Any]]) -> float:
+    """Return the least share of a core that our visits had: about 1 for one busy process on a machine of its own."""
+    return min(float(v["cpu_seconds"] / v["seconds"]) for v in visits if v["side"] == SIDES[0])
+
+
 def compared(visits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the rates of both sides, and their ratio: geometric mean and range over pairs of neighbouring visits."""
     of = {side: [v for v in visits if v["side"] == side] for side in SIDES}
@@ -31,6 +36,7 @@ def compared(visits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "ratio": geometric_mean(ratios),
         "ratio_range": [min(ratios), max(ratios)],
+        "core_share": core_share(visits),
         "cpu_ratio": geometric_mean(
             rate([ours], "cpu_seconds") / rate([theirs], "cpu_seconds") for ours, theirs in pairs
         ),

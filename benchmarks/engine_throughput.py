@@ -65,6 +65,8 @@ _LR = (5e-4, 5e-3)
 _SPACE = "engine"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _UNSTEADY = 1.5
+_LEAST_SHARE = 0.8
+"""Of a core, for one process of ours that never waits for anything."""
 _EVERY = 0.02
 _PATIENCE = 10
 
@@ -192,7 +194,8 @@ def render(records: Mapping[str, Mapping[str, Any]]) -> str:
         rows.append([
             name, case + workers, *(f"{r[f'{s}_per_second']:,.0f} ({_range(r[f'{s}_range'], ',.0f')})"
                                     for s in ("ours", "theirs")),
-            f"{r['ratio']:.2f} ({_range(r['ratio_range'], '.2f')})", f"{r['cpu_ratio']:.2f}",
+            f"{r['ratio']:.2f} ({_range(r['ratio_range'], '.2f')}){'; machine busy' if busy(r) else ''}",
+            f"{r['cpu_ratio']:.2f}",
             f"{r['ours_trials']}, {r['theirs_trials']}",
             f"{len(r['visits'])} × {asked['seconds']}",
             ", ".join(f"{r['import_seconds'][side]:.0f}" for side in SIDES),
@@ -201,9 +204,16 @@ def render(records: Mapping[str, Mapping[str, Any]]) -> str:
     table = [f"| {' | '.join(cell(c) for c in row)} |" for row in rows]
     title = ["# Samples per second of a search", "", "Written by `python benchmarks/engine_throughput.py`; in brackets "
              "the range over visits, and of the ratio over pairs of visits next to each other. Imports are not in the "
-             "rates.", ""]  # fmt: skip
+             "rates. \"Machine busy\": pairs differ by more than half, or our process got less than 80 % of a core; "
+             "such a ratio says little.", ""]  # fmt: skip
     done = [r for r in records.values() if r["status"] == "done"]
     return "\n".join([*title, *table, "", *circumstances_lines(done)]) + "\n"
+
+
+def busy(record: Mapping[str, Any]) -> bool:
+    """Say whether other programs took so much of the machine that the ratio says little."""
+    low, high = record["ratio_range"]
+    return bool(record["core_share"] < _LEAST_SHARE or high > _UNSTEADY * low)
 
 
 def _range(of: Sequence[float], form: str) -> str:
@@ -241,9 +251,8 @@ def shown(record: Mapping[str, Any]) -> str:
     """Return the outcome in a line, with a warning where it says little."""
     if record["status"] != "done":
         return str(record.get("failure", {}).get("tail", [""])[-1])
-    low, high = record["ratio_range"]
-    unsteady = "; the pairs differ a lot: something else used the machine" if high > _UNSTEADY * low else ""
-    return f"ratio {record['ratio']:.2f} ({low:.2f} to {high:.2f}){unsteady}"
+    doubt = "; something else used the machine: the ratio says little" if busy(record) else ""
+    return f"ratio {record['ratio']:.2f} ({_range(record['ratio_range'], '.2f')}){doubt}"
 
 
 if __name__ == "__main__":

@@ -42,6 +42,21 @@ def test_ratio_over_neighbouring_visits() -> None:
     assert rate(visits, "cpu_seconds") == 1500 / 40
 
 
+def test_a_busy_machine_is_told_from_a_quiet_one() -> None:
+    quiet = [
+        visit("ours", 10, 10, 9.9),
+        visit("theirs", 10, 10, 19),
+        visit("theirs", 10, 10, 4),
+        visit("ours", 10, 10, 9),
+    ]
+    assert compared(quiet)["core_share"] == pytest.approx(0.9)
+    assert not engine_throughput.busy(compared(quiet))
+    starved = [*quiet[:3], visit("ours", 10, 10, 7)]
+    assert engine_throughput.busy(compared(starved))
+    uneven = [*quiet[:3], visit("ours", 16, 10, 9)]
+    assert engine_throughput.busy(compared(uneven))
+
+
 def test_a_machine_that_slows_down_steadily_favours_nobody() -> None:
     speeds = [100, 50, 25, 12.5]  # both sides alike, halved from visit to visit
     visits = [visit(side, round(10 * speed), 10) for side, speed in zip(order(1), speeds, strict=True)]
