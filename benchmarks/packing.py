@@ -138,7 +138,7 @@ def measure(architecture: Mapping[str, Any], K: int, data: Data, rows: Rows, sec
     """Return seconds and speed-ups of one case; a way that does not work says why."""
     found = candidates_of(architecture, K)
     alone = Alone(found[0], data, rows, 0)
-    batches = list(itertools.islice(Batches(rows, found[0].optimizer, 0), _BATCHES))
+    batches = list(itertools.islice(Batches(rows, found[0].optimizer, 0).of(0), _BATCHES))
     ways: dict[str, Callable[[], Any]] = {
         "vmap": lambda: ByVmap(found, alone),
         "pack": lambda: Pack(found, data, rows, [0] * K),

@@ -190,9 +190,9 @@ def train(pack: Pack, batches: Batches, epochs: int) -> Iterator[float]:
     """Train a pack; after every epoch give the share of the budget spent. Scores and `keep` are the caller's."""
     planned = epochs * len(batches)
     while pack.steps < planned:
-        batches.epoch = pack.steps // len(batches)
-        torch.manual_seed(stream_seed(batches.seed, "dropout", batches.epoch))
-        for batch in batches:
+        epoch = pack.steps // len(batches)
+        torch.manual_seed(stream_seed(batches.seed, "dropout", epoch))
+        for batch in batches.of(epoch):
             pack.step(batch, pack.steps / planned)
         yield pack.steps / planned
 
@@ -292,7 +292,7 @@ def gain_of(candidates: Sequence[Candidate], data: Data, rows: Rows, seconds: fl
     with torch.random.fork_rng(devices=[]):
         pack = Pack(candidates, data, rows, [0] * len(candidates))
         plain = Alone(candidates[0], data, rows, 0)
-        batches = itertools.cycle(itertools.islice(Batches(rows, candidates[0].optimizer, 0), _BATCHES))
+        batches = itertools.cycle(itertools.islice(Batches(rows, candidates[0].optimizer, 0).of(0), _BATCHES))
         took: list[tuple[float, float]] = []
         start = time.monotonic()
         while len(took) <= _LEAST_TURNS or time.monotonic() - start < seconds:

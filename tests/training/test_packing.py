@@ -134,7 +134,7 @@ def test_each_trains_as_alone(kind: str, embedding: str, task: Task) -> None:
     begun = [pack.state_dict(k) for k in range(3)]
     for k, one in enumerate(alone):
         assert difference(pack, k, one.network.state_dict()) == 0
-    for i, batch in enumerate([*batches, *batches]):
+    for i, batch in enumerate([*batches.of(0), *batches.of(0)]):
         pack.step(batch, i / 12)
         for one in alone:
             one.step(batch, i / 12)
@@ -148,7 +148,7 @@ def test_a_single_column_is_packed_too(inputs: TableInputs) -> None:
     of, found = data("binary", inputs), candidates()
     pack, batches = pack_of(found, of)
     one = Alone(found[2], of, batches.rows, 6)
-    for batch in batches:
+    for batch in batches.of(0):
         pack.step(batch, 0.5)
         one.step(batch, 0.5)
     assert difference(pack, 2, one.network.state_dict()) < 2e-5
@@ -175,7 +175,7 @@ def test_each_forecast_trains_as_alone(known: int, frozen: bool, residual: int) 
 
 def test_forecasts_of_a_pack_drop_what_each_says() -> None:
     pack, batches = pack_of(dropped(forecasters(), 0.5, 0.0, 0.0), windows(0))
-    x = next(iter(batches)).x
+    x = next(batches.of(0)).x
     with torch.no_grad():
         first, again, plain = pack.training(x), pack.training(x), pack.evaluation(x)
     assert not torch.equal(first[0], again[0])
@@ -260,7 +260,7 @@ def test_dropout_is_of_each_candidates_share() -> None:
 def test_dropout_acts_in_training_alone() -> None:
     of, found = data(), dropped(candidates(), 0.5, 0.5, 0.0)
     pack, batches = pack_of(found, of)
-    x = next(iter(batches)).x
+    x = next(batches.of(0)).x
     with torch.no_grad():
         first, again = pack.training(x), pack.training(x)
         assert torch.equal(pack.evaluation(x), pack.evaluation(x))
