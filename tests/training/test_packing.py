@@ -162,7 +162,7 @@ def test_each_forecast_trains_as_alone(known: int, frozen: bool, residual: int) 
     pack, batches = pack_of(found, of)
     alone = [Alone(c, of, batches.rows, seed) for c, seed in zip(found, (5, 5, 6), strict=True)]
     begun = [pack.state_dict(k) for k in range(3)]
-    for i, batch in enumerate(batches):
+    for i, batch in enumerate(batches.of(0)):
         pack.step(batch, i / 8)
         for one in alone:
             one.step(batch, i / 8)
