@@ -17,6 +17,7 @@ from pipeline.space import parse
 from pipeline.training.training import Training
 from pipeline.tuning import Problem, Search, best_of, chosen_of, open_study, shown_url
 from pipeline.tuning.choice import choice_note
+from pipeline.tuning.jobs import OnFit
 from tests.training.test_fit import CPU, DATA, stripes
 
 TINY: Mapping[str, Any] = yaml.safe_load(Path("search_spaces/tiny.yaml").read_text())
@@ -35,10 +36,16 @@ def outcome(record: SearchRecord) -> list[tuple[object, ...]]:
     return [(t.state, t.score, t.curve, t.candidate, t.origin, t.repeats) for t in record.trials]
 
 
-def search_in(folder: Path, tree: Mapping[str, Any] = TINY, chosen: Problem | None = None, **settings: Any) -> Search:
+def search_in(
+    folder: Path,
+    tree: Mapping[str, Any] = TINY,
+    chosen: Problem | None = None,
+    on_fit: OnFit | None = None,
+    **settings: Any,
+) -> Search:
     folder.mkdir(parents=True, exist_ok=True)
     search = Search(chosen or problem(**settings), parse(tree), study(folder), folder / "files")
-    search.run()
+    search.run(on_fit)
     return search
 
 
