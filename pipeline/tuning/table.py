@@ -4,13 +4,14 @@ A row is a trial of Optuna: RUNNING while it trains or is paused, finished when 
 a killed process left running stays at its place with its answers, so the same trial goes on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.trial import Trial, TrialState, create_trial
+from optuna.trial import TrialState, create_trial
 
 from pipeline.core.contracts import Candidate, Origin, TrialRecord
 from pipeline.core.strict import plain, read
@@ -96,12 +97,14 @@ class Row:
 
 
 class Table:
-    """The rows of a study."""
+    """The rows of a study. What becomes of them is seen at once and stored by `flush`, while others train."""
 
     def __init__(self, study: optuna.Study) -> None:
         self.study = study
         self.rows: list[Row] = []
+        self._storage = study._storage
         self._ids: list[int] = []
+        self._waiting: list[Callable[[], None]] = []
         attributes = study.user_attrs
         trials = sorted((t for t in study.get_trials(deepcopy=False) if "place" in t.user_attrs),
                         key=lambda t: t.user_attrs["place"])  # fmt: skip
@@ -130,67 +133,74 @@ class Table:
     def add(self, row: Row) -> None:
         """Append a row before its first job."""
         assert row.place == len(self.rows)
-        attributes: dict[str, Any] = {
-            "place": row.place, "origin": row.origin, "candidate": plain(row.candidate), "skipped": list(row.skipped),
-        }  # fmt: skip
-        self.study.add_trial(
-            create_trial(state=TrialState.RUNNING, params=dict(row.answers), distributions=dict(row.distributions),
-                         user_attrs=attributes)
-        )  # fmt: skip
-        self._ids.append(self.study.get_trials(deepcopy=False)[-1]._trial_id)
         self.rows.append(row)
+        self._waiting.append(lambda: self._create(row))
 
     def start(self, place: int) -> None:
         """Note that a job of this row runs."""
         self.rows[place] = replace(self.rows[place], busy=True)
 
     def note(self, outcome: Outcome, rungs: Sequence[float]) -> Row:
-        """Store what came of a job, and return the row as it stands."""
+        """Take in what came of a job, and return the row as it stands."""
         row = self.rows[outcome.place]
         if outcome.repeat:
             kept = {r.repeat: r for r in row.repeats} | {outcome.repeat: outcome}
             row = replace(row, busy=False, repeats=tuple(kept[k] for k in sorted(kept)))
-            self.study.set_user_attr(_repeat(row.place, outcome.repeat), plain(outcome))
+            self._waiting.append(
+                lambda: self.study.set_user_attr(_repeat(outcome.place, outcome.repeat), plain(outcome))
+            )
         else:
             before = len(row.scores(rungs))
             row = replace(row, busy=False, outcome=outcome, over=outcome.state != "paused")
-            self._store(row, before, rungs)
+            self._waiting.append(partial(self._store, row, before, rungs))
         self.rows[outcome.place] = row
         return row
-
-    def _store(self, row: Row, before: int, rungs: Sequence[float]) -> None:
-        trial = Trial(self.study, self._ids[row.place])
-        outcome = row.outcome
-        assert outcome is not None
-        for rung, score in list(enumerate(row.scores(rungs)))[before:]:
-            trial.report(score, rung)
-        trial.set_user_attr("outcome", plain(outcome))
-        if row.over:
-            self._show(row)
-            self._tell(row)
-
-    def _show(self, row: Row) -> None:
-        trial = Trial(self.study, self._ids[row.place])
-        for name, value in plain(row.record()).items():
-            if name in _SHOWN and value is not None:
-                trial.set_user_attr(name, value)
-
-    def _tell(self, row: Row) -> None:
-        state = TrialState.COMPLETE if row.complete else TrialState.FAIL if row.failed else TrialState.PRUNED
-        number = self.study._storage.get_trial(self._ids[row.place]).number
-        self.study.tell(number, row.last_score if row.complete else None, state=state)
 
     def stop(self, place: int) -> None:
         """Let a paused row be where it stands."""
         row = self.rows[place] = replace(self.rows[place], over=True)
-        self._show(row)
-        self._tell(row)
+        self._waiting.append(lambda: self._tell(row))
 
     def close(self) -> None:
         """End the study: what is paused will not go on."""
         for row in self.rows:
             if row.paused:
                 self.stop(row.place)
+        self.flush()
+
+    def flush(self) -> None:
+        """Store what is not stored yet.
+
+        A process killed before it has merely repeats the last piece of a trial, from the file where that one paused.
+        """
+        while self._waiting:
+            self._waiting[0]()
+            del self._waiting[0]
+
+    def _create(self, row: Row) -> None:
+        attributes: dict[str, Any] = {
+            "place": row.place, "origin": row.origin, "candidate": plain(row.candidate), "skipped": list(row.skipped),
+        }  # fmt: skip
+        frozen = create_trial(state=TrialState.RUNNING, params=dict(row.answers), distributions=dict(row.distributions),
+                              user_attrs=attributes)  # fmt: skip
+        self._ids.append(self._storage.create_new_trial(self.study._study_id, template_trial=frozen))
+
+    def _store(self, row: Row, before: int, rungs: Sequence[float]) -> None:
+        at, outcome = self._ids[row.place], row.outcome
+        assert outcome is not None
+        for rung, score in list(enumerate(row.scores(rungs)))[before:]:
+            self._storage.set_trial_intermediate_value(at, rung, score)
+        self._storage.set_trial_user_attr(at, "outcome", plain(outcome))
+        if row.over:
+            for name, value in plain(row.record()).items():
+                if name in _SHOWN and value is not None:
+                    self._storage.set_trial_user_attr(at, name, value)
+            self._tell(row)
+
+    def _tell(self, row: Row) -> None:
+        state = TrialState.COMPLETE if row.complete else TrialState.FAIL if row.failed else TrialState.PRUNED
+        values = [row.last_score] if row.complete and row.last_score is not None else None
+        self._storage.set_trial_state_values(self._ids[row.place], state, values)
 
 
 def _repeat(place: int, k: int) -> str:
