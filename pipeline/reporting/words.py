@@ -6,6 +6,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from pipeline.core.bounds import amount_words
+
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 _LONGEST = 200
 
@@ -26,6 +28,13 @@ METRICS = {
     "ece": "calibration error (ECE)",
     "ece_null": "ECE of a calibrated model by chance",
     "brier": "Brier score",
+    "parameters": "weights",
+    "multiply_adds": "multiply-adds a row",
+    "size_mb": "megabytes of weights (fp32)",
+    "latency_ms": "milliseconds of a prediction",
+    "calibration_error": "calibration error (ECE)",
+    "equalized_odds_gap": "equalised odds, largest gap between groups",
+    "demographic_parity_gap": "demographic parity, largest gap between groups",
 }
 
 
@@ -106,6 +115,9 @@ def summary_lines(report: Mapping[str, Any]) -> list[str]:
     lines.append(f"winner          {head['winner']}")
     for other in report["evaluate"]["front"][1:]:
         lines.append(f"{other['name']:<16}{interval(other['metrics'][head['metric']], 4)}   {other['verdict']}")
+    for check in report["evaluate"]["constraints"]:
+        bound = amount_words(check["bound"])
+        lines.append(f"{'bound':<16}{check['name']} {interval(check['test'])}, at most {bound}: {check['verdict']}")
     lines += [f"warning         {w['text']}" for w in report["warnings"][:3]]
     lines += [
         "report          reports/report.html",
