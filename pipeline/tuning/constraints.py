@@ -67,7 +67,7 @@ class Gauge:
             except Exception:  # noqa: BLE001  whatever a candidate breaks when it is built
                 return {}
             if amount is not None:
-                amounts[name] = (amount, bounds[name])
+                amounts[name] = (float(amount), bounds[name])
             if violations(amounts):
                 raise OutOfBounds(candidate, amounts)
         return amounts

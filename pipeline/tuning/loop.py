@@ -8,6 +8,7 @@ from pathlib import Path
 
 import optuna
 
+from pipeline.core.bounds import violation_words
 from pipeline.core.contracts import TASKS, Candidate, SearchRecord
 from pipeline.core.errors import SpaceError
 from pipeline.models import read_architecture
@@ -267,10 +268,12 @@ def progress_line(row: Row, outcome: Outcome, rows: list[Row], used: float, prob
         quality = TASKS[problem.data.task].quality.replace("_", " ")
         word = "" if outcome.state == "complete" else f" at {100 * share:.2g} %"
         text = f"{what} score {score:.4f} {quality} {outcome.quality:.4f}{word}"
+        if row.excess:
+            text += f", {violation_words(row.amounts)}"
     complete = [r for r in rows if r.complete]
     if complete:
         best = min(complete, key=lambda r: (r.excess, r.last_score or 0.0, r.place))
-        text += f" · best {best.last_score:.4f} (trial {best.place})"
+        text += f" · best {best.last_score:.4f} (trial {best.place}{', above a bound' if best.excess else ''})"
     failed = sum(r.failed for r in rows)
     counts = f"{len(rows)}/{settings.n_trials} trials" + (f", {failed} failed" if failed else "")
     left = "" if settings.seconds is None else f", {_clock_words(max(0.0, settings.seconds - used))} left"
