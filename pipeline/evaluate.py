@@ -182,7 +182,8 @@ def log_constraints(search: SearchRecord, checks: Sequence[ConstraintCheck]) -> 
         best = search.trials[search.best]
         log.info("no feasible model: the closest, trial %d, has %s", best.number, violation_words(best.amounts))
     for check in checks:
-        log.info("%s %s, bound %s: %s", check.name, shown(check.test), amount_words(check.bound), check.verdict)
+        found = shown(check.test) if check.test.value is None else amount_words(check.test.value)
+        log.info("%s %s, at most %s: %s", check.name, found, amount_words(check.bound), check.verdict)
 
 
 def predictions_table(test: "Split", columns: Mapping[str, Any]) -> "pd.DataFrame":

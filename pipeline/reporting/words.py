@@ -59,7 +59,7 @@ def interval(number: Mapping[str, Any], digits: int = 3) -> str:
     if number["value"] is None:
         return f"undefined ({str(number['reason']).replace('_', ' ')})"
     largest = max(abs(number[k] or 0.0) for k in ("value", "ci_low", "ci_high") if k in number)
-    shown = 0 if largest >= 1000 else 1 if largest >= 100 else digits
+    shown = min(digits, 0 if largest >= 1000 else 1 if largest >= 100 else digits)
     text = f"{number['value']:,.{shown}f}"
     if number.get("ci_low") is not None:
         text += f" [{number['ci_low']:,.{shown}f}, {number['ci_high']:,.{shown}f}]"
@@ -116,8 +116,9 @@ def summary_lines(report: Mapping[str, Any]) -> list[str]:
     for other in report["evaluate"]["front"][1:]:
         lines.append(f"{other['name']:<16}{interval(other['metrics'][head['metric']], 4)}   {other['verdict']}")
     for check in report["evaluate"]["constraints"]:
-        bound = amount_words(check["bound"])
-        lines.append(f"{'bound':<16}{check['name']} {interval(check['test'])}, at most {bound}: {check['verdict']}")
+        bound, digits = amount_words(check["bound"]), 0 if isinstance(check["test"]["value"], int) else 4
+        found = interval(check["test"], digits)
+        lines.append(f"{'bound':<16}{check['name']} {found}, at most {bound}: {check['verdict']}")
     lines += [f"warning         {w['text']}" for w in report["warnings"][:3]]
     lines += [
         "report          reports/report.html",
