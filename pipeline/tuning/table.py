@@ -5,14 +5,16 @@ a killed process left running stays at its place with its answers, so the same t
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.trial import TrialState, create_trial
+from optuna.trial import Trial, TrialState, create_trial
 
+from pipeline.core import bounds
+from pipeline.core.bounds import Amounts
 from pipeline.core.contracts import Candidate, Origin, TrialRecord
 from pipeline.core.strict import plain, read
 from pipeline.space import Scalar
@@ -35,6 +37,8 @@ class Row:
     """The ranges of these."""
     skipped: tuple[str, ...] = ()
     """Why draws before it at this place were no candidates."""
+    gauged: Amounts = field(default_factory=dict)
+    """(amount, its bound) of what was known before training."""
     outcome: Outcome | None = None
     repeats: tuple[Outcome, ...] = ()
     """With fresh seeds."""
@@ -72,6 +76,16 @@ class Row:
         """The score where it stands."""
         return self.outcome.curve[-1][1] if self.outcome and self.outcome.curve and not self.failed else None
 
+    @property
+    def amounts(self) -> Amounts:
+        """(amount, its bound) of all that was measured so far."""
+        return {**self.gauged, **(self.outcome.amounts if self.outcome else {})}
+
+    @property
+    def excess(self) -> float:
+        """By which share of its bound an amount exceeds it; 0 as long as nothing says so."""
+        return bounds.excess(self.amounts)
+
     def record(self) -> TrialRecord:
         """Return what later stages may know of it."""
         outcome = self.outcome
@@ -90,6 +104,7 @@ class Row:
             epochs=outcome.passes,
             seconds=outcome.seconds,
             curve=outcome.curve,
+            amounts=self.amounts,
             repeats=tuple((r.curve[-1][1], r.reserve_score) for r in self.repeats if r.state == "complete"),
             error=outcome.error,
             traceback=outcome.traceback,
@@ -120,6 +135,7 @@ class Table:
                     answers=trial.params,
                     distributions=trial.distributions,
                     skipped=tuple(kept["skipped"]),
+                    gauged={name: (amount, bound) for name, (amount, bound) in kept["gauged"].items()},
                     outcome=read(Outcome, kept["outcome"], "study") if "outcome" in kept else None,
                     repeats=tuple(read(Outcome, repeat, "study") for repeat in repeats),
                     over=trial.state.is_finished(),
@@ -180,6 +196,7 @@ class Table:
     def _create(self, row: Row) -> None:
         attributes: dict[str, Any] = {
             "place": row.place, "origin": row.origin, "candidate": plain(row.candidate), "skipped": list(row.skipped),
+            "gauged": plain(row.gauged),
         }  # fmt: skip
         frozen = create_trial(state=TrialState.RUNNING, params=dict(row.answers), distributions=dict(row.distributions),
                               user_attrs=attributes)  # fmt: skip
@@ -198,6 +215,11 @@ class Table:
             self._tell(row)
 
     def _tell(self, row: Row) -> None:
+        if row.amounts:
+            trial = Trial(self.study, self._ids[row.place])
+            for name, (amount, bound) in row.amounts.items():
+                if name not in trial.constraints:  # a killed process may have said so already
+                    trial.set_constraint(name, amount / bound - 1)
         state = TrialState.COMPLETE if row.complete else TrialState.FAIL if row.failed else TrialState.PRUNED
         values = [row.last_score] if row.complete and row.last_score is not None else None
         self._storage.set_trial_state_values(self._ids[row.place], state, values)
