@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.arms import arms_of
 from pipeline.core.contracts import (
     TASKS,
     BaselineScores,
@@ -168,6 +169,7 @@ def search_part(record: SearchRecord) -> dict[str, Any]:
     for trial in body["trials"]:
         trial.pop("traceback")
     states = [t.state for t in record.trials]
+    body["arms"] = plain(arms_of(record.trials))
     body["counts"] = {state: states.count(state) for state in ("complete", "pruned", "failed")}
     assert isinstance(body, dict)
     return body

@@ -65,7 +65,9 @@ def choice_note(best: TrialRecord, chosen: TrialRecord) -> str:
     return f"{shown}; {where} {final_score(best):.4f} and {final_score(chosen):.4f}, which decided"
 
 
-def export(problem: Problem, name: str, rows: Sequence[Row], storage: str) -> SearchRecord:
+def export(
+    problem: Problem, name: str, rows: Sequence[Row], storage: str, phases: tuple[tuple[str, float], ...] = ()
+) -> SearchRecord:
     """Return the first `n_trials` trials as a record; the same study gives the same bytes."""
     settings = problem.settings
     rows = [row for row in rows[: settings.n_trials] if row.outcome is not None]
@@ -94,5 +96,6 @@ def export(problem: Problem, name: str, rows: Sequence[Row], storage: str) -> Se
         trials=tuple(done),
         best=chosen.number,
         seconds=round(sum(r.seconds for r in done) + sum(x.seconds for row in rows for x in row.repeats), 3),
+        phases=phases,
         notes=tuple(notes),
     )

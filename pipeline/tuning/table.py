@@ -10,15 +10,16 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.trial import Trial, TrialState, create_trial
+from optuna.trial import TrialState, create_trial
 
-from pipeline.core.contracts import Candidate, Origin, TrialRecord
+from pipeline.core.contracts import Candidate, Origin, Task, TrialRecord
 from pipeline.core.strict import plain, read
 from pipeline.space import Scalar
 from pipeline.tuning.jobs import Outcome
+from pipeline.tuning.notes import save_note, trial_note
 
 _SHOWN = ("quality", "reserve_score", "parameters", "multiply_adds", "epochs", "seconds", "error")
-"""Of a record, as attributes that the dashboard shows."""
+"""Of a record, as attributes that the dashboard has columns for; what only a search reads are system attributes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,21 +99,22 @@ class Row:
 class Table:
     """The rows of a study."""
 
-    def __init__(self, study: optuna.Study) -> None:
-        self.study = study
+    def __init__(self, study: optuna.Study, task: Task) -> None:
+        self.study, self.task = study, task
+        self._storage = study._storage
         self.rows: list[Row] = []
         self._ids: list[int] = []
-        attributes = study.user_attrs
-        trials = sorted((t for t in study.get_trials(deepcopy=False) if "place" in t.user_attrs),
-                        key=lambda t: t.user_attrs["place"])  # fmt: skip
+        attributes = self._storage.get_study_system_attrs(study._study_id)
+        trials = sorted((t for t in study.get_trials(deepcopy=False) if "place" in t.system_attrs),
+                        key=lambda t: t.system_attrs["place"])  # fmt: skip
         for trial in trials:
-            kept = trial.user_attrs
+            kept = trial.system_attrs
             repeats = [attributes[name] for k in range(1, 100) if (name := _repeat(kept["place"], k)) in attributes]
             self._ids.append(trial._trial_id)
             self.rows.append(
                 Row(
                     place=kept["place"],
-                    origin=kept["origin"],
+                    origin=trial.user_attrs["origin"],
                     candidate=read(Candidate, kept["candidate"], "study"),
                     answers=trial.params,
                     distributions=trial.distributions,
@@ -131,13 +133,12 @@ class Table:
         """Append a row before its first job."""
         assert row.place == len(self.rows)
         attributes: dict[str, Any] = {
-            "place": row.place, "origin": row.origin, "candidate": plain(row.candidate), "skipped": list(row.skipped),
+            "place": row.place, "candidate": plain(row.candidate), "skipped": list(row.skipped),
         }  # fmt: skip
-        self.study.add_trial(
-            create_trial(state=TrialState.RUNNING, params=dict(row.answers), distributions=dict(row.distributions),
-                         user_attrs=attributes)
-        )  # fmt: skip
-        self._ids.append(self.study.get_trials(deepcopy=False)[-1]._trial_id)
+        trial = create_trial(state=TrialState.RUNNING, params=dict(row.answers), distributions=dict(row.distributions),
+                             user_attrs={"origin": row.origin}, system_attrs=attributes)  # fmt: skip
+        # Not Study.add_trial: it does not say which number the trial got, and to look takes reading all that run.
+        self._ids.append(self._storage.create_new_trial(self.study._study_id, template_trial=trial))
         self.rows.append(row)
 
     def start(self, place: int) -> None:
@@ -150,7 +151,11 @@ class Table:
         if outcome.repeat:
             kept = {r.repeat: r for r in row.repeats} | {outcome.repeat: outcome}
             row = replace(row, busy=False, repeats=tuple(kept[k] for k in sorted(kept)))
-            self.study.set_user_attr(_repeat(row.place, outcome.repeat), plain(outcome))
+            self._storage.set_study_system_attr(
+                self.study._study_id, _repeat(row.place, outcome.repeat), plain(outcome)
+            )
+            note = trial_note(row, self.task)
+            save_note(self.study, self._ids[row.place], note, version=1 + len(row.repeats))
         else:
             before = len(row.scores(rungs))
             row = replace(row, busy=False, outcome=outcome, over=outcome.state != "paused")
@@ -159,31 +164,27 @@ class Table:
         return row
 
     def _store(self, row: Row, before: int, rungs: Sequence[float]) -> None:
-        trial = Trial(self.study, self._ids[row.place])
-        outcome = row.outcome
-        assert outcome is not None
+        trial = self._ids[row.place]
         for rung, score in list(enumerate(row.scores(rungs)))[before:]:
-            trial.report(score, rung)
-        trial.set_user_attr("outcome", plain(outcome))
+            self._storage.set_trial_intermediate_value(trial, rung, score)
+        self._storage.set_trial_system_attr(trial, "outcome", plain(row.outcome))
         if row.over:
-            self._show(row)
             self._tell(row)
 
-    def _show(self, row: Row) -> None:
-        trial = Trial(self.study, self._ids[row.place])
+    def _tell(self, row: Row) -> None:
+        """End the trial in the database, with what the dashboard shows of it."""
+        trial = self._ids[row.place]
         for name, value in plain(row.record()).items():
             if name in _SHOWN and value is not None:
-                trial.set_user_attr(name, value)
-
-    def _tell(self, row: Row) -> None:
+                self._storage.set_trial_user_attr(trial, name, value)
+        save_note(self.study, trial, trial_note(row, self.task))
         state = TrialState.COMPLETE if row.complete else TrialState.FAIL if row.failed else TrialState.PRUNED
-        number = self.study._storage.get_trial(self._ids[row.place]).number
-        self.study.tell(number, row.last_score if row.complete else None, state=state)
+        values = None if row.last_score is None else [row.last_score]  # of a stopped one it is where it stood
+        self._storage.set_trial_state_values(trial, state, values)
 
     def stop(self, place: int) -> None:
         """Let a paused row be where it stands."""
         row = self.rows[place] = replace(self.rows[place], over=True)
-        self._show(row)
         self._tell(row)
 
     def close(self) -> None:
