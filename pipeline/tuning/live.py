@@ -77,7 +77,7 @@ class Live:
     def __enter__(self) -> "Live":
         """Let every line of log, also of others, start on a line of its own."""
         if self._terminal:
-            self._handlers = list(logging.getLogger().handlers)
+            self._handlers = [h for h in logging.getLogger().handlers if getattr(h, "stream", None) is sys.stdout]
             for handler in self._handlers:
                 handler.addFilter(_wiped)
         self.tick(now=True)

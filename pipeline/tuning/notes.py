@@ -1,7 +1,8 @@
 """What optuna-dashboard shows of a study beside numbers: the name of the score, and a note of each trial in words.
 
 The dashboard keeps notes as system attributes of the study (its module _note), the objective's name as Optuna does.
-They are written here directly: a search does not need the dashboard, and importing it takes longer than a short trial.
+They are written here directly: a search does not need the dashboard, and importing it takes longer than a
+short trial.
 """
 
 from collections.abc import Iterator, Mapping
@@ -39,7 +40,7 @@ def trial_note(row: "Row", task: Task) -> str:
     architecture = row.candidate.architecture
     text = "\n".join(
         [
-            f"**{architecture['kind']}**, proposed as {_said(row.origin)}",
+            f"**{architecture['kind']}** (origin: {_said(row.origin)})",
             "",
             f"* architecture: {architecture_words(architecture)}",
             f"* training: {training_words(row.candidate.optimizer)}",
@@ -94,4 +95,4 @@ def _value(value: object) -> str:
 
 
 def _said(name: str) -> str:
-    return "R²" if name == "r2" else name.replace("_", " ")
+    return {"r2": "R²", "lr": "learning rate", "muon_lr": "learning rate of Muon"}.get(name, name.replace("_", " "))

@@ -63,16 +63,17 @@ def line_of(standing: Standing, width: int | None = None) -> str:
     """
     s = standing
     count = f"{s.candidates}" if s.most is None else f"{s.candidates} of {s.most}"
-    rate = f"{60 * s.candidates / max(s.used, 1e-9):.3g}/min"
+    pace = 60 * s.candidates / max(s.used, 1e-9)
+    rate = f"{pace:.0f}/min" if pace >= 10 else f"{pace:.1f}/min"
     forms: dict[str, list[str]] = {
         "phase": [s.phase],
-        "count": [f"{count} candidate{'s' * (count != '1')}, {rate}", f"{count}, {rate}"],
+        "count": [f"{count} candidate{'s' * (count != '1')}, {rate}", f"{count} tried, {rate}", f"{count}, {rate}"],
         "best": _best_forms(s),
         "failures": _failure_forms(s.failures),
         "busy": [f"{s.busy} of {s.workers} worker{'s' * (s.workers != 1)} busy", f"{s.busy}/{s.workers} busy", ""],
         "time": [f"{_minutes(s.used)} gone" if s.left is None else f"{_minutes(s.left)} left"],
     }
-    shorten = ["busy", "count", "failures", "best", "best", "busy", "failures"]
+    shorten = ["busy", "count", "failures", "best", "best", "busy", "count", "failures"]
     text = _joined(forms)
     while width is not None and len(text) > width and shorten:
         named = forms[shorten.pop(0)]

@@ -54,7 +54,7 @@ def summary(record: SearchRecord, quality: str, spent: Spent | None) -> Iterator
         yield f"  {whole:.1f} s: {parts}"
     if spent is not None:
         of = f"{spent.workers} worker{'s' * (spent.workers != 1)}"
-        yield f"  {spent.outside:.1%} of the time of {of} went elsewhere than into training and scoring"
+        yield f"  {100 * spent.outside:.1f} % of the time of {of} went elsewhere than into training and scoring"
     complete = [trial for trial in record.trials if trial.state == "complete"]
     for trial in sorted(complete, key=lambda trial: (trial.score or 0.0, trial.number))[:_TOP]:
         size = "" if trial.parameters is None else f", {trial.parameters:,} weights"
