@@ -6,17 +6,17 @@ a killed process left running stays at its place with its answers, so the same t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.trial import TrialState, create_trial
+from optuna.trial import TrialState
 
 from pipeline.core.contracts import Candidate, Origin, Task, TrialRecord
 from pipeline.core.strict import plain, read
 from pipeline.space import Scalar
 from pipeline.tuning.jobs import Outcome
 from pipeline.tuning.notes import save_note, trial_note
+from pipeline.tuning.study import add_running
 
 _SHOWN = ("quality", "reserve_score", "parameters", "multiply_adds", "epochs", "seconds", "error")
 """Of a record, as attributes that the dashboard has columns for; what only a search reads are system attributes."""
@@ -132,13 +132,8 @@ class Table:
     def add(self, row: Row) -> None:
         """Append a row before its first job."""
         assert row.place == len(self.rows)
-        attributes: dict[str, Any] = {
-            "place": row.place, "candidate": plain(row.candidate), "skipped": list(row.skipped),
-        }  # fmt: skip
-        trial = create_trial(state=TrialState.RUNNING, params=dict(row.answers), distributions=dict(row.distributions),
-                             user_attrs={"origin": row.origin}, system_attrs=attributes)  # fmt: skip
-        # Not Study.add_trial: it does not say which number the trial got, and to look takes reading all that run.
-        self._ids.append(self._storage.create_new_trial(self.study._study_id, template_trial=trial))
+        kept = {"place": row.place, "candidate": plain(row.candidate), "skipped": list(row.skipped)}
+        self._ids.append(add_running(self.study, row.answers, row.distributions, {"origin": row.origin}, kept))
         self.rows.append(row)
 
     def start(self, place: int) -> None:

@@ -116,6 +116,7 @@ def _search() -> SearchRecord:
         trials=(done, failed),
         best=0,
         seconds=4.0,
+        phases=(("default", 1.5), ("search", 3.25)),
     )
 
 
