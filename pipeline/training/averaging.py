@@ -17,7 +17,8 @@ class Average:
     def __init__(self, network: nn.Module, half_life: float, *, lazy: bool = True) -> None:
         """`lazy`: also of weights of modules that say `sparse = True`, which are many and of which a step changes few.
 
-        The network must stay where it is: the average follows its tensors.
+        The network must stay where it is: the average follows its tensors. Buffers that hold infinity, as the edges of
+        a column's bins do, are constants.
         """
         self.half_life = half_life
         self.at = 0.0
@@ -26,7 +27,7 @@ class Average:
         self._live = {
             name: value.detach()
             for name, value in named.items()
-            if value.is_floating_point() and id(value) not in left_out
+            if value.is_floating_point() and id(value) not in left_out and bool(value.isfinite().all())
         }
         self.values = {name: value.clone() for name, value in self._live.items()}
 

@@ -133,12 +133,12 @@ def _or_slow_starter(view: View, usual: Continue) -> Continue:
     return Continue(row.place, view.reached(row))
 
 
-def finishing(view: View) -> Continue | None:
+def finishing(view: View, until: float = FINISH_UNTIL) -> Continue | None:
     """Return the paused row that is furthest ahead of the default, if time allows its next rung."""
     paused = [row for row in view.rows if row.paused and row.last_score is not None]
     for row in sorted(paused, key=lambda row: (_behind(view, row), row.place)):
         rung = view.reached(row)
-        if view.time_for(view.cost(row, rung), FINISH_UNTIL):
+        if view.time_for(view.cost(row, rung), until):
             return Continue(row.place, rung)
     return None
 
@@ -190,7 +190,10 @@ def engine(view: View) -> Decision | None:
         return up
     if view.seconds is not None and (up := finishing(view)):
         return up
-    return confirming(view)
+    again = confirming(view)
+    if again is None and view.seconds is not None:
+        return finishing(view, CONFIRM_UNTIL)  # what is left is too short for a whole training
+    return again
 
 
 def default_only(view: View) -> Decision | None:

@@ -100,6 +100,7 @@ class Outcome:
     reserve_score: float | None = None
     parameters: int | None = None
     multiply_adds: int | None = None
+    """Counted when a trial came to its end: counting takes as long as some first rungs."""
     passes: float = 0.0
     seconds: float = 0.0
     """Of training and scoring, over all pieces."""
@@ -119,14 +120,16 @@ def run_job(problem: Problem, job: Job, on_sign: OnSign | None = None, on_fit: O
     training: Training | None = None
     outcome = Outcome(place=job.place, repeat=job.repeat, state="failed")
     try:
-        refuse_size(job.candidate, problem)
-        training, multiply_adds = _continued(problem, job)
-        outcome = replace(outcome, multiply_adds=multiply_adds)
-        done = _climb(problem, job, training, multiply_adds, on_sign)
+        if not (job.folder / job.name).exists():
+            refuse_size(job.candidate, problem)
+        training = _continued(problem, job)
+        done = _climb(problem, job, training, on_sign)
         outcome = _standing(training, outcome, done)
         if done:
             fit = finished(training, stopped=False)
-            outcome = replace(outcome, standard_error=fit.standard_error, reserve_score=fit.reserve_score)
+            cost = cost_of(job.candidate.architecture, problem.data.inputs, problem.data.outputs)
+            outcome = replace(outcome, standard_error=fit.standard_error, reserve_score=fit.reserve_score,
+                              multiply_adds=cost.multiply_adds)  # fmt: skip
             if on_fit is not None:
                 on_fit(job, fit)
     except DeviceError:
@@ -139,8 +142,8 @@ def run_job(problem: Problem, job: Job, on_sign: OnSign | None = None, on_fit: O
     return outcome
 
 
-def _continued(problem: Problem, job: Job) -> tuple[Training, int]:
-    """Return the training where it paused or before its first step, and the multiply-adds of its network."""
+def _continued(problem: Problem, job: Job) -> Training:
+    """Return the training where it paused, or before its first step."""
     seed = problem.seed if job.repeat == 0 else stream_seed(problem.seed, "repeat", job.repeat)
     training = Training(
         job.candidate, problem.data, problem.budget, seed=seed, trainer=problem.trainer, rung_average=True
@@ -148,17 +151,16 @@ def _continued(problem: Problem, job: Job) -> tuple[Training, int]:
     saved = load_checkpoint(job.folder / job.name)
     if saved is not None:
         training.resume(saved)
-        return training, saved["multiply_adds"]
-    cost = cost_of(job.candidate.architecture, problem.data.inputs, problem.data.outputs)
+        return training
     budget = problem.budget
     if job.deadline is not None and budget.seconds is not None and job.rung == len(problem.rungs) - 1:
         left = job.deadline - time.monotonic()  # a training that goes through ends its schedule in time
         training.pace.budget = replace(budget, seconds=max(1e-3, min(budget.seconds, _IN_TIME * left)))
     training.start()
-    return training, cost.multiply_adds
+    return training
 
 
-def _climb(problem: Problem, job: Job, training: Training, multiply_adds: int, on_sign: OnSign | None) -> bool | None:
+def _climb(problem: Problem, job: Job, training: Training, on_sign: OnSign | None) -> bool | None:
     """Train to the rung of the job and save it there; True at the end, False at a pause, None at the deadline."""
     rungs = problem.rungs
     while training.pace.progress < 1:
@@ -166,7 +168,7 @@ def _climb(problem: Problem, job: Job, training: Training, multiply_adds: int, o
         if rung > job.rung:
             folder = job.folder / job.name
             folder.mkdir(parents=True, exist_ok=True)
-            save_checkpoint(folder, training.state() | {"multiply_adds": multiply_adds}, spare=False)
+            save_checkpoint(folder, training.state(), spare=False)
             return False
         if not training.advance(rungs[rung], deadline=job.deadline, on_step=on_sign):
             training.record()

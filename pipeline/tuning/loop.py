@@ -46,6 +46,8 @@ class Search:
         """By this process; None where there was nothing left to do."""
         self.open = True
         """Whether the space may still have candidates that were not tried."""
+        self._finished: list[str] = []
+        """Names of the files of trainings that are over."""
 
     def run(self, on_fit: OnFit | None = None) -> None:
         """Train until nothing is left to do or the budget is spent."""
@@ -66,18 +68,29 @@ class Search:
                 while crew.free() and (job := self._next_job()) is not None:
                     self.table.start(job.place)
                     crew.give(self.problem, job)
+                self._store()
                 if not any(row.busy for row in self.table.rows):
                     break
                 job, outcome = crew.take()
-                self._note(job, outcome)
+                self._note(outcome)
+                if outcome.state != "paused":
+                    self._finished.append(job.name)
         with together(self.study):
             self.table.close()
             self.clock.keep()
             self.study.set_user_attr("over", _extent(self.problem))
         trained = training_seconds(self.table.rows) - trained
         self.spent = Spent(wall=self.clock.running, workers=self.live.workers, training=trained)
-        for row in self.table.rows:
-            shutil.rmtree(self.folder / f"trial-{row.place}", ignore_errors=True)
+        for paused in self.folder.glob("trial-*"):
+            shutil.rmtree(paused)
+
+    def _store(self) -> None:
+        """Write what is not written yet; files of trials that are over go after that."""
+        with together(self.study):
+            self.table.flush()
+            self.clock.keep()
+        while self._finished:
+            shutil.rmtree(self.folder / self._finished.pop(), ignore_errors=True)
 
     def _warm(self) -> None:
         """Bring the rows to where they are used, so that forked workers share them."""
@@ -139,16 +152,12 @@ class Search:
         return Job(place=row.place, candidate=row.candidate, rung=rung, repeat=repeat, deadline=deadline,
                    folder=self.folder)  # fmt: skip
 
-    def _note(self, job: Job, outcome: Outcome) -> None:
-        with together(self.study):
-            row = self.table.note(outcome, self.problem.rungs)
-            self.clock.keep()
-            if self.problem.settings.strategy == "tpe_hyperband" and row.paused:
-                before = self.table.rows[: row.place + 1]
-                if stock_study(before, self.problem.rungs, self.problem.settings.eta, self.problem.seed)[1]:
-                    self.table.stop(row.place)
-        if row.over or outcome.repeat:
-            shutil.rmtree(self.folder / job.name, ignore_errors=True)
+    def _note(self, outcome: Outcome) -> None:
+        row = self.table.note(outcome, self.problem.rungs)
+        if self.problem.settings.strategy == "tpe_hyperband" and row.paused:
+            before = self.table.rows[: row.place + 1]
+            if stock_study(before, self.problem.rungs, self.problem.settings.eta, self.problem.seed)[1]:
+                self.table.stop(row.place)
         self.live.ended(row, outcome)
 
     def _refuse_hopeless(self) -> None:

@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.storages import RDBStorage
 from optuna.storages._rdb.models import TrialParamModel
 from optuna.trial import TrialState, create_trial
-from sqlalchemy import insert
+from sqlalchemy import event, insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import scoped_session, sessionmaker
 
@@ -49,6 +49,7 @@ def open_study(name: str, url: str) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None)
+        _make_light(storage)
         study = optuna.create_study(storage=storage, study_name=name, load_if_exists=True, direction="minimize")
     except (SQLAlchemyError, ImportError, ValueError) as wrong:
         reason = str(wrong).splitlines()[0]
@@ -56,9 +57,25 @@ def open_study(name: str, url: str) -> optuna.Study:
     return study
 
 
+def _make_light(storage: RDBStorage) -> None:
+    """Let SQLite write ahead and not wait for the disk at every commit: a killed process loses nothing by that.
+
+    Only a power cut may lose the last moments; the file stays whole. A commit takes 0.3 instead of 13 ms.
+    """
+    if storage.engine.dialect.name != "sqlite":
+        return
+
+    def on_connect(connection: Any, record: Any) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    event.listen(storage.engine, "connect", on_connect)
+    storage.engine.dispose()
+
+
 @contextmanager
 def together(study: optuna.Study) -> Iterator[None]:
-    """Make one commit of all that is stored inside: each costs SQLite milliseconds, and a kill leaves all or nothing.
+    """Make one commit of all that is stored inside: sessions cost more than writing, and a kill leaves all or nothing.
 
     Sessions join a transaction that is committed outside of them ("Joining a Session into an External Transaction" in
     the manual of SQLAlchemy).
@@ -80,28 +97,27 @@ def add_running(
     shown: Mapping[str, Any],
     kept: Mapping[str, Any],
 ) -> int:
-    """Add a trial that runs, in one commit; return its id in the database.
+    """Add a trial that runs; return its id in the database.
 
     Its parameters go in by one statement: Optuna asks the database twice for each of them, which takes three times as
     long. `shown`, `kept`: user attributes and system attributes.
     """
-    with together(study):
-        template = create_trial(state=TrialState.RUNNING, user_attrs=dict(shown), system_attrs=dict(kept))
-        trial = study._storage.create_new_trial(study._study_id, template_trial=template)
-        rows = [
-            {
-                "trial_id": trial,
-                "param_name": name,
-                "param_value": distributions[name].to_internal_repr(value),
-                "distribution_json": distribution_to_json(distributions[name]),
-            }
-            for name, value in answers.items()
-        ]
-        if rows:
-            session = _database(study).scoped_session()
-            session.execute(insert(TrialParamModel), rows)
-            session.commit()
-            session.close()
+    template = create_trial(state=TrialState.RUNNING, user_attrs=dict(shown), system_attrs=dict(kept))
+    trial = study._storage.create_new_trial(study._study_id, template_trial=template)
+    rows = [
+        {
+            "trial_id": trial,
+            "param_name": name,
+            "param_value": distributions[name].to_internal_repr(value),
+            "distribution_json": distribution_to_json(distributions[name]),
+        }
+        for name, value in answers.items()
+    ]
+    if rows:
+        session = _database(study).scoped_session()
+        session.execute(insert(TrialParamModel), rows)
+        session.commit()
+        session.close()
     return int(trial)
 
 

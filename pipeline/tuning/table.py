@@ -4,8 +4,9 @@ A row is a trial of Optuna: RUNNING while it trains or is paused, finished when 
 a killed process left running stays at its place with its answers, so the same trial goes on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -97,13 +98,14 @@ class Row:
 
 
 class Table:
-    """The rows of a study."""
+    """The rows of a study. What becomes of them is seen at once and stored by `flush`, while others train."""
 
     def __init__(self, study: optuna.Study, task: Task) -> None:
         self.study, self.task = study, task
-        self._storage = study._storage
         self.rows: list[Row] = []
+        self._storage = study._storage
         self._ids: list[int] = []
+        self._waiting: list[Callable[[], None]] = []
         attributes = self._storage.get_study_system_attrs(study._study_id)
         trials = sorted((t for t in study.get_trials(deepcopy=False) if "place" in t.system_attrs),
                         key=lambda t: t.system_attrs["place"])  # fmt: skip
@@ -132,31 +134,51 @@ class Table:
     def add(self, row: Row) -> None:
         """Append a row before its first job."""
         assert row.place == len(self.rows)
-        kept = {"place": row.place, "candidate": plain(row.candidate), "skipped": list(row.skipped)}
-        self._ids.append(add_running(self.study, row.answers, row.distributions, {"origin": row.origin}, kept))
         self.rows.append(row)
+        self._waiting.append(partial(self._create, row))
 
     def start(self, place: int) -> None:
         """Note that a job of this row runs."""
         self.rows[place] = replace(self.rows[place], busy=True)
 
     def note(self, outcome: Outcome, rungs: Sequence[float]) -> Row:
-        """Store what came of a job, and return the row as it stands."""
+        """Take in what came of a job, and return the row as it stands."""
         row = self.rows[outcome.place]
         if outcome.repeat:
             kept = {r.repeat: r for r in row.repeats} | {outcome.repeat: outcome}
             row = replace(row, busy=False, repeats=tuple(kept[k] for k in sorted(kept)))
-            self._storage.set_study_system_attr(
-                self.study._study_id, _repeat(row.place, outcome.repeat), plain(outcome)
-            )
-            note = trial_note(row, self.task)
-            save_note(self.study, self._ids[row.place], note, version=1 + len(row.repeats))
+            self._waiting.append(partial(self._store_repeat, row, outcome))
         else:
             before = len(row.scores(rungs))
             row = replace(row, busy=False, outcome=outcome, over=outcome.state != "paused")
-            self._store(row, before, rungs)
+            self._waiting.append(partial(self._store, row, before, rungs))
         self.rows[outcome.place] = row
         return row
+
+    def stop(self, place: int) -> None:
+        """Let a paused row be where it stands."""
+        row = self.rows[place] = replace(self.rows[place], over=True)
+        self._waiting.append(partial(self._tell, row))
+
+    def close(self) -> None:
+        """End the study: what is paused will not go on."""
+        for row in self.rows:
+            if row.paused:
+                self.stop(row.place)
+        self.flush()
+
+    def flush(self) -> None:
+        """Store what is not stored yet.
+
+        A process killed before it has merely repeats the last piece of a trial, from the file where that one paused.
+        """
+        while self._waiting:
+            self._waiting[0]()
+            del self._waiting[0]
+
+    def _create(self, row: Row) -> None:
+        kept = {"place": row.place, "candidate": plain(row.candidate), "skipped": list(row.skipped)}
+        self._ids.append(add_running(self.study, row.answers, row.distributions, {"origin": row.origin}, kept))
 
     def _store(self, row: Row, before: int, rungs: Sequence[float]) -> None:
         trial = self._ids[row.place]
@@ -165,6 +187,12 @@ class Table:
         self._storage.set_trial_system_attr(trial, "outcome", plain(row.outcome))
         if row.over:
             self._tell(row)
+
+    def _store_repeat(self, row: Row, outcome: Outcome) -> None:
+        name = _repeat(row.place, outcome.repeat)
+        self._storage.set_study_system_attr(self.study._study_id, name, plain(outcome))
+        note = trial_note(row, self.task)
+        save_note(self.study, self._ids[row.place], note, version=1 + len(row.repeats))
 
     def _tell(self, row: Row) -> None:
         """End the trial in the database, with what the dashboard shows of it."""
@@ -176,17 +204,6 @@ class Table:
         state = TrialState.COMPLETE if row.complete else TrialState.FAIL if row.failed else TrialState.PRUNED
         values = None if row.last_score is None else [row.last_score]  # of a stopped one it is where it stood
         self._storage.set_trial_state_values(trial, state, values)
-
-    def stop(self, place: int) -> None:
-        """Let a paused row be where it stands."""
-        row = self.rows[place] = replace(self.rows[place], over=True)
-        self._tell(row)
-
-    def close(self) -> None:
-        """End the study: what is paused will not go on."""
-        for row in self.rows:
-            if row.paused:
-                self.stop(row.place)
 
 
 def _repeat(place: int, k: int) -> str:

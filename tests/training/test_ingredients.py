@@ -138,6 +138,15 @@ def test_the_average_forgets_half_in_a_half_life() -> None:
     assert layer.weight.item() == 2.0
 
 
+def test_constants_that_are_infinite_stay_as_they_are() -> None:
+    layer = nn.Linear(1, 1)
+    layer.register_buffer("edges", torch.tensor([0.0, torch.inf]))
+    average = Average(layer, 0.1)
+    average.update(0.5)
+    with average.shown(layer):
+        assert layer.get_buffer("edges").tolist() == [0.0, torch.inf]
+
+
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [

@@ -316,16 +316,17 @@ def commits_of(found: optuna.Study) -> list[int]:
 def test_an_outcome_is_stored_in_one_commit_or_not_at_all(tmp_path: Path) -> None:
     search = Search(problem(), parse(TINY), study(tmp_path), tmp_path)
     search.table.add(row(0, None, origin="default"))
+    search.table.note(DONE, search.problem.rungs)
     counted = commits_of(search.study)
-    with together(search.study):
-        search.table.note(DONE, search.problem.rungs)
-        search.clock.keep()
+    search._store()
     assert len(counted) == 1
     search.table.add(row(1, None, origin="default"))
+    search.table.flush()
 
     def dies() -> None:
         with together(search.study):
             search.table.note(replace(DONE, place=1), search.problem.rungs)
+            search.table.flush()
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

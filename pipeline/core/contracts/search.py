@@ -109,7 +109,7 @@ class TrialRecord:
     parameters: int | None
     """Trainable weights of the network."""
     multiply_adds: int | None = None
-    """Of one row, forward; None if the network cannot be built, or in studies written before it was counted."""
+    """Of one row, forward; counted for trials that came to their end."""
     epochs: float
     """Passes over the training split."""
     seconds: float
