@@ -41,7 +41,7 @@ def summary(record: SearchRecord, quality: str, spent: Spent | None) -> Iterator
     failures = Counter(class_of(trial.error) for trial in record.trials if trial.state == "failed")
     failed = f", {states['failed']} failed ({counted(failures)})" if failures else ""
     yield (
-        f"{len(record.trials)} trials: {states['complete']} trained to their end, "
+        f"{len(record.trials)} trial{'s' * (len(record.trials) != 1)}: {states['complete']} trained to their end, "
         f"{states['pruned']} stopped early{failed}"
     )
     yield f"  {'proposed by':<12}{'trials':>8}{'promoted':>10}{'to the end':>12}{'best score':>12}"
