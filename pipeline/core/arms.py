@@ -18,7 +18,7 @@ class Arm:
     """Trained to their end."""
     failed: int
     best: float | None
-    """Lowest score of a complete trial."""
+    """Lowest score of a complete trial that keeps all bounds."""
 
 
 def arms_of(trials: Sequence[TrialRecord]) -> tuple[Arm, ...]:
@@ -29,7 +29,7 @@ def arms_of(trials: Sequence[TrialRecord]) -> tuple[Arm, ...]:
 
 
 def _arm(origin: Origin, trials: Sequence[TrialRecord]) -> Arm:
-    scores = [t.score for t in trials if t.state == "complete" and t.score is not None]
+    scores = [t.score for t in trials if t.state == "complete" and t.score is not None and not t.violations]
     return Arm(
         origin=origin,
         trials=len(trials),

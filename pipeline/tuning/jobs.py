@@ -6,23 +6,23 @@ A job knows no study and no other trial; it runs in the search's process or in a
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-import torch
-
-from pipeline.core.contracts import Budget, Candidate, Inputs
+from pipeline.core.bounds import Amounts
+from pipeline.core.contracts import Budget, Candidate
 from pipeline.core.errors import DeviceError, SpaceError
 from pipeline.core.seeds import stream_seed
 from pipeline.core.settings import SearchSettings, TrainerSettings
-from pipeline.models import build, parameter_count
+from pipeline.models import parameter_count
 from pipeline.models.cost import cost_of
 from pipeline.training.budgets import budget_of, usual_batch
 from pipeline.training.checkpoints import load_checkpoint, save_checkpoint
 from pipeline.training.data import Data
 from pipeline.training.fit import Fit, finished
 from pipeline.training.training import Training
+from pipeline.tuning.constraints import amounts_of, weights_of
 
 FIRST_RUNG = 0.012
 """Smallest share of a trial's budget at which it is compared."""
@@ -98,6 +98,8 @@ class Outcome:
     quality: float | None = None
     standard_error: float | None = None
     reserve_score: float | None = None
+    amounts: Amounts = field(default_factory=dict)
+    """(amount, its bound) of what was measured on validation rows at the end."""
     parameters: int | None = None
     multiply_adds: int | None = None
     """Counted when a trial came to its end: counting takes as long as some first rungs."""
@@ -128,8 +130,9 @@ def run_job(problem: Problem, job: Job, on_sign: OnSign | None = None, on_fit: O
         if done:
             fit = finished(training, stopped=False)
             cost = cost_of(job.candidate.architecture, problem.data.inputs, problem.data.outputs)
+            amounts = amounts_of(fit.network, problem.data, problem.settings.constraints, training.device)
             outcome = replace(outcome, standard_error=fit.standard_error, reserve_score=fit.reserve_score,
-                              multiply_adds=cost.multiply_adds)  # fmt: skip
+                              multiply_adds=cost.multiply_adds, amounts=amounts)  # fmt: skip
             if on_fit is not None:
                 on_fit(job, fit)
     except DeviceError:
@@ -197,9 +200,3 @@ def refuse_size(candidate: Candidate, problem: Problem) -> None:
     size = weights_of(candidate, problem.data.inputs, problem.data.outputs)
     if size > problem.settings.max_parameters:
         raise SpaceError(f"{size:,} weights are more than search.max_parameters {problem.settings.max_parameters:,}")
-
-
-def weights_of(candidate: Candidate, inputs: Inputs, outputs: int) -> int:
-    """Return the trainable weights of a network that is not made."""
-    with torch.device("meta"):
-        return parameter_count(build(candidate.architecture, inputs, outputs))

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
+from pipeline.core.bounds import violation_words
 from pipeline.tuning.clock import Clock, Phase
 from pipeline.tuning.decisions import Continue, Decision, Repeat, View
 from pipeline.tuning.jobs import Outcome, Problem
@@ -50,10 +51,15 @@ def ended_words(row: Row, outcome: Outcome, rows: Sequence[Row], quality: str) -
     share, score = outcome.curve[-1]
     cut = "" if outcome.state == "complete" else f", out of time at {100 * share:.2g} % of its budget"
     text = f"{what}: {score:.4f}, {quality} {outcome.quality:.4f} on validation{cut}"
+    if row.excess:
+        text += f", {violation_words(row.amounts)}"
     best = best_row(rows)
     if is_best(row, outcome, rows):
         return f"{text} · best so far"
-    return text if best is None else f"{text} · best {best.last_score:.4f} (trial {best.place})"
+    if best is None:
+        return text
+    bound = ", above a bound" if best.excess else ""
+    return f"{text} · best {best.last_score:.4f} (trial {best.place}{bound})"
 
 
 def is_best(row: Row, outcome: Outcome, rows: Sequence[Row]) -> bool:

@@ -2,22 +2,24 @@
 
 import logging
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import optuna
 
-from pipeline.core.contracts import SearchRecord
+from pipeline.core.contracts import Candidate, SearchRecord
 from pipeline.core.errors import SpaceError
 from pipeline.models import read_architecture
-from pipeline.space import DefaultChooser, Space, first_answers, sample
+from pipeline.space import DefaultChooser, Scalar, Space, first_answers, sample
 from pipeline.tuning.choice import export
 from pipeline.tuning.clock import Clock, kept_phases
+from pipeline.tuning.constraints import MARK, Gauge, OutOfBounds, refuse_unmeasurable
 from pipeline.tuning.decisions import CONFIRM_UNTIL, DECIDES, Continue, Repeat, Start, View
 from pipeline.tuning.jobs import Job, OnFit, Outcome, Problem
 from pipeline.tuning.live import Live, phase_of
 from pipeline.tuning.notes import name_score, save_note
 from pipeline.tuning.plan import plan_for, plan_words
-from pipeline.tuning.proposals import Exhausted, feasible, proposal, stock_study
+from pipeline.tuning.proposals import Exhausted, First, Proposal, feasible, proposal, stock_study
 from pipeline.tuning.standing import quality_name
 from pipeline.tuning.study import together
 from pipeline.tuning.summary import Spent, summary, training_seconds
@@ -37,7 +39,9 @@ class Search:
         """`folder`: where paused trials and weights lie."""
         self.problem, self.space, self.study, self.folder = problem, space, study, folder
         self.clock = Clock(study)
-        self.first = first_answers(space)
+        refuse_unmeasurable(problem.data, problem.settings.constraints)
+        self.gauge = Gauge(data=problem.data, settings=problem.settings, trainer=problem.trainer)
+        self.first: First = first_answers(space)
         for _, known in self.first:
             read_architecture(sample(space, DefaultChooser(known)).architecture)
         self.table = Table(study, problem.data.task)
@@ -55,8 +59,9 @@ class Search:
         if study_is_over(self.study, self.problem):
             return
         size = usual_workers(self.problem) if settings.workers is None else settings.workers
-        default = feasible(self.space, DefaultChooser(self.first[0][1]))
         self._warm()
+        self.first = self._within_bounds()
+        default = self._first_candidate()
         plan = plan_for(self.problem, default, self.study, lambda: self.clock.used)
         self.problem = self.problem.within(plan.trial_seconds)
         self.mode = plan.mode
@@ -91,6 +96,40 @@ class Search:
             self.clock.keep()
         while self._finished:
             shutil.rmtree(self.folder / self._finished.pop(), ignore_errors=True)
+
+    def _within_bounds(self) -> First:
+        """Return the defaults without those that break a bound, as the study decided once: latencies vary."""
+        if self.problem.settings.strategy not in ("engine", "default_only"):
+            return self.first
+        kept = self.study.user_attrs.get("defaults")
+        if kept is None:
+            kept = [self._broken(known) for _, known in self.first]
+            self.study.set_user_attr("defaults", kept)
+        for reason in filter(None, kept):
+            log.info("%s", reason)
+        within = [default for default, reason in zip(self.first, kept, strict=True) if reason is None]
+        if not within and self.problem.settings.strategy == "default_only":
+            raise SpaceError(f"search: {kept[0]}", fix="raise the bound, or search with search.strategy=engine")
+        return within
+
+    def _broken(self, known: Mapping[str, Scalar]) -> str | None:
+        """Say which bound a default breaks, if it does."""
+        try:
+            self.gauge.kept(feasible(self.space, DefaultChooser(known)))
+        except OutOfBounds as wrong:
+            return f"a default is passed over: {wrong.words}"
+        return None
+
+    def _first_candidate(self) -> Candidate:
+        """Return the candidate whose training the seconds are planned by: the one that goes first."""
+        if self.first:
+            return feasible(self.space, DefaultChooser(self.first[0][1]))
+        if self.table.rows:
+            return self.table.rows[0].candidate
+        return self._proposal().candidate
+
+    def _proposal(self) -> Proposal:
+        return proposal(self.space, self.table.rows, self.problem.rungs, self.first, self.gauge, self.problem.seed)
 
     def _warm(self) -> None:
         """Bring the rows to where they are used, so that forked workers share them."""
@@ -135,15 +174,18 @@ class Search:
                 return None
 
     def _started(self, rung: int) -> Job | None:
-        table, settings = self.table, self.problem.settings
         try:
-            found = proposal(self.space, table.rows, self.problem.rungs, self.first, settings, self.problem.seed)
-        except Exhausted:
+            found = self._proposal()
+        except Exhausted as end:
             self.open = False
+            if broken := [reason for reason in end.skipped if reason.startswith(MARK)]:
+                last = broken[-1].removeprefix(MARK)
+                said = f"no more candidates: of the last {len(end.skipped)} draws {len(broken)} broke a bound, one with"
+                self.study.set_user_attr("ended", f"{said} {last}")
             return self._next_job()
         row = Row(place=found.place, origin=found.origin, candidate=found.candidate, answers=found.answers,
-                  distributions=found.distributions, skipped=found.skipped)  # fmt: skip
-        table.add(row)
+                  distributions=found.distributions, skipped=found.skipped, gauged=found.gauged)  # fmt: skip
+        self.table.add(row)
         return self._job(row, rung)
 
     def _job(self, row: Row, rung: int, repeat: int = 0) -> Job:
@@ -174,7 +216,10 @@ class Search:
 
     def export(self, storage: str) -> SearchRecord:
         """Return the record of all trials and of the one that is handed on."""
-        return export(self.problem, self.study.study_name, self.table.rows, storage, kept_phases(self.study))
+        kept = self.study.user_attrs
+        passed_over = [reason for reason in (*kept.get("defaults", ()), kept.get("ended")) if reason is not None]
+        phases = kept_phases(self.study)
+        return export(self.problem, self.study.study_name, self.table.rows, storage, passed_over, phases)
 
     def summary(self, record: SearchRecord) -> list[str]:
         """Return why the search went as it did, and keep it as the study's note."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import optuna
 
+from pipeline.core.bounds import violation_words
 from pipeline.core.contracts import TASKS, Optimizer, Task
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ def _result_lines(row: "Row", task: Task) -> Iterator[str]:
     yield f"{score} {row.last_score:.4f}, {quality} {outcome.quality:.4f} on validation{share}"
     if outcome.reserve_score is not None:
         yield f"{score} {outcome.reserve_score:.4f} on the reserve"
+    if row.excess:
+        yield violation_words(row.amounts)
     if again := [f"{r.curve[-1][1]:.4f}" for r in row.repeats if r.state == "complete"]:
         yield f"again with fresh seeds: {', '.join(again)}"
 

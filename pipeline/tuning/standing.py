@@ -26,6 +26,8 @@ class Standing:
     """Of the best complete trial, on validation rows."""
     quality: float | None = None
     quality_name: str
+    beyond: bool = False
+    """Whether even the best exceeds a bound."""
     failures: Mapping[str, int]
     """Trials by class of failure."""
     busy: int
@@ -44,6 +46,7 @@ def standing_of(rows: Sequence[Row], clock: Clock, workers: int, problem: Proble
         most=settings.n_trials if settings.seconds is None else None,
         score=best.last_score if best is not None else None,
         quality=outcome.quality if outcome is not None else None,
+        beyond=best is not None and best.excess > 0,
         quality_name=quality_name(problem.data.task),
         failures=Counter(class_of(row.outcome.error) for row in rows if row.failed and row.outcome is not None),
         busy=sum(row.busy for row in rows),
@@ -52,8 +55,8 @@ def standing_of(rows: Sequence[Row], clock: Clock, workers: int, problem: Proble
 
 
 def best_row(rows: Sequence[Row]) -> Row | None:
-    """Return the complete row with the lowest score, the earlier one on a tie."""
-    return min((r for r in rows if r.complete), key=lambda r: (r.last_score or 0.0, r.place), default=None)
+    """Return the complete row with the lowest score within all bounds, or closest to them; the earlier one on a tie."""
+    return min((r for r in rows if r.complete), key=lambda r: (r.excess, r.last_score or 0.0, r.place), default=None)
 
 
 def line_of(standing: Standing, width: int | None = None) -> str:
@@ -90,10 +93,11 @@ def _joined(forms: Mapping[str, Sequence[str]]) -> str:
 def _best_forms(s: Standing) -> list[str]:
     if s.score is None or s.quality is None:
         return [""]
+    bound = ", above a bound" if s.beyond else ""
     return [
-        f"best {s.score:.4f}, {s.quality_name} {s.quality:.4f} on validation",
-        f"best {s.score:.4f}, {s.quality_name} {s.quality:.4f} on val",
-        f"val {s.score:.4f}, {s.quality_name} {s.quality:.3f}",
+        f"best {s.score:.4f}, {s.quality_name} {s.quality:.4f} on validation{bound}",
+        f"best {s.score:.4f}, {s.quality_name} {s.quality:.4f} on val{bound}",
+        f"val {s.score:.4f}, {s.quality_name} {s.quality:.3f}{bound}",
     ]
 
 

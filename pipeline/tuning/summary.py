@@ -56,7 +56,8 @@ def summary(record: SearchRecord, quality: str, spent: Spent | None) -> Iterator
         of = f"{spent.workers} worker{'s' * (spent.workers != 1)}"
         yield f"  {100 * spent.outside:.1f} % of the time of {of} went elsewhere than into training and scoring"
     complete = [trial for trial in record.trials if trial.state == "complete"]
-    for trial in sorted(complete, key=lambda trial: (trial.score or 0.0, trial.number))[:_TOP]:
+    for trial in sorted(complete, key=lambda trial: (trial.excess, trial.score or 0.0, trial.number))[:_TOP]:
         size = "" if trial.parameters is None else f", {trial.parameters:,} weights"
-        what = f"{trial.candidate.architecture['kind']}, {trial.origin.replace('_', ' ')}"
-        yield f"  trial {trial.number:<5}{trial.score:.4f}  {quality} {trial.quality:.4f}  ({what}{size})"
+        what = f"{trial.candidate.architecture['kind']}, {trial.origin.replace('_', ' ')}{size}"
+        bound = ", above a bound" if trial.excess else ""
+        yield f"  trial {trial.number:<5}{trial.score:.4f}  {quality} {trial.quality:.4f}  ({what}{bound})"

@@ -5,13 +5,15 @@ a killed process left running stays at its place with its answers, so the same t
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.trial import TrialState
+from optuna.trial import Trial, TrialState
 
+from pipeline.core import bounds
+from pipeline.core.bounds import Amounts
 from pipeline.core.contracts import Candidate, Origin, Task, TrialRecord
 from pipeline.core.strict import plain, read
 from pipeline.space import Scalar
@@ -36,6 +38,8 @@ class Row:
     """The ranges of these."""
     skipped: tuple[str, ...] = ()
     """Why draws before it at this place were no candidates."""
+    gauged: Amounts = field(default_factory=dict)
+    """(amount, its bound) of what was known before training."""
     outcome: Outcome | None = None
     repeats: tuple[Outcome, ...] = ()
     """With fresh seeds."""
@@ -73,6 +77,16 @@ class Row:
         """The score where it stands."""
         return self.outcome.curve[-1][1] if self.outcome and self.outcome.curve and not self.failed else None
 
+    @property
+    def amounts(self) -> Amounts:
+        """(amount, its bound) of all that was measured so far."""
+        return {**self.gauged, **(self.outcome.amounts if self.outcome else {})}
+
+    @property
+    def excess(self) -> float:
+        """By which share of its bound an amount exceeds it; 0 as long as nothing says so."""
+        return bounds.excess(self.amounts)
+
     def record(self) -> TrialRecord:
         """Return what later stages may know of it."""
         outcome = self.outcome
@@ -91,6 +105,7 @@ class Row:
             epochs=outcome.passes,
             seconds=outcome.seconds,
             curve=outcome.curve,
+            amounts=self.amounts,
             repeats=tuple((r.curve[-1][1], r.reserve_score) for r in self.repeats if r.state == "complete"),
             error=outcome.error,
             traceback=outcome.traceback,
@@ -121,6 +136,7 @@ class Table:
                     answers=trial.params,
                     distributions=trial.distributions,
                     skipped=tuple(kept["skipped"]),
+                    gauged={name: (amount, bound) for name, (amount, bound) in kept["gauged"].items()},
                     outcome=read(Outcome, kept["outcome"], "study") if "outcome" in kept else None,
                     repeats=tuple(read(Outcome, repeat, "study") for repeat in repeats),
                     over=trial.state.is_finished(),
@@ -177,7 +193,10 @@ class Table:
             del self._waiting[0]
 
     def _create(self, row: Row) -> None:
-        kept = {"place": row.place, "candidate": plain(row.candidate), "skipped": list(row.skipped)}
+        kept = {
+            "place": row.place, "candidate": plain(row.candidate), "skipped": list(row.skipped),
+            "gauged": plain(row.gauged),
+        }  # fmt: skip
         self._ids.append(add_running(self.study, row.answers, row.distributions, {"origin": row.origin}, kept))
 
     def _store(self, row: Row, before: int, rungs: Sequence[float]) -> None:
@@ -201,6 +220,10 @@ class Table:
             if name in _SHOWN and value is not None:
                 self._storage.set_trial_user_attr(trial, name, value)
         save_note(self.study, trial, trial_note(row, self.task))
+        if row.amounts:
+            told = Trial(self.study, trial)
+            for name, (amount, bound) in row.amounts.items():
+                told.set_constraint(name, amount / bound - 1)
         state = TrialState.COMPLETE if row.complete else TrialState.FAIL if row.failed else TrialState.PRUNED
         values = None if row.last_score is None else [row.last_score]  # of a stopped one it is where it stood
         self._storage.set_trial_state_values(trial, state, values)

@@ -148,6 +148,19 @@ def test_what_came_of_a_job_is_told_in_words(place: int, outcome: Outcome, words
     assert ended_words(rows[place], replace(outcome, place=place), rows, "accuracy") == words
 
 
+def test_a_trial_above_a_bound_is_best_only_where_none_keeps_it(tmp_path: Path) -> None:
+    heavy = row(0, scored(0.1), gauged={"parameters": (3000.0, 2000.0)})
+    clock = Clock(study(tmp_path))
+    alone = standing_of([heavy], clock, 1, problem())
+    assert "best 0.1000, accuracy 0.8750 on validation, above a bound" in line_of(alone)
+    light = row(1, scored(0.2), gauged={"parameters": (1000.0, 2000.0)})
+    both = standing_of([heavy, light], clock, 1, problem())
+    assert "best 0.2000, accuracy 0.8750 on validation ·" in line_of(both)
+    assert str(ended_words(heavy, scored(0.1), [heavy, light], "accuracy")).endswith("best 0.2000 (trial 1)")
+    default, prior = arms_of([record(0, origin="default", amounts={"parameters": (9.0, 2.0)}), record(1)])
+    assert (default.best, prior.best) == (None, 0.5)
+
+
 def test_many_short_trials_are_told_together_but_news_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
