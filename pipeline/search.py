@@ -98,6 +98,8 @@ def run(settings: SearchSlice) -> None:
         search = Search(problem, space, study, state / name)
         search.run(keeper.keep_fit)
         record = search.export(shown_url(settings.search.storage))
+        for line in search.summary(record):
+            log.info("%s", line)
         best = record.trials[record.best]
         assert best.score is not None
         with fresh_folder(SEARCH) as folder:

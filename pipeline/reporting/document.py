@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.arms import arms_of
 from pipeline.core.bounds import amount_words, violation_words
 from pipeline.core.contracts import (
     TASKS,
@@ -181,6 +182,7 @@ def search_part(record: SearchRecord) -> dict[str, Any]:
         trial.pop("traceback")
         trial["broken"] = sorted(found.violations)
     states = [t.state for t in record.trials]
+    body["arms"] = plain(arms_of(record.trials))
     body["counts"] = {state: states.count(state) for state in ("complete", "pruned", "failed")}
     assert isinstance(body, dict)
     return body

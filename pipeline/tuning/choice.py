@@ -86,7 +86,12 @@ def _bound_notes(
 
 
 def export(
-    problem: Problem, name: str, rows: Sequence[Row], storage: str, passed_over: Sequence[str] = ()
+    problem: Problem,
+    name: str,
+    rows: Sequence[Row],
+    storage: str,
+    passed_over: Sequence[str] = (),
+    phases: tuple[tuple[str, float], ...] = (),
 ) -> SearchRecord:
     """Return the first `n_trials` trials as a record; the same study gives the same bytes.
 
@@ -123,5 +128,6 @@ def export(
         trials=tuple(done),
         best=chosen.number,
         seconds=round(sum(r.seconds for r in done) + sum(x.seconds for row in rows for x in row.repeats), 3),
+        phases=phases,
         notes=tuple(notes),
     )

@@ -2,23 +2,27 @@
 
 import logging
 import shutil
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import optuna
 
-from pipeline.core.bounds import violation_words
-from pipeline.core.contracts import TASKS, Candidate, SearchRecord
+from pipeline.core.contracts import Candidate, SearchRecord
 from pipeline.core.errors import SpaceError
 from pipeline.models import read_architecture
 from pipeline.space import DefaultChooser, Scalar, Space, first_answers, sample
 from pipeline.tuning.choice import export
+from pipeline.tuning.clock import Clock, kept_phases
 from pipeline.tuning.constraints import MARK, Gauge, OutOfBounds, refuse_unmeasurable
 from pipeline.tuning.decisions import CONFIRM_UNTIL, DECIDES, Continue, Repeat, Start, View
 from pipeline.tuning.jobs import Job, OnFit, Outcome, Problem
+from pipeline.tuning.live import Live, phase_of
+from pipeline.tuning.notes import name_score, save_note
 from pipeline.tuning.plan import plan_for, plan_words
 from pipeline.tuning.proposals import Exhausted, First, Proposal, feasible, proposal, stock_study
+from pipeline.tuning.standing import quality_name
+from pipeline.tuning.study import together
+from pipeline.tuning.summary import Spent, summary, training_seconds
 from pipeline.tuning.table import Row, Table
 from pipeline.tuning.workers import crew_of, usual_workers
 
@@ -26,30 +30,6 @@ log = logging.getLogger("pipeline.search")
 
 _OF_CANDIDATES = ("SpaceError", "FloatingPointError")
 """Failures that the space can cause; any other is a mistake of ours and keeps its traceback."""
-_SAY_EVERY = 5.0
-"""Seconds between two lines about trials that only paused."""
-
-
-class Clock:
-    """Wall seconds of a study over all restarts, kept with it."""
-
-    def __init__(self, study: optuna.Study) -> None:
-        self._study = study
-        self._before = float(study.user_attrs.get("wall", 0.0))
-        self._start = time.monotonic()
-
-    @property
-    def used(self) -> float:
-        """Seconds so far."""
-        return self._before + time.monotonic() - self._start
-
-    def moment(self, used: float) -> float:
-        """Return when, of time.monotonic(), so many seconds will be used."""
-        return self._start + used - self._before
-
-    def keep(self) -> None:
-        """Store the seconds, so that a killed search has not forgotten them."""
-        self._study.set_user_attr("wall", round(self.used, 3))
 
 
 class Search:
@@ -64,10 +44,12 @@ class Search:
         self.first: First = first_answers(space)
         for _, known in self.first:
             read_architecture(sample(space, DefaultChooser(known)).architecture)
-        self.table = Table(study)
+        self.table = Table(study, problem.data.task)
+        self.live = Live(problem, self.table, self.clock)
+        self.spent: Spent | None = None
+        """By this process; None where there was nothing left to do."""
         self.open = True
         """Whether the space may still have candidates that were not tried."""
-        self._said = 0.0
         self._finished: list[str] = []
         """Names of the files of trainings that are over."""
 
@@ -84,7 +66,9 @@ class Search:
         self.problem = self.problem.within(plan.trial_seconds)
         self.mode = plan.mode
         log.info("%s · %d worker%s", plan_words(plan, settings.seconds, settings.strategy), size, "s" * (size != 1))
-        with crew_of(self.problem, size, settings.silence, on_fit) as crew:
+        name_score(self.study, self.problem.data.task)
+        trained, self.live.workers = training_seconds(self.table.rows), max(1, size)
+        with self.live, crew_of(self.problem, size, settings.silence, on_fit, self.live.tick) as crew:
             while True:
                 while crew.free() and (job := self._next_job()) is not None:
                     self.table.start(job.place)
@@ -96,16 +80,20 @@ class Search:
                 self._note(outcome)
                 if outcome.state != "paused":
                     self._finished.append(job.name)
-        self.table.close()
-        self.clock.keep()
-        self.study.set_user_attr("over", _extent(self.problem))
+        with together(self.study):
+            self.table.close()
+            self.clock.keep()
+            self.study.set_user_attr("over", _extent(self.problem))
+        trained = training_seconds(self.table.rows) - trained
+        self.spent = Spent(wall=self.clock.running, workers=self.live.workers, training=trained)
         for paused in self.folder.glob("trial-*"):
             shutil.rmtree(paused)
 
     def _store(self) -> None:
         """Write what is not written yet; files of trials that are over go after that."""
-        self.table.flush()
-        self.clock.keep()
+        with together(self.study):
+            self.table.flush()
+            self.clock.keep()
         while self._finished:
             shutil.rmtree(self.folder / self._finished.pop(), ignore_errors=True)
 
@@ -172,7 +160,10 @@ class Search:
         view = self.view()
         if view.share >= CONFIRM_UNTIL:
             return None
-        match DECIDES[self.problem.settings.strategy](view):
+        decision = DECIDES[self.problem.settings.strategy](view)
+        if decision is not None:
+            self.clock.enter(phase_of(view, decision))
+        match decision:
             case Start(rung):
                 return self._started(rung)
             case Continue(place, rung):
@@ -209,14 +200,7 @@ class Search:
             before = self.table.rows[: row.place + 1]
             if stock_study(before, self.problem.rungs, self.problem.settings.eta, self.problem.seed)[1]:
                 self.table.stop(row.place)
-        self._say(row, outcome)
-
-    def _say(self, row: Row, outcome: Outcome) -> None:
-        """Tell what ended, and now and then that trials come and go."""
-        if not row.over and not outcome.repeat and self.clock.used - self._said < _SAY_EVERY:
-            return
-        self._said = self.clock.used
-        log.info("%s", progress_line(row, outcome, self.table.rows, self.clock.used, self.problem))
+        self.live.ended(row, outcome)
 
     def _refuse_hopeless(self) -> None:
         """Stop when the first candidates all fail: more of them would only spend the budget."""
@@ -234,7 +218,15 @@ class Search:
         """Return the record of all trials and of the one that is handed on."""
         kept = self.study.user_attrs
         passed_over = [reason for reason in (*kept.get("defaults", ()), kept.get("ended")) if reason is not None]
-        return export(self.problem, self.study.study_name, self.table.rows, storage, passed_over)
+        phases = kept_phases(self.study)
+        return export(self.problem, self.study.study_name, self.table.rows, storage, passed_over, phases)
+
+    def summary(self, record: SearchRecord) -> list[str]:
+        """Return why the search went as it did, and keep it as the study's note."""
+        lines = list(summary(record, quality_name(self.problem.data.task), self.spent))
+        if self.spent is not None:
+            save_note(self.study, None, "\n".join(f"    {line}" for line in lines))
+        return lines
 
 
 def _extent(problem: Problem) -> dict[str, float | int | None]:
@@ -251,35 +243,3 @@ def study_is_over(study: optuna.Study, problem: Problem) -> bool:
         had is None or (wanted is not None and wanted <= had)
         for had, wanted in ((over[name], wanted) for name, wanted in _extent(problem).items())
     )
-
-
-def progress_line(row: Row, outcome: Outcome, rows: list[Row], used: float, problem: Problem) -> str:
-    """Return "trial 12 (cnn) score … accuracy … · best … · rate · time left"."""
-    settings = problem.settings
-    what = f"trial {row.place} ({row.candidate.architecture['kind']}, {row.origin})"
-    if outcome.repeat:
-        what += f" again with seed {outcome.repeat}"
-    if outcome.state == "failed":
-        text = f"{what} failed: {outcome.error}"
-    elif not outcome.curve:
-        text = f"{what} had no time left"
-    else:
-        share, score = outcome.curve[-1]
-        quality = TASKS[problem.data.task].quality.replace("_", " ")
-        word = "" if outcome.state == "complete" else f" at {100 * share:.2g} %"
-        text = f"{what} score {score:.4f} {quality} {outcome.quality:.4f}{word}"
-        if row.excess:
-            text += f", {violation_words(row.amounts)}"
-    complete = [r for r in rows if r.complete]
-    if complete:
-        best = min(complete, key=lambda r: (r.excess, r.last_score or 0.0, r.place))
-        text += f" · best {best.last_score:.4f} (trial {best.place}{', above a bound' if best.excess else ''})"
-    failed = sum(r.failed for r in rows)
-    counts = f"{len(rows)}/{settings.n_trials} trials" + (f", {failed} failed" if failed else "")
-    left = "" if settings.seconds is None else f", {_clock_words(max(0.0, settings.seconds - used))} left"
-    return f"{text} · {counts}, {60 * len(rows) / max(used, 1e-9):.1f}/min{left}"
-
-
-def _clock_words(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"

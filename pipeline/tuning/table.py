@@ -7,21 +7,22 @@ a killed process left running stays at its place with its answers, so the same t
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.trial import Trial, TrialState, create_trial
+from optuna.trial import Trial, TrialState
 
 from pipeline.core import bounds
 from pipeline.core.bounds import Amounts
-from pipeline.core.contracts import Candidate, Origin, TrialRecord
+from pipeline.core.contracts import Candidate, Origin, Task, TrialRecord
 from pipeline.core.strict import plain, read
 from pipeline.space import Scalar
 from pipeline.tuning.jobs import Outcome
+from pipeline.tuning.notes import save_note, trial_note
+from pipeline.tuning.study import add_running
 
 _SHOWN = ("quality", "reserve_score", "parameters", "multiply_adds", "epochs", "seconds", "error")
-"""Of a record, as attributes that the dashboard shows."""
+"""Of a record, as attributes that the dashboard has columns for; what only a search reads are system attributes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,23 +115,23 @@ class Row:
 class Table:
     """The rows of a study. What becomes of them is seen at once and stored by `flush`, while others train."""
 
-    def __init__(self, study: optuna.Study) -> None:
-        self.study = study
+    def __init__(self, study: optuna.Study, task: Task) -> None:
+        self.study, self.task = study, task
         self.rows: list[Row] = []
         self._storage = study._storage
         self._ids: list[int] = []
         self._waiting: list[Callable[[], None]] = []
-        attributes = study.user_attrs
-        trials = sorted((t for t in study.get_trials(deepcopy=False) if "place" in t.user_attrs),
-                        key=lambda t: t.user_attrs["place"])  # fmt: skip
+        attributes = self._storage.get_study_system_attrs(study._study_id)
+        trials = sorted((t for t in study.get_trials(deepcopy=False) if "place" in t.system_attrs),
+                        key=lambda t: t.system_attrs["place"])  # fmt: skip
         for trial in trials:
-            kept = trial.user_attrs
+            kept = trial.system_attrs
             repeats = [attributes[name] for k in range(1, 100) if (name := _repeat(kept["place"], k)) in attributes]
             self._ids.append(trial._trial_id)
             self.rows.append(
                 Row(
                     place=kept["place"],
-                    origin=kept["origin"],
+                    origin=trial.user_attrs["origin"],
                     candidate=read(Candidate, kept["candidate"], "study"),
                     answers=trial.params,
                     distributions=trial.distributions,
@@ -150,7 +151,7 @@ class Table:
         """Append a row before its first job."""
         assert row.place == len(self.rows)
         self.rows.append(row)
-        self._waiting.append(lambda: self._create(row))
+        self._waiting.append(partial(self._create, row))
 
     def start(self, place: int) -> None:
         """Note that a job of this row runs."""
@@ -162,9 +163,7 @@ class Table:
         if outcome.repeat:
             kept = {r.repeat: r for r in row.repeats} | {outcome.repeat: outcome}
             row = replace(row, busy=False, repeats=tuple(kept[k] for k in sorted(kept)))
-            self._waiting.append(
-                lambda: self.study.set_user_attr(_repeat(outcome.place, outcome.repeat), plain(outcome))
-            )
+            self._waiting.append(partial(self._store_repeat, row, outcome))
         else:
             before = len(row.scores(rungs))
             row = replace(row, busy=False, outcome=outcome, over=outcome.state != "paused")
@@ -175,7 +174,7 @@ class Table:
     def stop(self, place: int) -> None:
         """Let a paused row be where it stands."""
         row = self.rows[place] = replace(self.rows[place], over=True)
-        self._waiting.append(lambda: self._tell(row))
+        self._waiting.append(partial(self._tell, row))
 
     def close(self) -> None:
         """End the study: what is paused will not go on."""
@@ -194,35 +193,40 @@ class Table:
             del self._waiting[0]
 
     def _create(self, row: Row) -> None:
-        attributes: dict[str, Any] = {
-            "place": row.place, "origin": row.origin, "candidate": plain(row.candidate), "skipped": list(row.skipped),
+        kept = {
+            "place": row.place, "candidate": plain(row.candidate), "skipped": list(row.skipped),
             "gauged": plain(row.gauged),
         }  # fmt: skip
-        frozen = create_trial(state=TrialState.RUNNING, params=dict(row.answers), distributions=dict(row.distributions),
-                              user_attrs=attributes)  # fmt: skip
-        self._ids.append(self._storage.create_new_trial(self.study._study_id, template_trial=frozen))
+        self._ids.append(add_running(self.study, row.answers, row.distributions, {"origin": row.origin}, kept))
 
     def _store(self, row: Row, before: int, rungs: Sequence[float]) -> None:
-        at, outcome = self._ids[row.place], row.outcome
-        assert outcome is not None
+        trial = self._ids[row.place]
         for rung, score in list(enumerate(row.scores(rungs)))[before:]:
-            self._storage.set_trial_intermediate_value(at, rung, score)
-        self._storage.set_trial_user_attr(at, "outcome", plain(outcome))
+            self._storage.set_trial_intermediate_value(trial, rung, score)
+        self._storage.set_trial_system_attr(trial, "outcome", plain(row.outcome))
         if row.over:
-            for name, value in plain(row.record()).items():
-                if name in _SHOWN and value is not None:
-                    self._storage.set_trial_user_attr(at, name, value)
             self._tell(row)
 
+    def _store_repeat(self, row: Row, outcome: Outcome) -> None:
+        name = _repeat(row.place, outcome.repeat)
+        self._storage.set_study_system_attr(self.study._study_id, name, plain(outcome))
+        note = trial_note(row, self.task)
+        save_note(self.study, self._ids[row.place], note, version=1 + len(row.repeats))
+
     def _tell(self, row: Row) -> None:
+        """End the trial in the database, with what the dashboard shows of it."""
+        trial = self._ids[row.place]
+        for name, value in plain(row.record()).items():
+            if name in _SHOWN and value is not None:
+                self._storage.set_trial_user_attr(trial, name, value)
+        save_note(self.study, trial, trial_note(row, self.task))
         if row.amounts:
-            trial = Trial(self.study, self._ids[row.place])
+            told = Trial(self.study, trial)
             for name, (amount, bound) in row.amounts.items():
-                if name not in trial.constraints:  # a killed process may have said so already
-                    trial.set_constraint(name, amount / bound - 1)
+                told.set_constraint(name, amount / bound - 1)
         state = TrialState.COMPLETE if row.complete else TrialState.FAIL if row.failed else TrialState.PRUNED
-        values = [row.last_score] if row.complete and row.last_score is not None else None
-        self._storage.set_trial_state_values(self._ids[row.place], state, values)
+        values = None if row.last_score is None else [row.last_score]  # of a stopped one it is where it stood
+        self._storage.set_trial_state_values(trial, state, values)
 
 
 def _repeat(place: int, k: int) -> str:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.core.errors import DeviceError
-from pipeline.tuning.jobs import Job, OnFit, Outcome, Problem, run_job
+from pipeline.tuning.jobs import Job, OnFit, OnSign, Outcome, Problem, run_job
 
 log = logging.getLogger("pipeline.search")
 
@@ -46,9 +46,9 @@ class Crew(Protocol):
 class Alone:
     """This process. A crash takes the search with it; what a debugger wants."""
 
-    def __init__(self, on_fit: OnFit | None = None) -> None:
+    def __init__(self, on_fit: OnFit | None = None, on_wait: OnSign | None = None) -> None:
         self._given: tuple[Problem, Job] | None = None
-        self._on_fit = on_fit
+        self._on_fit, self._on_wait = on_fit, on_wait
 
     def free(self) -> int:
         """One, unless a job waits to be taken."""
@@ -62,7 +62,7 @@ class Alone:
         """Run the job here."""
         assert self._given is not None
         (problem, job), self._given = self._given, None
-        return job, run_job(problem, job, on_fit=self._on_fit)
+        return job, run_job(problem, job, self._on_wait, self._on_fit)
 
 
 @dataclass
@@ -78,9 +78,16 @@ class _Worker:
 class Team:
     """Worker processes. One that dies or hangs costs its trial and is replaced."""
 
-    def __init__(self, problem: Problem, size: int, silence: float, on_fit: OnFit | None = None) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        size: int,
+        silence: float,
+        on_fit: OnFit | None = None,
+        on_wait: OnSign | None = None,
+    ) -> None:
         """`silence`: seconds without a sign of life after which a worker counts as hanging."""
-        self._problem, self._silence, self._on_fit = problem, silence, on_fit
+        self._problem, self._silence, self._on_fit, self._on_wait = problem, silence, on_fit, on_wait
         self._crashes = tempfile.TemporaryDirectory(prefix="archline-")
         self._started = 0
         self._context: Any = multiprocessing.get_context("spawn" if _on_gpu(problem) else "fork")
@@ -114,6 +121,8 @@ class Team:
             busy = [w for w in self._workers if w.job is not None]
             assert busy
             ready = wait([w.pipe for w in busy], timeout=_SIGN_EVERY)
+            if self._on_wait is not None:
+                self._on_wait()
             for worker in busy:
                 job = worker.job
                 assert job is not None
@@ -156,12 +165,17 @@ class Team:
 
 
 @contextmanager
-def crew_of(problem: Problem, size: int, silence: float, on_fit: OnFit | None = None) -> Iterator[Crew]:
-    """Give the crew of a search: `size` workers, or this process where it is 0."""
+def crew_of(
+    problem: Problem, size: int, silence: float, on_fit: OnFit | None = None, on_wait: OnSign | None = None
+) -> Iterator[Crew]:
+    """Give the crew of a search: `size` workers, or this process where it is 0.
+
+    `on_wait`: called at least once a second while somebody trains.
+    """
     if size == 0:
-        yield Alone(on_fit)
+        yield Alone(on_fit, on_wait)
         return
-    team = Team(problem, size, silence, on_fit)
+    team = Team(problem, size, silence, on_fit, on_wait)
     try:
         yield team
     finally:

@@ -119,6 +119,7 @@ def _search() -> SearchRecord:
         trials=(done, failed),
         best=0,
         seconds=4.0,
+        phases=(("default", 1.5), ("search", 3.25)),
         constraints={"parameters": 2000.0, "calibration_error": 0.125},
     )
 

@@ -151,6 +151,18 @@ def test_long_curves_are_thinned_and_keep_their_end() -> None:
     assert epochs[-1]["epoch"] == 130
 
 
+def test_the_search_says_who_proposed_and_where_the_seconds_went() -> None:
+    found = report()
+    assert found["search"]["arms"] == [
+        {"origin": "default", "trials": 2, "promoted": 2, "complete": 1, "failed": 1, "best": 0.5}
+    ]
+    numbers = Page(render(found)).numbers
+    assert ("/search/arms/0/best", "0.5000") in numbers
+    assert ("/search/phases/1/1", "3.2") in numbers
+    found["search"]["phases"] = []
+    assert "Where the wall seconds went" not in render(found)
+
+
 def test_the_terminal_says_score_baseline_winner_report_and_dashboard() -> None:
     text = "\n".join(summary_lines(report()))
     for word in ("test accuracy", "baseline", "(majority)", "winner          cnn: width 8", "reports/report.html",

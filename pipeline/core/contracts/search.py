@@ -151,6 +151,8 @@ class SearchRecord:
     """Number of the trial that is handed on; `notes` say when it is not the one with the lowest score."""
     seconds: float
     """Training seconds of all trials, over restarts."""
+    phases: tuple[tuple[str, float], ...] = ()
+    """(what the search was at, wall seconds), over restarts; none in records written before they were counted."""
     constraints: Mapping[str, float] = field(default_factory=dict)
     """Upper bounds by name."""
     latency_batch: int = 1
