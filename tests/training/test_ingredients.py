@@ -138,6 +138,17 @@ def test_the_average_forgets_half_in_a_half_life() -> None:
     assert layer.weight.item() == 2.0
 
 
+def test_what_is_infinite_is_no_average() -> None:
+    """Columns with few bins are filled up with infinite edges; moved towards themselves these would be undefined."""
+    layer = torch.nn.Linear(1, 1)
+    layer.register_buffer("edges", torch.tensor([1.0, torch.inf]))
+    average = Average(layer, 0.1)
+    average.update(0.5)
+    with average.shown(layer):
+        assert layer.edges.tolist() == [1.0, torch.inf]
+    assert set(average.values) == {"weight", "bias"}
+
+
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
