@@ -80,6 +80,16 @@ class Job:
     """Where paused trials and the weights of finished ones lie."""
 
     @property
+    def places(self) -> tuple[int, ...]:
+        """Of the rows whose outcomes it brings."""
+        return (self.place,)
+
+    @property
+    def wanted(self) -> "tuple[Job, ...]":
+        """The jobs whose outcomes it brings."""
+        return (self,)
+
+    @property
     def name(self) -> str:
         """Of its files."""
         return f"trial-{self.place}" if self.repeat == 0 else f"trial-{self.place}-seed-{self.repeat}"
@@ -123,7 +133,7 @@ def run_job(problem: Problem, job: Job, on_sign: OnSign | None = None, on_fit: O
         training, multiply_adds = _continued(problem, job)
         outcome = replace(outcome, multiply_adds=multiply_adds)
         done = _climb(problem, job, training, multiply_adds, on_sign)
-        outcome = _standing(training, outcome, done)
+        outcome = standing(training, outcome, done)
         if done:
             fit = finished(training, stopped=False)
             outcome = replace(outcome, standard_error=fit.standard_error, reserve_score=fit.reserve_score)
@@ -132,11 +142,15 @@ def run_job(problem: Problem, job: Job, on_sign: OnSign | None = None, on_fit: O
     except DeviceError:
         raise
     except Exception as wrong:  # noqa: BLE001  one bad candidate must not end a study; its traceback is kept
-        seconds = training.pace.seconds if training else time.monotonic() - began
-        return replace(outcome, state="failed", seconds=round(seconds, 3),
-                       error=f"{type(wrong).__name__}: {str(wrong).partition(chr(10))[0]}",
-                       traceback="".join(traceback.format_exception(wrong)))  # fmt: skip
+        return failure(outcome, wrong, training.pace.seconds if training else time.monotonic() - began)
     return outcome
+
+
+def failure(outcome: Outcome, wrong: Exception, seconds: float) -> Outcome:
+    """Return the outcome of a trial that went wrong."""
+    return replace(outcome, state="failed", seconds=round(seconds, 3),
+                   error=f"{type(wrong).__name__}: {str(wrong).partition(chr(10))[0]}",
+                   traceback="".join(traceback.format_exception(wrong)))  # fmt: skip
 
 
 def _continued(problem: Problem, job: Job) -> tuple[Training, int]:
@@ -164,9 +178,7 @@ def _climb(problem: Problem, job: Job, training: Training, multiply_adds: int, o
     while training.pace.progress < 1:
         rung = sum(share <= training.pace.progress for share in rungs)
         if rung > job.rung:
-            folder = job.folder / job.name
-            folder.mkdir(parents=True, exist_ok=True)
-            save_checkpoint(folder, training.state() | {"multiply_adds": multiply_adds}, spare=False)
+            pause(job, training, multiply_adds)
             return False
         if not training.advance(rungs[rung], deadline=job.deadline, on_step=on_sign):
             training.record()
@@ -177,7 +189,15 @@ def _climb(problem: Problem, job: Job, training: Training, multiply_adds: int, o
     return True
 
 
-def _standing(training: Training, outcome: Outcome, done: bool | None) -> Outcome:
+def pause(job: Job, training: Training, multiply_adds: int) -> None:
+    """Save a training, so that a later job of its trial goes on from here."""
+    folder = job.folder / job.name
+    folder.mkdir(parents=True, exist_ok=True)
+    save_checkpoint(folder, training.state() | {"multiply_adds": multiply_adds}, spare=False)
+
+
+def standing(training: Training, outcome: Outcome, done: bool | None) -> Outcome:
+    """Return the outcome of a training as it stands: at its end, at a pause (False) or at the deadline (None)."""
     points = zip(training.shares, training.records, strict=True)
     return replace(
         outcome,

@@ -3,6 +3,7 @@
 import logging
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -14,6 +15,7 @@ from pipeline.space import DefaultChooser, Space, first_answers, sample
 from pipeline.tuning.choice import export
 from pipeline.tuning.decisions import CONFIRM_UNTIL, DECIDES, Continue, Repeat, Start, View
 from pipeline.tuning.jobs import Job, OnFit, Outcome, Problem
+from pipeline.tuning.packs import Packs, Work, pack_job, unfinished
 from pipeline.tuning.plan import plan_for, plan_words
 from pipeline.tuning.proposals import Exhausted, feasible, proposal, stock_study
 from pipeline.tuning.table import Row, Table
@@ -60,6 +62,7 @@ class Search:
         for _, known in self.first:
             read_architecture(sample(space, DefaultChooser(known)).architecture)
         self.table = Table(study)
+        self.packs = Packs(problem)
         self.open = True
         """Whether the space may still have candidates that were not tried."""
         self._said = 0.0
@@ -79,7 +82,8 @@ class Search:
         with crew_of(self.problem, size, settings.silence, on_fit) as crew:
             while True:
                 while crew.free() and (job := self._next_job()) is not None:
-                    self.table.start(job.place)
+                    for place in job.places:
+                        self.table.start(place)
                     crew.give(self.problem, job)
                 if not any(row.busy for row in self.table.rows):
                     break
@@ -115,8 +119,10 @@ class Search:
             trial_seconds=self.problem.trial_seconds,
         )
 
-    def _next_job(self) -> Job | None:
+    def _next_job(self) -> Work | None:
         self._refuse_hopeless()
+        if leader := unfinished(self.table.rows):
+            self._gather(leader)
         view = self.view()
         if view.share >= CONFIRM_UNTIL:
             return None
@@ -130,23 +136,42 @@ class Search:
             case None:
                 return None
 
-    def _started(self, rung: int) -> Job | None:
-        table, settings = self.table, self.problem.settings
+    def _started(self, rung: int) -> Work | None:
         try:
-            found = proposal(self.space, table.rows, self.problem.rungs, self.first, settings, self.problem.seed)
+            row = self._proposed()
         except Exhausted:
             self.open = False
             return self._next_job()
-        row = Row(place=found.place, origin=found.origin, candidate=found.candidate, answers=found.answers,
-                  distributions=found.distributions, skipped=found.skipped)  # fmt: skip
-        table.add(row)
+        size = self.packs.size(row, self.table.rows) if rung == 0 < len(self.problem.rungs) - 1 else 1
+        if size > 1:
+            row = replace(row, pack=(row.place, size))
+        self.table.add(row)
+        if size > 1:
+            self._gather(row)
         return self._job(row, rung)
 
-    def _job(self, row: Row, rung: int, repeat: int = 0) -> Job:
+    def _proposed(self, like: Row | None = None) -> Row:
+        problem = self.problem
+        found = proposal(self.space, self.table.rows, problem.rungs, self.first, problem.settings, problem.seed, like)
+        return Row(place=found.place, origin=found.origin, candidate=found.candidate, answers=found.answers,
+                   distributions=found.distributions, skipped=found.skipped)  # fmt: skip
+
+    def _gather(self, leader: Row) -> None:
+        """Add the candidates that are packed with a leader, as many as there are different ones."""
+        assert leader.pack is not None
+        while len(self.table) < sum(leader.pack):
+            try:
+                row = self._proposed(leader)
+            except Exhausted:
+                return
+            self.table.add(replace(row, pack=leader.pack))
+
+    def _job(self, row: Row, rung: int, repeat: int = 0) -> Work:
         seconds = self.problem.settings.seconds
         deadline = None if seconds is None else self.clock.moment(CONFIRM_UNTIL * seconds)
-        return Job(place=row.place, candidate=row.candidate, rung=rung, repeat=repeat, deadline=deadline,
-                   folder=self.folder)  # fmt: skip
+        job = Job(place=row.place, candidate=row.candidate, rung=rung, repeat=repeat, deadline=deadline,
+                  folder=self.folder)  # fmt: skip
+        return pack_job(job, row, self.table.rows)
 
     def _note(self, job: Job, outcome: Outcome) -> None:
         row = self.table.note(outcome, self.problem.rungs)

@@ -37,6 +37,9 @@ class Row:
     outcome: Outcome | None = None
     repeats: tuple[Outcome, ...] = ()
     """With fresh seeds."""
+    pack: tuple[int, int] | None = None
+    """Place of the candidate whose shapes it shares and with which it is trained to the first rung, and how many were
+    to be trained so."""
     over: bool = False
     """Nothing more will be trained of it."""
     busy: bool = False
@@ -119,6 +122,7 @@ class Table:
                     skipped=tuple(kept["skipped"]),
                     outcome=read(Outcome, kept["outcome"], "study") if "outcome" in kept else None,
                     repeats=tuple(read(Outcome, repeat, "study") for repeat in repeats),
+                    pack=tuple(kept["pack"]) if "pack" in kept else None,
                     over=trial.state.is_finished(),
                 )
             )
@@ -133,6 +137,8 @@ class Table:
         attributes: dict[str, Any] = {
             "place": row.place, "origin": row.origin, "candidate": plain(row.candidate), "skipped": list(row.skipped),
         }  # fmt: skip
+        if row.pack is not None:
+            attributes["pack"] = list(row.pack)
         self.study.add_trial(
             create_trial(state=TrialState.RUNNING, params=dict(row.answers), distributions=dict(row.distributions),
                          user_attrs=attributes)
