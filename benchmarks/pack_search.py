@@ -11,6 +11,7 @@ shipped, and the same with its mlp alone, `seconds` each with `search.pack=1` an
 well, with few epochs so that a short search is one; all is counted, measurements and the database too.
 """
 
+import logging
 import statistics
 import sys
 import tempfile
@@ -170,6 +171,7 @@ def main(arguments: Sequence[str]) -> int:
     parts = asked["only"].split(",")
     if not set(parts) <= {"jobs", "searches"}:
         raise mistake(f"only: {asked['only']!r} names nothing measured here", "only=jobs,searches")
+    logging.basicConfig(level="INFO", format="%(relativeCreated)d ms %(message)s", stream=sys.stderr)
     torch.set_num_threads(1)
     about = {"settings": {k: asked[k] for k in ("seconds", "epochs", "rounds", "turns")}, "commit": commit(),
              "circumstances": circumstances()}  # fmt: skip

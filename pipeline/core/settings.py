@@ -56,7 +56,7 @@ class SearchSettings:
     """strategy=grid: values per float."""
     workers: int | None = None
     """Processes that train; None: one per core or GPU; 0: this process, without isolation."""
-    pack: int | None = None
+    pack: int | None = 1
     """strategy=engine: so many new candidates of equal shapes are trained to the first rung as one; 1: each alone.
 
     None: 4, 8 or 16 where a measurement says that it pays. What is measured differs from run to run, so without

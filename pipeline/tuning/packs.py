@@ -138,7 +138,8 @@ class Packs:
         self.problem = problem
         self._gains: dict[tuple[str, int, int], tuple[float, float]] = {}
         """Of family, weights to the next power of two and rows of a step: speed-up, and seconds to the first rung."""
-        self._measured = 0.0
+        self._measured, self._longest = 0.0, _MEASURE_SECONDS
+        """Seconds of all measurements, and of the longest one."""
 
     def size(self, leader: Row, rows: Sequence[Row]) -> int:
         """Return how many candidates train with this new one, itself among them; 1: it trains alone."""
@@ -188,7 +189,7 @@ class Packs:
         key = (str(candidate.architecture["kind"]), math.ceil(math.log2(weights)), rows_of_step)
         if key not in self._gains:
             assert problem.settings.seconds is not None
-            if self._measured + _MEASURE_SECONDS > _MEASURING * problem.settings.seconds:
+            if self._measured + self._longest > _MEASURING * problem.settings.seconds:
                 return None
             began = time.monotonic()
             torch.set_num_threads(problem.trainer.threads)
@@ -196,7 +197,8 @@ class Packs:
             gain = gain_of([candidate] * _USUAL, data, rows, _MEASURE_SECONDS)
             steps = problem.rungs[0] * problem.budget.epochs * max(1, round(len(rows) / rows_of_step))
             self._gains[key] = (gain.speed_up if gain.pays else 0.0, gain.packed * steps)
-            self._measured += time.monotonic() - began
+            took = time.monotonic() - began
+            self._measured, self._longest = self._measured + took, max(self._longest, took)
             log.info("packs like %s of %d weights, %d rows a step: %.1f times the samples a second%s", key[0], weights,
                      rows_of_step, gain.speed_up, "" if gain.pays else ", which does not pay")  # fmt: skip
         speed_up, takes = self._gains[key]
