@@ -108,7 +108,7 @@ def specification(top: Path, case: Mapping[str, Any], told: Sequence[str], asked
     shutil.copy(ROOT / "benchmarks" / "engine_sides.py", top)
     share = yaml.safe_load((top / "conf/search/standard.yaml").read_text(encoding="utf-8"))["trial_share"]
     settings = [*told, f"space={_SPACE}", "search=standard", f"search.seconds={asked['seconds']}",
-                "search.n_trials=100000", f"search.epochs={case['epochs']}"]  # fmt: skip
+                "search.n_trials=100000", "search.repeats=0", f"search.epochs={case['epochs']}"]  # fmt: skip
     if asked["workers"]:
         settings.append(f"search.workers={asked['workers']}")
     return {"settings": settings, "lr": _LR, "seed": 7, "seconds": asked["seconds"],

@@ -12,12 +12,14 @@ from pipeline.core.contracts import (
     TASKS,
     Alternative,
     BaselineScores,
+    ConstraintCheck,
     DatasetCard,
     ImageInputs,
     Member,
     ModelCard,
     Number,
     Scores,
+    SearchRecord,
 )
 from pipeline.core.settings import EvaluateSettings, EvaluateSlice
 from pipeline.core.store import EVALUATE, FIT, REPORTS, SEARCH, TEST, TRAIN, fresh_folder, read_record, write_json
@@ -129,17 +131,17 @@ def ensemble_verdict(gain: Number) -> str:
 
 
 def latency(network: "nn.Module", x: "NDArray[Any]", repeats: int = 50) -> Number:
-    """Return the median milliseconds of one forward pass of one row, with a distribution-free interval."""
+    """Return the median milliseconds of one forward pass of the rows x, with a distribution-free interval."""
     import numpy as np
     import torch
 
     from pipeline.training.predict import model_input
 
-    row, taken = torch.tensor(x[:1]), []
+    rows, taken = torch.tensor(x), []
     with torch.no_grad():
         for _ in range(repeats + 5):
             start = time.perf_counter()
-            network(model_input(row))
+            network(model_input(rows))
             taken.append((time.perf_counter() - start) * 1000)
     ordered = np.sort(taken[5:])
     half = 1.96 * np.sqrt(repeats) / 2  # binomial ranks around the median
@@ -153,6 +155,35 @@ def latency(network: "nn.Module", x: "NDArray[Any]", repeats: int = 50) -> Numbe
         n=repeats,
         unit="ms",
     )
+
+
+def bounded_latency(model: ModelCard, batch: int, network: "nn.Module", x: "NDArray[Any]") -> Number:
+    """Return the milliseconds of predicting `batch` rows where the network was trained, measured anew on a CPU."""
+    import torch
+
+    trained = model.latency
+    if trained is None or trained.device != "cpu":
+        if trained is not None and trained.batch == batch:
+            return Number(value=trained.milliseconds, n=1, unit="ms")
+        return Number(value=None, n=0, reason="measured_elsewhere")
+    before = torch.get_num_threads()
+    torch.set_num_threads(trained.threads)
+    try:
+        return latency(network, x[:batch].repeat(-(-batch // len(x[:batch])), axis=0)[:batch])
+    finally:
+        torch.set_num_threads(before)
+
+
+def log_constraints(search: SearchRecord, checks: Sequence[ConstraintCheck]) -> None:
+    """Say which bounds hold, and first that the search found no model that keeps them."""
+    from pipeline.core.bounds import amount_words, violation_words
+
+    if search.feasible is False:
+        best = search.trials[search.best]
+        log.info("no feasible model: the closest, trial %d, has %s", best.number, violation_words(best.amounts))
+    for check in checks:
+        found = shown(check.test) if check.test.value is None else amount_words(check.test.value)
+        log.info("%s %s, at most %s: %s", check.name, found, amount_words(check.bound), check.verdict)
 
 
 def predictions_table(test: "Split", columns: Mapping[str, Any]) -> "pd.DataFrame":
@@ -181,7 +212,7 @@ def run(settings: EvaluateSlice) -> None:
     import torch
 
     from pipeline.datasets import load_split
-    from pipeline.evaluation import judge_for
+    from pipeline.evaluation import amounts_on_test, constraint_checks, exact_amounts, judge_for
     from pipeline.training.data import Rows
     from pipeline.training.heads import head_for
     from pipeline.training.members import load_ensemble, predict_ensemble
@@ -205,12 +236,19 @@ def run(settings: EvaluateSlice) -> None:
     for other in front[1:]:
         log.info("%s of %d networks: %s %s, %s", other.name, other.networks, headline.replace("_", " "),
                  shown(other.metrics[headline]), other.verdict)  # fmt: skip
+    search = read_record(SearchRecord, SEARCH / "search.json")
+    amounts = exact_amounts(model) | amounts_on_test(search.constraints, card, test.rows, y, p, metrics, chosen.level)
+    if "latency_ms" in search.constraints:
+        amounts["latency_ms"] = bounded_latency(model, search.latency_batch, network, x)
+    checks = constraint_checks(search, amounts)
+    log_constraints(search, checks)
     train = baseline_rows(chosen, load_split(FIT, "train"), card.inputs, seed)
     scores = Scores(
         headline=headline,
         metrics=metrics,
         baselines=baseline_scores(chosen, judge, train, x, p, headline),
         front=front,
+        constraints=checks,
         latency_ms=latency(network, x[:1]),
         **judge.details(p),
     )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pipeline.search")
 
-_CODE = ("core", "models", "space", "training", "tuning")
+_CODE = ("core", "metrics", "models", "space", "training", "tuning")
 
 
 def study_name(settings: SearchSlice, data_digest: str) -> str:
@@ -41,7 +41,7 @@ def study_name(settings: SearchSlice, data_digest: str) -> str:
 
 
 def trials_table(record: SearchRecord) -> "pd.DataFrame":
-    """Return one row per trial; candidates are spread over columns by their dotted names.
+    """Return one row per trial; candidates and amounts are spread over columns by their dotted names.
 
     A column with words beside other values (`auto` beside 64) holds them all as text: in Parquet it has one type.
     """
@@ -52,6 +52,7 @@ def trials_table(record: SearchRecord) -> "pd.DataFrame":
         row = plain(trial)
         candidate = row.pop("candidate")
         row["curve"] = [list(point) for point in trial.curve]
+        row |= {f"amounts.{name}": amount for name, (amount, _) in row.pop("amounts").items()}
         rows.append(row | spread(candidate))
     names = dict.fromkeys(name for row in rows for name in row)
     return pd.DataFrame({name: _column([row.get(name) for row in rows]) for name in names})
@@ -101,7 +102,8 @@ def run(settings: SearchSlice) -> None:
         assert best.score is not None
         with fresh_folder(SEARCH) as folder:
             write_json(folder / "search.json", record)
-            write_json(folder / "best.json", Best(number=best.number, score=best.score, candidate=best.candidate))
+            handed_on = Best(number=best.number, score=best.score, candidate=best.candidate, feasible=record.feasible)
+            write_json(folder / "best.json", handed_on)
             trials_table(record).to_parquet(folder / "trials.parquet", index=False)
             ensemble = hand_over(folder, problem, record, keeper)
     for note in (*record.notes, *ensemble.notes):

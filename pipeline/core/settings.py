@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pipeline.core.bounds import Constraints
 from pipeline.core.data_settings import DataSettings
 
 STAGE_KEYS: Mapping[str, tuple[str, ...]] = {
@@ -70,6 +71,10 @@ class SearchSettings:
     """Larger networks are refused before training."""
     keep: int = 8
     """Weights of so many best trials are kept for an ensemble; 0: none, and no ensemble."""
+    constraints: Constraints = Constraints()  # noqa: RUF009  frozen
+    """Upper bounds that the model handed on has to keep."""
+    latency_batch: int = 1
+    """Rows that are predicted at once when constraints.latency_ms is measured."""
 
     def __post_init__(self) -> None:
         """A search needs at least one trial of at least one epoch."""
@@ -81,8 +86,8 @@ class SearchSettings:
             raise ValueError("trial_share must lie in (0, 1]")
         if self.repeats < 0 or self.grid_points < 1 or self.silence <= 0 or (self.workers or 0) < 0:
             raise ValueError("repeats and workers must not be negative, grid_points and silence be positive")
-        if self.keep < 0 or (self.pack is not None and self.pack < 1):
-            raise ValueError("keep must not be negative, pack at least 1")
+        if self.keep < 0 or self.latency_batch < 1 or (self.pack is not None and self.pack < 1):
+            raise ValueError("keep must not be negative, latency_batch and pack at least 1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

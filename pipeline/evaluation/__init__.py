@@ -1,5 +1,6 @@
 """How predictions of each task are judged: metrics with intervals, baselines, gains, and what the report shows."""
 
+from pipeline.evaluation.constraints import amounts_on_test, constraint_checks, exact_amounts
 from pipeline.evaluation.judges import Judge, judge_for
 
-__all__ = ["Judge", "judge_for"]
+__all__ = ["Judge", "amounts_on_test", "constraint_checks", "exact_amounts", "judge_for"]

@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 from pipeline.core.contracts import Bin, Number
 from pipeline.metrics.intervals import from_draws, proportion
 
+_BINS = 15
+
 
 def bins_of(confidence: NDArray[np.float64], bins: int) -> list[NDArray[np.int64]]:
     """Return the rows of each bin: at most `bins` of equal mass, each with at least 20 rows where there are as many."""
@@ -30,18 +32,24 @@ def expected_calibration_error(
     return float(sum(gaps) / len(confidence))
 
 
+def calibration_error(y: NDArray[np.int64], p: NDArray[np.float64]) -> float:
+    """Return the expected calibration error of the predicted class, y (N,) and p (N, K), as `ece_numbers` does."""
+    confidence = p.max(axis=1)
+    return expected_calibration_error(confidence, p.argmax(axis=1) == y, bins_of(confidence, _BINS))
+
+
 def ece_numbers(
     y: NDArray[np.int64], p: NDArray[np.float64], rng: np.random.Generator, level: float, draws: int = 200
 ) -> tuple[Number, Number]:
     """Return (ECE, ECE expected of a calibrated model at this n): without the second, the first means little."""
     confidence, right = p.max(axis=1), p.argmax(axis=1) == y
-    parts = bins_of(confidence, 15)
+    parts = bins_of(confidence, _BINS)
     value = expected_calibration_error(confidence, right, parts)
     n = len(y)
     resampled, null = np.empty(draws), np.empty(draws)
     for i in range(draws):
         rows = rng.integers(n, size=n)
-        resampled[i] = expected_calibration_error(confidence[rows], right[rows], bins_of(confidence[rows], 15))
+        resampled[i] = expected_calibration_error(confidence[rows], right[rows], bins_of(confidence[rows], _BINS))
         null[i] = expected_calibration_error(confidence, rng.random(n) < confidence, parts)
     # The bootstrap adds the noise that the estimate already has, so the interval is reflected around the estimate.
     pivotal = 2 * value - resampled

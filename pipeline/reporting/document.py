@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.bounds import amount_words, violation_words
 from pipeline.core.contracts import (
     TASKS,
     BaselineScores,
@@ -27,6 +28,7 @@ from pipeline.core.contracts import (
 )
 from pipeline.core.settings import ReportSettings
 from pipeline.core.strict import plain
+from pipeline.reporting.words import metric_words
 
 SCHEMA_VERSION = 1
 _GALLERY_ROWS = 12
@@ -121,6 +123,14 @@ def winner_line(model: ModelCard) -> str:
 def warnings(records: Records) -> list[dict[str, str]]:
     """Return what a reader must know before believing the numbers, gravest first."""
     found: list[tuple[int, str, str]] = []
+    if records.search.feasible is False:
+        best = records.search.trials[records.search.best]
+        closest = f"no feasible model: the closest, trial {best.number}, has {violation_words(best.amounts)}"
+        found.append((-1, closest, "/search/constraints"))
+    for i, check in enumerate(records.scores.constraints):
+        if check.verdict == "does not hold":
+            text = f"{metric_words(check.name)}: the bound {amount_words(check.bound)} does not hold on test rows"
+            found.append((0, text, f"/evaluate/constraints/{i}"))
     words = headline(records)["verdict"]
     if not str(words).startswith("better"):
         found.append((0, words, "/headline/verdict"))
@@ -136,7 +146,9 @@ def warnings(records: Records) -> list[dict[str, str]]:
     ece, null = records.scores.metrics.get("ece"), records.scores.metrics.get("ece_null")
     if ece and null and ece.value is not None and null.ci_high is not None and ece.value > null.ci_high:
         found.append((3, "probabilities are less calibrated than chance explains", "/evaluate/metrics/ece"))
-    notes = (*records.search.notes, *records.model.notes, *records.explanations.notes[1:], *records.scores.notes)
+    said = {text for _, text, _ in found}
+    searched = [note for note in records.search.notes if note not in said]
+    notes = (*searched, *records.model.notes, *records.explanations.notes[1:], *records.scores.notes)
     found += [(4, note, "/search/notes") for note in notes]
     found += [(5, note, "/data/notes") for note in records.card.notes]
     return [{"text": text, "pointer": pointer} for _, text, pointer in sorted(found, key=lambda item: item[0])]
@@ -165,8 +177,9 @@ def data_part(card: DatasetCard) -> dict[str, Any]:
 def search_part(record: SearchRecord) -> dict[str, Any]:
     """Return the study without tracebacks; those stay in trials.parquet."""
     body = plain(record)
-    for trial in body["trials"]:
+    for trial, found in zip(body["trials"], record.trials, strict=True):
         trial.pop("traceback")
+        trial["broken"] = sorted(found.violations)
     states = [t.state for t in record.trials]
     body["counts"] = {state: states.count(state) for state in ("complete", "pruned", "failed")}
     assert isinstance(body, dict)

@@ -6,6 +6,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from pipeline.core.bounds import amount_words
+
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 _LONGEST = 200
 
@@ -26,6 +28,13 @@ METRICS = {
     "ece": "calibration error (ECE)",
     "ece_null": "ECE of a calibrated model by chance",
     "brier": "Brier score",
+    "parameters": "weights",
+    "multiply_adds": "multiply-adds a row",
+    "size_mb": "megabytes of weights (fp32)",
+    "latency_ms": "milliseconds of a prediction",
+    "calibration_error": "calibration error (ECE)",
+    "equalized_odds_gap": "equalised odds, largest gap between groups",
+    "demographic_parity_gap": "demographic parity, largest gap between groups",
 }
 
 
@@ -50,7 +59,7 @@ def interval(number: Mapping[str, Any], digits: int = 3) -> str:
     if number["value"] is None:
         return f"undefined ({str(number['reason']).replace('_', ' ')})"
     largest = max(abs(number[k] or 0.0) for k in ("value", "ci_low", "ci_high") if k in number)
-    shown = 0 if largest >= 1000 else 1 if largest >= 100 else digits
+    shown = min(digits, 0 if largest >= 1000 else 1 if largest >= 100 else digits)
     text = f"{number['value']:,.{shown}f}"
     if number.get("ci_low") is not None:
         text += f" [{number['ci_low']:,.{shown}f}, {number['ci_high']:,.{shown}f}]"
@@ -106,6 +115,10 @@ def summary_lines(report: Mapping[str, Any]) -> list[str]:
     lines.append(f"winner          {head['winner']}")
     for other in report["evaluate"]["front"][1:]:
         lines.append(f"{other['name']:<16}{interval(other['metrics'][head['metric']], 4)}   {other['verdict']}")
+    for check in report["evaluate"]["constraints"]:
+        bound, digits = amount_words(check["bound"]), 0 if isinstance(check["test"]["value"], int) else 4
+        found = interval(check["test"], digits)
+        lines.append(f"{'bound':<16}{check['name']} {found}, at most {bound}: {check['verdict']}")
     lines += [f"warning         {w['text']}" for w in report["warnings"][:3]]
     lines += [
         "report          reports/report.html",

@@ -18,19 +18,17 @@ def share_of_new(before: float, progress: float, half_life: float) -> float:
 
 def averageable(value: Tensor) -> bool:
     """Say whether a tensor of a network has an average: the difference of two infinities has none."""
-    return value.is_floating_point() and not bool(value.isinf().any())
+    return value.is_floating_point() and bool(value.isfinite().all())
 
 
 class Average:
-    """Exponential average of float weights and buffers on their device; the half-life is a share of the budget.
-
-    A buffer that holds something infinite is no average of anything: it marks ends and stays as the network has it.
-    """
+    """Exponential average of float weights and buffers on their device; the half-life is a share of the budget."""
 
     def __init__(self, network: nn.Module, half_life: float, *, lazy: bool = True) -> None:
         """`lazy`: also of weights of modules that say `sparse = True`, which are many and of which a step changes few.
 
-        The network must stay where it is: the average follows its tensors.
+        The network must stay where it is: the average follows its tensors. Buffers that hold infinity, as the edges of
+        a column's bins do, are constants.
         """
         self.half_life = half_life
         self.at = 0.0

@@ -1,6 +1,6 @@
 """What a network learns from: packed rows of some splits, and the same rows on a device."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,6 +35,8 @@ class Data:
     reserve: Arrays | None = None
     task: Task = "multiclass"
     targets: tuple[Target, ...] = ()
+    sensitive: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """Group of each validation row, by sensitive feature; no network reads them."""
     _placed: "dict[tuple[str, str], Rows]" = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def placed(self, split: Literal["train", "val", "reserve"], device: str) -> "Rows":
@@ -59,6 +61,7 @@ def load_data(card: DatasetCard, folder: Path) -> Data:
         reserve=Arrays(reserve.x, reserve.y) if reserve is not None else None,
         task=card.task,
         targets=card.targets,
+        sensitive={f.name: val.rows[f"audit.{f.name}"].to_numpy(object) for f in card.audit if f.role == "sensitive"},
     )
 
 

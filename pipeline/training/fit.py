@@ -108,7 +108,7 @@ def finished(training: Training, *, stopped: bool) -> Fit:
     data, device = training.data, training.device
     training.settle()
     network = training.network
-    final = score(network, data.placed("val", device), training.head)
+    final = training.last_score or score(network, data.placed("val", device), training.head)
     spare = None
     if data.reserve is not None and not stopped:
         spare = score(network, data.placed("reserve", device), training.head)

@@ -63,6 +63,8 @@ class Training:
         self.shares: list[float] = []
         """Of the budget, at each record."""
         self.start_seconds = 0.0
+        self.last_score: ValidationScore | None = None
+        """That of the last record, as long as no step followed."""
         self._rung_average = rung_average
         self._average: Average | None = None
         self._pass: Iterator[Batch] | None = None
@@ -119,6 +121,7 @@ class Training:
                 self.module.configure_gradient_clipping(self.optimizer)
                 self.optimizer.step()
                 pace.step += 1
+                self.last_score = None
                 if self._average is not None:
                     self._average.update(pace.progress)
                 if whole_epoch and pace.step % pace.steps_per_epoch == 0:
@@ -172,6 +175,7 @@ class Training:
             val_quality=found.quality,
             seconds=self.pace.seconds,
         )
+        self.last_score = found
         self.records.append(record)
         self.shares.append(self.pace.progress)
         return record

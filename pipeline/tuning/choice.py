@@ -1,25 +1,30 @@
 """Which trial is handed on, and the record of the whole search."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from pipeline.core.bounds import violation_words
 from pipeline.core.contracts import TASKS, SearchRecord, TrialRecord
 from pipeline.core.errors import SpaceError
+from pipeline.tuning.constraints import MARK
 from pipeline.tuning.jobs import Problem
 from pipeline.tuning.proposals import TRIED
 from pipeline.tuning.table import Row
 
+NO_FEASIBLE_MODEL = "no feasible model"
+"""Starts the note of a search none of whose complete trials keeps all bounds."""
 LEADERS = 5
 """So many trials with the lowest scores are compared on the reserve and over seeds."""
 
 
 def best_of(done: Sequence[TrialRecord]) -> TrialRecord | None:
-    """Return the complete trial with the lowest score, the earlier one on a tie.
+    """Return the complete trial with the lowest score that keeps all bounds, the earlier one on a tie.
 
+    Where none keeps them, the one that is closest to it, as a share of the bound.
     Where none came to its end, the one that came furthest, and of these the one with the lowest score.
     """
     complete = [r for r in done if r.state == "complete" and r.score is not None]
     if complete:
-        return min(complete, key=lambda r: (r.score or 0.0, r.number))
+        return min(complete, key=lambda r: (r.excess, r.score or 0.0, r.number))
     partly = [r for r in done if r.state == "pruned" and r.score is not None]
     return min(partly, key=lambda r: (-r.curve[-1][0], r.score or 0.0, r.number)) if partly else None
 
@@ -31,7 +36,7 @@ def chosen_of(done: Sequence[TrialRecord]) -> TrialRecord | None:
     looked: on the rows kept in reserve, and over fresh seeds; what was good before any search is the safer bet among
     equals (one-standard-error rule, Breiman et al. 1984).
     """
-    complete = [r for r in done if r.state == "complete" and r.score is not None]
+    complete = [r for r in done if r.state == "complete" and r.score is not None and not r.violations]
     leaders = sorted(complete, key=lambda r: (r.score or 0.0, r.number))[:LEADERS]
     if not leaders:
         return best_of(done)
@@ -65,8 +70,28 @@ def choice_note(best: TrialRecord, chosen: TrialRecord) -> str:
     return f"{shown}; {where} {final_score(best):.4f} and {final_score(chosen):.4f}, which decided"
 
 
-def export(problem: Problem, name: str, rows: Sequence[Row], storage: str) -> SearchRecord:
-    """Return the first `n_trials` trials as a record; the same study gives the same bytes."""
+def _bound_notes(
+    done: Sequence[TrialRecord], best: TrialRecord, skipped: Sequence[str], passed_over: Sequence[str]
+) -> Iterator[str]:
+    """Say what the bounds of the search did to it; `best` is handed on where no trial keeps them."""
+    if best.violations:
+        yield f"{NO_FEASIBLE_MODEL}: the closest, trial {best.number}, has {violation_words(best.amounts)}"
+    elif broken := [r for r in done if r.violations]:
+        last = violation_words(broken[-1].amounts)
+        yield f"{len(broken)} trials broke a bound at their end and come after the others; the last has {last}"
+    yield from passed_over
+    if skipped:
+        last = skipped[-1].removeprefix(MARK)
+        yield f"{len(skipped)} draws broke a bound before training and did not count; the last had {last}"
+
+
+def export(
+    problem: Problem, name: str, rows: Sequence[Row], storage: str, passed_over: Sequence[str] = ()
+) -> SearchRecord:
+    """Return the first `n_trials` trials as a record; the same study gives the same bytes.
+
+    `passed_over`: why defaults, and draws after the last row, broke a bound.
+    """
     settings = problem.settings
     rows = [row for row in rows[: settings.n_trials] if row.outcome is not None]
     done = [row.record() for row in rows]
@@ -78,8 +103,10 @@ def export(problem: Problem, name: str, rows: Sequence[Row], storage: str) -> Se
     notes = []
     if failed_count := sum(r.state == "failed" for r in done):
         notes.append(f"{failed_count} of {len(done)} trials failed; see trials.parquet for class and traceback")
-    if skipped := [reason for row in rows for reason in row.skipped if reason != TRIED]:
-        notes.append(f"{len(skipped)} draws were no candidates and did not count; the last: {skipped[-1]}")
+    skipped = [reason for row in rows for reason in row.skipped if reason != TRIED]
+    if forbidden := [reason for reason in skipped if not reason.startswith(MARK)]:
+        notes.append(f"{len(forbidden)} draws were no candidates and did not count; the last: {forbidden[-1]}")
+    notes += _bound_notes(done, best, [reason for reason in skipped if reason.startswith(MARK)], passed_over)
     if settings.seconds is not None and len(done) < settings.n_trials:
         notes.append(f"search.seconds ended the study after {len(done)} of {settings.n_trials} trials")
     if best.state != "complete":
@@ -90,6 +117,8 @@ def export(problem: Problem, name: str, rows: Sequence[Row], storage: str) -> Se
     return SearchRecord(
         study=name,
         storage=storage,
+        constraints=settings.constraints.given(),
+        latency_batch=settings.latency_batch,
         metric=TASKS[problem.data.task].score,
         trials=tuple(done),
         best=chosen.number,

@@ -111,11 +111,11 @@ def interrupted(view: View) -> Decision | None:
 def promotion(view: View, least: int = 0) -> Continue | None:
     """Return the best row that belongs to the best 1/eta of its rung, from the highest rung with one.
 
-    `least` rows of a rung go on however few there are.
+    `least` rows of a rung go on however few there are. A row that broke a bound at its end leaves its share to others.
     """
     for rung in reversed(range(view.last)):
         here = [row for row in view.rows if len(row.scores(view.rungs)) > rung and not row.failed]
-        here.sort(key=lambda row: (row.scores(view.rungs)[rung], row.place))
+        here.sort(key=lambda row: (row.excess > 0, row.scores(view.rungs)[rung], row.place))
         best = [
             row for row in here[: max(least, len(here) // view.eta)] if row.paused and view.reached(row) == rung + 1
         ]
@@ -134,12 +134,12 @@ def _or_slow_starter(view: View, usual: Continue) -> Continue:
     return Continue(row.place, view.reached(row))
 
 
-def finishing(view: View) -> Continue | None:
+def finishing(view: View, until: float = FINISH_UNTIL) -> Continue | None:
     """Return the paused row that is furthest ahead of the default, if time allows its next rung."""
     paused = [row for row in view.rows if row.paused and row.last_score is not None]
     for row in sorted(paused, key=lambda row: (_behind(view, row), row.place)):
         rung = view.reached(row)
-        if view.time_for(view.cost(row, rung), FINISH_UNTIL):
+        if view.time_for(view.cost(row, rung), until):
             return Continue(row.place, rung)
     return None
 
@@ -152,8 +152,11 @@ def _behind(view: View, row: Row) -> float:
 
 
 def confirming(view: View) -> Repeat | None:
-    """Return one of the best few, to be trained again with a fresh seed: their scores are partly luck."""
-    done = [row for row in view.rows if row.complete]
+    """Return one of the best few, to be trained again with a fresh seed: their scores are partly luck.
+
+    Those that broke a bound are not among them: luck with their score would change nothing.
+    """
+    done = [row for row in view.rows if row.complete and not row.excess]
     leaders = sorted(done, key=lambda row: (final_score(row), row.place))[:_LEADERS]
     if done and done[0].place == 0 and done[0] not in leaders:
         leaders.append(done[0])
@@ -191,7 +194,10 @@ def engine(view: View) -> Decision | None:
         return up
     if view.seconds is not None and (up := finishing(view)):
         return up
-    return confirming(view)
+    again = confirming(view)
+    if again is None and view.seconds is not None:
+        return finishing(view, CONFIRM_UNTIL)  # what is left is too short for a whole training
+    return again
 
 
 def default_only(view: View) -> Decision | None:

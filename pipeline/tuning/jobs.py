@@ -6,23 +6,23 @@ A job knows no study and no other trial; it runs in the search's process or in a
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-import torch
-
-from pipeline.core.contracts import Budget, Candidate, Inputs
+from pipeline.core.bounds import Amounts
+from pipeline.core.contracts import Budget, Candidate
 from pipeline.core.errors import DeviceError, SpaceError
 from pipeline.core.seeds import stream_seed
 from pipeline.core.settings import SearchSettings, TrainerSettings
-from pipeline.models import build, parameter_count
+from pipeline.models import parameter_count
 from pipeline.models.cost import cost_of
 from pipeline.training.budgets import budget_of, usual_batch
 from pipeline.training.checkpoints import load_checkpoint, save_checkpoint
 from pipeline.training.data import Data
 from pipeline.training.fit import Fit, finished
 from pipeline.training.training import Training
+from pipeline.tuning.constraints import amounts_of, weights_of
 
 FIRST_RUNG = 0.012
 """Smallest share of a trial's budget at which it is compared."""
@@ -108,8 +108,11 @@ class Outcome:
     quality: float | None = None
     standard_error: float | None = None
     reserve_score: float | None = None
+    amounts: Amounts = field(default_factory=dict)
+    """(amount, its bound) of what was measured on validation rows at the end."""
     parameters: int | None = None
     multiply_adds: int | None = None
+    """Counted when a trial came to its end: counting takes as long as some first rungs."""
     passes: float = 0.0
     seconds: float = 0.0
     """Of training and scoring, over all pieces."""
@@ -129,14 +132,17 @@ def run_job(problem: Problem, job: Job, on_sign: OnSign | None = None, on_fit: O
     training: Training | None = None
     outcome = Outcome(place=job.place, repeat=job.repeat, state="failed")
     try:
-        refuse_size(job.candidate, problem)
-        training, multiply_adds = _continued(problem, job)
-        outcome = replace(outcome, multiply_adds=multiply_adds)
-        done = _climb(problem, job, training, multiply_adds, on_sign)
+        if not (job.folder / job.name).exists():
+            refuse_size(job.candidate, problem)
+        training = _continued(problem, job)
+        done = _climb(problem, job, training, on_sign)
         outcome = standing(training, outcome, done)
         if done:
             fit = finished(training, stopped=False)
-            outcome = replace(outcome, standard_error=fit.standard_error, reserve_score=fit.reserve_score)
+            cost = cost_of(job.candidate.architecture, problem.data.inputs, problem.data.outputs)
+            amounts = amounts_of(fit.network, problem.data, problem.settings.constraints, training.device)
+            outcome = replace(outcome, standard_error=fit.standard_error, reserve_score=fit.reserve_score,
+                              multiply_adds=cost.multiply_adds, amounts=amounts)  # fmt: skip
             if on_fit is not None:
                 on_fit(job, fit)
     except DeviceError:
@@ -153,8 +159,8 @@ def failure(outcome: Outcome, wrong: Exception, seconds: float) -> Outcome:
                    traceback="".join(traceback.format_exception(wrong)))  # fmt: skip
 
 
-def _continued(problem: Problem, job: Job) -> tuple[Training, int]:
-    """Return the training where it paused or before its first step, and the multiply-adds of its network."""
+def _continued(problem: Problem, job: Job) -> Training:
+    """Return the training where it paused, or before its first step."""
     seed = problem.seed if job.repeat == 0 else stream_seed(problem.seed, "repeat", job.repeat)
     training = Training(
         job.candidate, problem.data, problem.budget, seed=seed, trainer=problem.trainer, rung_average=True
@@ -162,23 +168,22 @@ def _continued(problem: Problem, job: Job) -> tuple[Training, int]:
     saved = load_checkpoint(job.folder / job.name)
     if saved is not None:
         training.resume(saved)
-        return training, saved["multiply_adds"]
-    cost = cost_of(job.candidate.architecture, problem.data.inputs, problem.data.outputs)
+        return training
     budget = problem.budget
     if job.deadline is not None and budget.seconds is not None and job.rung == len(problem.rungs) - 1:
         left = job.deadline - time.monotonic()  # a training that goes through ends its schedule in time
         training.pace.budget = replace(budget, seconds=max(1e-3, min(budget.seconds, _IN_TIME * left)))
     training.start()
-    return training, cost.multiply_adds
+    return training
 
 
-def _climb(problem: Problem, job: Job, training: Training, multiply_adds: int, on_sign: OnSign | None) -> bool | None:
+def _climb(problem: Problem, job: Job, training: Training, on_sign: OnSign | None) -> bool | None:
     """Train to the rung of the job and save it there; True at the end, False at a pause, None at the deadline."""
     rungs = problem.rungs
     while training.pace.progress < 1:
         rung = sum(share <= training.pace.progress for share in rungs)
         if rung > job.rung:
-            pause(job, training, multiply_adds)
+            pause(job, training)
             return False
         if not training.advance(rungs[rung], deadline=job.deadline, on_step=on_sign):
             training.record()
@@ -189,11 +194,11 @@ def _climb(problem: Problem, job: Job, training: Training, multiply_adds: int, o
     return True
 
 
-def pause(job: Job, training: Training, multiply_adds: int) -> None:
+def pause(job: Job, training: Training) -> None:
     """Save a training, so that a later job of its trial goes on from here."""
     folder = job.folder / job.name
     folder.mkdir(parents=True, exist_ok=True)
-    save_checkpoint(folder, training.state() | {"multiply_adds": multiply_adds}, spare=False)
+    save_checkpoint(folder, training.state(), spare=False)
 
 
 def standing(training: Training, outcome: Outcome, done: bool | None) -> Outcome:
@@ -215,9 +220,3 @@ def refuse_size(candidate: Candidate, problem: Problem) -> None:
     size = weights_of(candidate, problem.data.inputs, problem.data.outputs)
     if size > problem.settings.max_parameters:
         raise SpaceError(f"{size:,} weights are more than search.max_parameters {problem.settings.max_parameters:,}")
-
-
-def weights_of(candidate: Candidate, inputs: Inputs, outputs: int) -> int:
-    """Return the trainable weights of a network that is not made."""
-    with torch.device("meta"):
-        return parameter_count(build(candidate.architecture, inputs, outputs))

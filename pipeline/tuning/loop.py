@@ -3,21 +3,24 @@
 import logging
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import optuna
 
-from pipeline.core.contracts import TASKS, SearchRecord
+from pipeline.core.bounds import violation_words
+from pipeline.core.contracts import TASKS, Candidate, SearchRecord
 from pipeline.core.errors import SpaceError
 from pipeline.models import read_architecture
-from pipeline.space import DefaultChooser, Space, first_answers, sample
+from pipeline.space import DefaultChooser, Scalar, Space, first_answers, sample
 from pipeline.tuning.choice import export
+from pipeline.tuning.constraints import MARK, Gauge, OutOfBounds, refuse_unmeasurable
 from pipeline.tuning.decisions import CONFIRM_UNTIL, DECIDES, Continue, Repeat, Start, View
 from pipeline.tuning.jobs import Job, OnFit, Outcome, Problem
 from pipeline.tuning.packs import Packs, Work, pack_job, unfinished
 from pipeline.tuning.plan import plan_for, plan_words
-from pipeline.tuning.proposals import Exhausted, feasible, proposal, stock_study
+from pipeline.tuning.proposals import Exhausted, First, feasible, proposal, stock_study
 from pipeline.tuning.table import Row, Table
 from pipeline.tuning.workers import crew_of, usual_workers
 
@@ -58,7 +61,9 @@ class Search:
         """`folder`: where paused trials and weights lie."""
         self.problem, self.space, self.study, self.folder = problem, space, study, folder
         self.clock = Clock(study)
-        self.first = first_answers(space)
+        refuse_unmeasurable(problem.data, problem.settings.constraints)
+        self.gauge = Gauge(data=problem.data, settings=problem.settings, trainer=problem.trainer)
+        self.first: First = first_answers(space)
         for _, known in self.first:
             read_architecture(sample(space, DefaultChooser(known)).architecture)
         self.table = Table(study)
@@ -66,6 +71,8 @@ class Search:
         self.open = True
         """Whether the space may still have candidates that were not tried."""
         self._said = 0.0
+        self._finished: list[str] = []
+        """Names of the files of trainings that are over."""
 
     def run(self, on_fit: OnFit | None = None) -> None:
         """Train until nothing is left to do or the budget is spent."""
@@ -73,8 +80,9 @@ class Search:
         if study_is_over(self.study, self.problem):
             return
         size = usual_workers(self.problem) if settings.workers is None else settings.workers
-        default = feasible(self.space, DefaultChooser(self.first[0][1]))
         self._warm()
+        self.first = self._within_bounds()
+        default = self._first_candidate()
         plan = plan_for(self.problem, default, self.study, lambda: self.clock.used)
         self.problem = self.problem.within(plan.trial_seconds)
         self.mode = plan.mode
@@ -85,15 +93,63 @@ class Search:
                     for place in job.places:
                         self.table.start(place)
                     crew.give(self.problem, job)
+                self._store()
                 if not any(row.busy for row in self.table.rows):
                     break
                 job, outcome = crew.take()
-                self._note(job, outcome)
+                self._note(outcome)
+                if outcome.state != "paused":
+                    self._finished.append(job.name)
         self.table.close()
         self.clock.keep()
         self.study.set_user_attr("over", _extent(self.problem))
-        for row in self.table.rows:
-            shutil.rmtree(self.folder / f"trial-{row.place}", ignore_errors=True)
+        for paused in self.folder.glob("trial-*"):
+            shutil.rmtree(paused)
+
+    def _store(self) -> None:
+        """Write what is not written yet; files of trials that are over go after that."""
+        self.table.flush()
+        self.clock.keep()
+        while self._finished:
+            shutil.rmtree(self.folder / self._finished.pop(), ignore_errors=True)
+
+    def _within_bounds(self) -> First:
+        """Return the defaults without those that break a bound, as the study decided once: latencies vary."""
+        if self.problem.settings.strategy not in ("engine", "default_only"):
+            return self.first
+        kept = self.study.user_attrs.get("defaults")
+        if kept is None:
+            kept = [self._broken(known) for _, known in self.first]
+            self.study.set_user_attr("defaults", kept)
+        for reason in filter(None, kept):
+            log.info("%s", reason)
+        within = [default for default, reason in zip(self.first, kept, strict=True) if reason is None]
+        if not within and self.problem.settings.strategy == "default_only":
+            raise SpaceError(f"search: {kept[0]}", fix="raise the bound, or search with search.strategy=engine")
+        return within
+
+    def _broken(self, known: Mapping[str, Scalar]) -> str | None:
+        """Say which bound a default breaks, if it does."""
+        try:
+            self.gauge.kept(feasible(self.space, DefaultChooser(known)))
+        except OutOfBounds as wrong:
+            return f"a default is passed over: {wrong.words}"
+        return None
+
+    def _first_candidate(self) -> Candidate:
+        """Return the candidate whose training the seconds are planned by: the one that goes first."""
+        if self.first:
+            return feasible(self.space, DefaultChooser(self.first[0][1]))
+        if self.table.rows:
+            return self.table.rows[0].candidate
+        return self._proposed().candidate
+
+    def _proposed(self, like: Row | None = None) -> Row:
+        """Return a row for the next place; with `like`, one whose candidate can be packed with that row's."""
+        rungs, seed = self.problem.rungs, self.problem.seed
+        found = proposal(self.space, self.table.rows, rungs, self.first, self.gauge, seed, like)
+        return Row(place=found.place, origin=found.origin, candidate=found.candidate, answers=found.answers,
+                   distributions=found.distributions, skipped=found.skipped, gauged=found.gauged)  # fmt: skip
 
     def _warm(self) -> None:
         """Bring the rows to where they are used, so that forked workers share them."""
@@ -139,8 +195,12 @@ class Search:
     def _started(self, rung: int) -> Work | None:
         try:
             row = self._proposed()
-        except Exhausted:
+        except Exhausted as end:
             self.open = False
+            if broken := [reason for reason in end.skipped if reason.startswith(MARK)]:
+                last = broken[-1].removeprefix(MARK)
+                said = f"no more candidates: of the last {len(end.skipped)} draws {len(broken)} broke a bound, one with"
+                self.study.set_user_attr("ended", f"{said} {last}")
             return self._next_job()
         size = self.packs.size(row, self.table.rows) if rung == 0 < len(self.problem.rungs) - 1 else 1
         if size > 1:
@@ -149,12 +209,6 @@ class Search:
         if size > 1:
             self._gather(row)
         return self._job(row, rung)
-
-    def _proposed(self, like: Row | None = None) -> Row:
-        problem = self.problem
-        found = proposal(self.space, self.table.rows, problem.rungs, self.first, problem.settings, problem.seed, like)
-        return Row(place=found.place, origin=found.origin, candidate=found.candidate, answers=found.answers,
-                   distributions=found.distributions, skipped=found.skipped)  # fmt: skip
 
     def _gather(self, leader: Row) -> None:
         """Add the candidates that are packed with a leader, as many as there are different ones."""
@@ -173,11 +227,8 @@ class Search:
                   folder=self.folder)  # fmt: skip
         return pack_job(job, row, self.table.rows)
 
-    def _note(self, job: Job, outcome: Outcome) -> None:
+    def _note(self, outcome: Outcome) -> None:
         row = self.table.note(outcome, self.problem.rungs)
-        self.clock.keep()
-        if row.over or outcome.repeat:
-            shutil.rmtree(self.folder / job.name, ignore_errors=True)
         if self.problem.settings.strategy == "tpe_hyperband" and row.paused:
             before = self.table.rows[: row.place + 1]
             if stock_study(before, self.problem.rungs, self.problem.settings.eta, self.problem.seed)[1]:
@@ -205,7 +256,9 @@ class Search:
 
     def export(self, storage: str) -> SearchRecord:
         """Return the record of all trials and of the one that is handed on."""
-        return export(self.problem, self.study.study_name, self.table.rows, storage)
+        kept = self.study.user_attrs
+        passed_over = [reason for reason in (*kept.get("defaults", ()), kept.get("ended")) if reason is not None]
+        return export(self.problem, self.study.study_name, self.table.rows, storage, passed_over)
 
 
 def _extent(problem: Problem) -> dict[str, float | int | None]:
@@ -239,10 +292,12 @@ def progress_line(row: Row, outcome: Outcome, rows: list[Row], used: float, prob
         quality = TASKS[problem.data.task].quality.replace("_", " ")
         word = "" if outcome.state == "complete" else f" at {100 * share:.2g} %"
         text = f"{what} score {score:.4f} {quality} {outcome.quality:.4f}{word}"
+        if row.excess:
+            text += f", {violation_words(row.amounts)}"
     complete = [r for r in rows if r.complete]
     if complete:
-        best = min(complete, key=lambda r: (r.last_score or 0.0, r.place))
-        text += f" · best {best.last_score:.4f} (trial {best.place})"
+        best = min(complete, key=lambda r: (r.excess, r.last_score or 0.0, r.place))
+        text += f" · best {best.last_score:.4f} (trial {best.place}{', above a bound' if best.excess else ''})"
     failed = sum(r.failed for r in rows)
     counts = f"{len(rows)}/{settings.n_trials} trials" + (f", {failed} failed" if failed else "")
     left = "" if settings.seconds is None else f", {_clock_words(max(0.0, settings.seconds - used))} left"

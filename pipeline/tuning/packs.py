@@ -21,11 +21,11 @@ import torch
 from pipeline.core.contracts import Candidate
 from pipeline.core.errors import DeviceError, SpaceError
 from pipeline.models import build
-from pipeline.models.cost import cost_of
 from pipeline.training.budgets import batch_of
 from pipeline.training.device import choose_device
 from pipeline.training.pack_training import PackTraining, check_precision
 from pipeline.training.packing import check_packable, check_rows, gain_of
+from pipeline.tuning.constraints import weights_of
 from pipeline.tuning.jobs import (
     Job,
     OnFit,
@@ -37,7 +37,6 @@ from pipeline.tuning.jobs import (
     refuse_size,
     run_job,
     standing,
-    weights_of,
 )
 from pipeline.tuning.proposals import free
 from pipeline.tuning.table import Row
@@ -109,7 +108,6 @@ def work(problem: Problem, given: Work, on_sign: OnSign | None = None, on_fit: O
 def _together(problem: Problem, given: PackJob, on_sign: OnSign | None) -> list[Outcome]:
     leader = given.jobs[0]
     refuse_size(leader.candidate, problem)
-    multiply_adds = cost_of(leader.candidate.architecture, problem.data.inputs, problem.data.outputs).multiply_adds
     training = PackTraining(
         [job.candidate for job in given.jobs], problem.data, problem.budget, seed=problem.seed, trainer=problem.trainer
     )
@@ -119,14 +117,14 @@ def _together(problem: Problem, given: PackJob, on_sign: OnSign | None) -> list[
     for job, (own, loss, score) in zip(given.jobs, training.scored(), strict=True):
         if job.place not in given.places:
             continue
-        outcome = Outcome(place=job.place, state="failed", multiply_adds=multiply_adds)
+        outcome = Outcome(place=job.place, state="failed")
         try:
             own.note(loss, score)
         except FloatingPointError as wrong:
             outcomes.append(failure(outcome, wrong, own.pace.seconds))
             continue
         if in_time:
-            pause(job, own, multiply_adds)
+            pause(job, own)
         outcomes.append(standing(own, outcome, False if in_time else None))
     return outcomes
 
@@ -143,10 +141,11 @@ class Packs:
 
     def size(self, leader: Row, rows: Sequence[Row]) -> int:
         """Return how many candidates train with this new one, itself among them; 1: it trains alone."""
-        wanted = self.problem.settings.pack
-        if wanted == 1 or (wanted is None and self.problem.settings.seconds is None):
+        settings = self.problem.settings
+        wanted = settings.pack
+        if settings.strategy != "engine" or wanted == 1 or (wanted is None and settings.seconds is None):
             return 1
-        left, allowed = self.problem.settings.n_trials - len(rows), largest(rows)
+        left, allowed = settings.n_trials - len(rows), largest(rows)
         if min(left, allowed) < (wanted or _SMALL) or not self._packable(leader):
             return 1
         size = wanted or self._paying(leader.candidate, left)

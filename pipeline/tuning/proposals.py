@@ -14,10 +14,10 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
+from pipeline.core.bounds import Amounts
 from pipeline.core.contracts import Candidate, Origin
 from pipeline.core.errors import SpaceError
 from pipeline.core.seeds import stream, stream_seed
-from pipeline.core.settings import SearchSettings
 from pipeline.models import read_architecture
 from pipeline.space import (
     Choice,
@@ -36,6 +36,7 @@ from pipeline.space import (
 )
 from pipeline.training.packing import OWN, bucket
 from pipeline.tuning.chooser import TrialChooser
+from pipeline.tuning.constraints import Gauge, OutOfBounds
 from pipeline.tuning.table import Row
 
 STARTUP = 6
@@ -50,7 +51,11 @@ _PARENTS = 3
 
 
 class Exhausted(Exception):  # noqa: N818  no error: a finite space was tried in full
-    """Every candidate of the space has been proposed."""
+    """No candidate is left: all were proposed, or those that are left break a bound."""
+
+    def __init__(self, skipped: Sequence[str]) -> None:
+        super().__init__()
+        self.skipped = tuple(skipped)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +68,8 @@ class Proposal:
     answers: Mapping[str, Scalar]
     distributions: Mapping[str, BaseDistribution]
     skipped: tuple[str, ...]
+    gauged: Amounts
+    """(amount, its bound) of what can be known before training."""
 
 
 First = Sequence[tuple[Origin, Mapping[str, Scalar]]]
@@ -75,12 +82,12 @@ def proposal(
     rows: Sequence[Row],
     rungs: Sequence[float],
     first: First,
-    settings: SearchSettings,
+    gauge: Gauge,
     seed: int,
     like: Row | None = None,
 ) -> Proposal:
     """Return the candidate of the next place; with `like`, one that can be packed with that row's."""
-    place = len(rows)
+    place, settings = len(rows), gauge.settings
 
     def draw(attempt: int) -> tuple[Origin, Chooser]:
         if settings.strategy in ("engine", "default_only"):
@@ -97,6 +104,7 @@ def proposal(
 
     known = [row.answers for row in rows]
     skipped: list[str] = []
+    broken: list[OutOfBounds] = []
     while len(skipped) < (_MOST_SKIPPED if like is None else _MOST_LIKE):
         origin, chooser = draw(len(skipped))
         noted = Noted(chooser if like is None else Like(chooser, like.answers))
@@ -112,10 +120,22 @@ def proposal(
         if noted.answers in known or (isinstance(chooser, GridChooser) and chooser.beyond):
             skipped.append(TRIED)
             continue
+        try:
+            gauged = gauge.kept(candidate)
+        except OutOfBounds as wrong:
+            skipped.append(wrong.message)
+            broken.append(wrong)
+            continue
         return Proposal(place=place, origin=origin, candidate=candidate, answers=noted.answers,
-                        distributions=noted.distributions, skipped=tuple(skipped))  # fmt: skip
-    if TRIED in skipped or like is not None:
-        raise Exhausted
+                        distributions=noted.distributions, skipped=tuple(skipped), gauged=gauged)  # fmt: skip
+    if like is not None or TRIED in skipped or (rows and broken):  # what was trained so far is not thrown away
+        raise Exhausted(skipped)
+    if broken:
+        raise SpaceError(
+            f"search: no candidate keeps all bounds ({len(skipped)} draws in a row); the closest, "
+            f"{min(broken, key=lambda wrong: wrong.excess).words}",
+            fix="raise the bound under search.constraints, or let the space hold such candidates",
+        )
     raise SpaceError(
         f"search: every draw is infeasible ({len(skipped)} in a row), the last with: {skipped[-1]}",
         fix="forbid less, or narrow the ranges to what can be built",
@@ -235,12 +255,15 @@ def best_rung(rows: Sequence[Row], rungs: Sequence[float], least: int) -> int | 
 
 
 def best_rows(rows: Sequence[Row], rungs: Sequence[float]) -> list[Row]:
-    """Return the rows with the lowest scores at the highest rung that has as many as are asked for."""
+    """Return the rows with the lowest scores at the highest rung that has as many as are asked for.
+
+    Rows that are known to break a bound come after all others.
+    """
     rung = best_rung(rows, rungs, _PARENTS)
     if rung is None:
         return []
     here = [row for row in rows if not row.failed and len(row.scores(rungs)) > rung]
-    return sorted(here, key=lambda row: (row.scores(rungs)[rung], row.place))[:_PARENTS]
+    return sorted(here, key=lambda row: (row.excess, row.scores(rungs)[rung], row.place))[:_PARENTS]
 
 
 def _tpe(rows: Sequence[Row], rungs: Sequence[float], seed: int) -> Chooser:
@@ -253,11 +276,21 @@ def _tpe(rows: Sequence[Row], rungs: Sequence[float], seed: int) -> Chooser:
     assert rung is not None
     study = _in_memory(sampler)
     study.add_trials(
-        create_trial(params=dict(row.answers), distributions=dict(row.distributions), value=row.scores(rungs)[rung])
+        create_trial(
+            params=dict(row.answers),
+            distributions=dict(row.distributions),
+            value=row.scores(rungs)[rung],
+            constraints=_relative(row),
+        )
         for row in rows
         if not row.failed and len(row.scores(rungs)) > rung
     )
     return TrialChooser(study.ask())
+
+
+def _relative(row: Row) -> dict[str, float]:
+    """Return by which share of its bound each amount exceeds it; Optuna calls 0 and less feasible."""
+    return {name: amount / bound - 1 for name, (amount, bound) in row.amounts.items()}
 
 
 def _in_memory(sampler: optuna.samplers.BaseSampler, pruner: optuna.pruners.BasePruner | None = None) -> optuna.Study:
@@ -284,6 +317,8 @@ def stock_study(rows: Sequence[Row], rungs: Sequence[float], eta: int, seed: int
         for rung, score in enumerate(row.scores(rungs)):
             trial.report(score, eta**rung)
             stop = trial.should_prune()
+        for name, amount in _relative(row).items():
+            trial.set_constraint(name, amount)
         if row.over:
             state = TrialState.COMPLETE if row.complete else TrialState.FAIL if row.failed else TrialState.PRUNED
             study.tell(trial.number, row.last_score if row.complete else None, state=state)

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import optuna
+from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.core.errors import ConfigError
@@ -44,8 +46,25 @@ def open_study(name: str, url: str) -> optuna.Study:
         storage = optuna.storages.RDBStorage(
             url, engine_kwargs={"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None
         )
+        _make_light(storage)
         study = optuna.create_study(storage=storage, study_name=name, load_if_exists=True, direction="minimize")
     except (SQLAlchemyError, ImportError, ValueError) as wrong:
         reason = str(wrong).splitlines()[0]
         raise ConfigError(f"conf.search.storage: cannot open the study ({reason})", fix="check the URL") from None
     return study
+
+
+def _make_light(storage: optuna.storages.RDBStorage) -> None:
+    """Let SQLite write ahead and not wait for the disk at every commit: a killed process loses nothing by that.
+
+    Only a power cut may lose the last moments; the file stays whole. A commit takes 0.3 instead of 13 ms.
+    """
+    if storage.engine.dialect.name != "sqlite":
+        return
+
+    def on_connect(connection: Any, record: Any) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    event.listen(storage.engine, "connect", on_connect)
+    storage.engine.dispose()

@@ -4,14 +4,17 @@ A row is a trial of Optuna: RUNNING while it trains or is paused, finished when 
 a killed process left running stays at its place with its answers, so the same trial goes on.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import Trial, TrialState, create_trial
 
+from pipeline.core import bounds
+from pipeline.core.bounds import Amounts
 from pipeline.core.contracts import Candidate, Origin, TrialRecord
 from pipeline.core.strict import plain, read
 from pipeline.space import Scalar
@@ -34,6 +37,8 @@ class Row:
     """The ranges of these."""
     skipped: tuple[str, ...] = ()
     """Why draws before it at this place were no candidates."""
+    gauged: Amounts = field(default_factory=dict)
+    """(amount, its bound) of what was known before training."""
     outcome: Outcome | None = None
     repeats: tuple[Outcome, ...] = ()
     """With fresh seeds."""
@@ -74,6 +79,16 @@ class Row:
         """The score where it stands."""
         return self.outcome.curve[-1][1] if self.outcome and self.outcome.curve and not self.failed else None
 
+    @property
+    def amounts(self) -> Amounts:
+        """(amount, its bound) of all that was measured so far."""
+        return {**self.gauged, **(self.outcome.amounts if self.outcome else {})}
+
+    @property
+    def excess(self) -> float:
+        """By which share of its bound an amount exceeds it; 0 as long as nothing says so."""
+        return bounds.excess(self.amounts)
+
     def record(self) -> TrialRecord:
         """Return what later stages may know of it."""
         outcome = self.outcome
@@ -92,6 +107,7 @@ class Row:
             epochs=outcome.passes,
             seconds=outcome.seconds,
             curve=outcome.curve,
+            amounts=self.amounts,
             repeats=tuple((r.curve[-1][1], r.reserve_score) for r in self.repeats if r.state == "complete"),
             error=outcome.error,
             traceback=outcome.traceback,
@@ -99,12 +115,14 @@ class Row:
 
 
 class Table:
-    """The rows of a study."""
+    """The rows of a study. What becomes of them is seen at once and stored by `flush`, while others train."""
 
     def __init__(self, study: optuna.Study) -> None:
         self.study = study
         self.rows: list[Row] = []
+        self._storage = study._storage
         self._ids: list[int] = []
+        self._waiting: list[Callable[[], None]] = []
         attributes = study.user_attrs
         trials = sorted((t for t in study.get_trials(deepcopy=False) if "place" in t.user_attrs),
                         key=lambda t: t.user_attrs["place"])  # fmt: skip
@@ -120,6 +138,7 @@ class Table:
                     answers=trial.params,
                     distributions=trial.distributions,
                     skipped=tuple(kept["skipped"]),
+                    gauged={name: (amount, bound) for name, (amount, bound) in kept["gauged"].items()},
                     outcome=read(Outcome, kept["outcome"], "study") if "outcome" in kept else None,
                     repeats=tuple(read(Outcome, repeat, "study") for repeat in repeats),
                     pack=tuple(kept["pack"]) if "pack" in kept else None,
@@ -134,69 +153,82 @@ class Table:
     def add(self, row: Row) -> None:
         """Append a row before its first job."""
         assert row.place == len(self.rows)
-        attributes: dict[str, Any] = {
-            "place": row.place, "origin": row.origin, "candidate": plain(row.candidate), "skipped": list(row.skipped),
-        }  # fmt: skip
-        if row.pack is not None:
-            attributes["pack"] = list(row.pack)
-        self.study.add_trial(
-            create_trial(state=TrialState.RUNNING, params=dict(row.answers), distributions=dict(row.distributions),
-                         user_attrs=attributes)
-        )  # fmt: skip
-        self._ids.append(self.study.get_trials(deepcopy=False)[-1]._trial_id)
         self.rows.append(row)
+        self._waiting.append(lambda: self._create(row))
 
     def start(self, place: int) -> None:
         """Note that a job of this row runs."""
         self.rows[place] = replace(self.rows[place], busy=True)
 
     def note(self, outcome: Outcome, rungs: Sequence[float]) -> Row:
-        """Store what came of a job, and return the row as it stands."""
+        """Take in what came of a job, and return the row as it stands."""
         row = self.rows[outcome.place]
         if outcome.repeat:
             kept = {r.repeat: r for r in row.repeats} | {outcome.repeat: outcome}
             row = replace(row, busy=False, repeats=tuple(kept[k] for k in sorted(kept)))
-            self.study.set_user_attr(_repeat(row.place, outcome.repeat), plain(outcome))
+            self._waiting.append(
+                lambda: self.study.set_user_attr(_repeat(outcome.place, outcome.repeat), plain(outcome))
+            )
         else:
             before = len(row.scores(rungs))
             row = replace(row, busy=False, outcome=outcome, over=outcome.state != "paused")
-            self._store(row, before, rungs)
+            self._waiting.append(partial(self._store, row, before, rungs))
         self.rows[outcome.place] = row
         return row
-
-    def _store(self, row: Row, before: int, rungs: Sequence[float]) -> None:
-        trial = Trial(self.study, self._ids[row.place])
-        outcome = row.outcome
-        assert outcome is not None
-        for rung, score in list(enumerate(row.scores(rungs)))[before:]:
-            trial.report(score, rung)
-        trial.set_user_attr("outcome", plain(outcome))
-        if row.over:
-            self._show(row)
-            self._tell(row)
-
-    def _show(self, row: Row) -> None:
-        trial = Trial(self.study, self._ids[row.place])
-        for name, value in plain(row.record()).items():
-            if name in _SHOWN and value is not None:
-                trial.set_user_attr(name, value)
-
-    def _tell(self, row: Row) -> None:
-        state = TrialState.COMPLETE if row.complete else TrialState.FAIL if row.failed else TrialState.PRUNED
-        number = self.study._storage.get_trial(self._ids[row.place]).number
-        self.study.tell(number, row.last_score if row.complete else None, state=state)
 
     def stop(self, place: int) -> None:
         """Let a paused row be where it stands."""
         row = self.rows[place] = replace(self.rows[place], over=True)
-        self._show(row)
-        self._tell(row)
+        self._waiting.append(lambda: self._tell(row))
 
     def close(self) -> None:
         """End the study: what is paused will not go on."""
         for row in self.rows:
             if row.paused:
                 self.stop(row.place)
+        self.flush()
+
+    def flush(self) -> None:
+        """Store what is not stored yet.
+
+        A process killed before it has merely repeats the last piece of a trial, from the file where that one paused.
+        """
+        while self._waiting:
+            self._waiting[0]()
+            del self._waiting[0]
+
+    def _create(self, row: Row) -> None:
+        attributes: dict[str, Any] = {
+            "place": row.place, "origin": row.origin, "candidate": plain(row.candidate), "skipped": list(row.skipped),
+            "gauged": plain(row.gauged),
+        }  # fmt: skip
+        if row.pack is not None:
+            attributes["pack"] = list(row.pack)
+        frozen = create_trial(state=TrialState.RUNNING, params=dict(row.answers), distributions=dict(row.distributions),
+                              user_attrs=attributes)  # fmt: skip
+        self._ids.append(self._storage.create_new_trial(self.study._study_id, template_trial=frozen))
+
+    def _store(self, row: Row, before: int, rungs: Sequence[float]) -> None:
+        at, outcome = self._ids[row.place], row.outcome
+        assert outcome is not None
+        for rung, score in list(enumerate(row.scores(rungs)))[before:]:
+            self._storage.set_trial_intermediate_value(at, rung, score)
+        self._storage.set_trial_user_attr(at, "outcome", plain(outcome))
+        if row.over:
+            for name, value in plain(row.record()).items():
+                if name in _SHOWN and value is not None:
+                    self._storage.set_trial_user_attr(at, name, value)
+            self._tell(row)
+
+    def _tell(self, row: Row) -> None:
+        if row.amounts:
+            trial = Trial(self.study, self._ids[row.place])
+            for name, (amount, bound) in row.amounts.items():
+                if name not in trial.constraints:  # a killed process may have said so already
+                    trial.set_constraint(name, amount / bound - 1)
+        state = TrialState.COMPLETE if row.complete else TrialState.FAIL if row.failed else TrialState.PRUNED
+        values = [row.last_score] if row.complete and row.last_score is not None else None
+        self._storage.set_trial_state_values(self._ids[row.place], state, values)
 
 
 def _repeat(place: int, k: int) -> str:

@@ -6,16 +6,19 @@ started fresh, because a GPU cannot be shared over a fork.
 
 import contextlib
 import ctypes
+import faulthandler
 import logging
 import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.core.errors import DeviceError
@@ -70,6 +73,8 @@ class Alone:
 class _Worker:
     process: Any
     pipe: Connection
+    last_words: Path
+    """Where a crash below Python writes what ran."""
     job: Work | None = None
     problem: Problem | None = None
     heard: float = 0.0
@@ -81,6 +86,8 @@ class Team:
     def __init__(self, problem: Problem, size: int, silence: float, on_fit: OnFit | None = None) -> None:
         """`silence`: seconds without a sign of life after which a worker counts as hanging."""
         self._problem, self._silence, self._on_fit = problem, silence, on_fit
+        self._crashes = tempfile.TemporaryDirectory(prefix="archline-")
+        self._started = 0
         self._context: Any = multiprocessing.get_context("spawn" if _on_gpu(problem) else "fork")
         self._workers = [self._start() for _ in range(size)]
         self._done: list[tuple[Job, Outcome]] = []
@@ -89,12 +96,14 @@ class Team:
 
     def _start(self) -> _Worker:
         here, there = self._context.Pipe()
+        last_words = Path(self._crashes.name) / str(self._started)
+        self._started += 1
         process = self._context.Process(
-            target=_serve, args=(there, here, self._problem, self._on_fit, os.getpid()), daemon=True
+            target=_serve, args=(there, here, self._problem, self._on_fit, os.getpid(), last_words), daemon=True
         )
         process.start()
         there.close()
-        return _Worker(process, here)
+        return _Worker(process, here, last_words)
 
     def free(self) -> int:
         """Return the idle workers nothing waits for."""
@@ -146,13 +155,16 @@ class Team:
         worker.pipe.close()
         code = worker.process.exitcode
         error = why or _end_of(code)
+        words = worker.last_words.read_text() if worker.last_words.exists() else ""
         self._workers[self._workers.index(worker)] = self._start()
         log.warning("the worker of trial %d ended: %s", job.place, error)
         if isinstance(job, PackJob):
+            if words:  # no outcome keeps them
+                log.warning("%s", words.rstrip())
             self._waiting += [(problem, one) for one in job.wanted]
             return
         died = Outcome(place=job.place, repeat=job.repeat, state="failed", error=f"WorkerDied: {error}",
-                       traceback=f"The process of this trial ended without one: {error}.\n")  # fmt: skip
+                       traceback=words or f"The process of this trial ended without one: {error}.\n")  # fmt: skip
         self._done.append((job, died))
 
     def close(self) -> None:
@@ -162,6 +174,7 @@ class Team:
         for worker in self._workers:
             worker.process.join()
             worker.pipe.close()
+        self._crashes.cleanup()
 
 
 @contextmanager
@@ -198,9 +211,13 @@ def _end_of(code: int | None) -> str:
     return f"exit code {code}"
 
 
-def _serve(pipe: Connection, other: Connection, problem: Problem, on_fit: OnFit | None, parent: int) -> None:
+def _serve(
+    pipe: Connection, other: Connection, problem: Problem, on_fit: OnFit | None, parent: int, last_words: Path
+) -> None:
     """Run jobs until the search's process is gone."""
     other.close()
+    crash = last_words.open("w")  # stays open: a crash has no time to open it
+    faulthandler.enable(crash)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the search; it ends its workers
     _die_with(parent)
     on_sign = _signs(pipe)

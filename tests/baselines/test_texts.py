@@ -53,7 +53,7 @@ def test_its_probabilities_are_as_sure_as_it_is_right() -> None:
 def test_the_factor_is_the_one_of_lowest_log_loss() -> None:
     """Margins ±1 that are right in four of five rows: softmax(f · [1, 0]) is 0.8 at f = ln 4."""
     margins = np.tile([1.0, 0.0], (500, 1))
-    loss, factor = _best_factor(margins, (np.arange(500) % 5 == 0).astype(np.int64))
+    loss, factor = _best_factor(margins, (np.arange(500) % 5 == 0).astype(np.int64), None)
     assert factor == pytest.approx(np.log(4), rel=1e-3)
     assert loss == pytest.approx(-(0.8 * np.log(0.8) + 0.2 * np.log(0.2)), rel=1e-4)
 

@@ -21,6 +21,7 @@ from pipeline.core.contracts import (
     Member,
     MethodCheck,
     ModelCard,
+    Number,
     NumericColumn,
     Optimizer,
     Scores,
@@ -32,6 +33,7 @@ from pipeline.core.contracts import (
 )
 from pipeline.core.seeds import stream
 from pipeline.core.settings import FairnessSettings
+from pipeline.evaluation import constraint_checks
 from pipeline.metrics.calibration import reliability
 from pipeline.metrics.disparity import audit
 from pipeline.metrics.intervals import mean, proportion
@@ -97,6 +99,7 @@ def _search() -> SearchRecord:
         epochs=4.0,
         seconds=2.0,
         curve=((0.5, 0.7), (1.0, 0.5)),
+        amounts={"parameters": (123.0, 2000.0), "calibration_error": (0.0625, 0.125)},
     )
     failed = replace(
         done,
@@ -116,6 +119,7 @@ def _search() -> SearchRecord:
         trials=(done, failed),
         best=0,
         seconds=4.0,
+        constraints={"parameters": 2000.0, "calibration_error": 0.125},
     )
 
 
@@ -192,7 +196,9 @@ def _scores() -> Scores:
     ensemble = replace(
         single, name="ensemble", networks=2, parameters=246, multiply_adds=912, gain=gain, verdict=f"good {HOSTILE}"
     )
+    search, amounts = _search(), {"parameters": Number(value=123, n=1), "calibration_error": metrics["ece"]}
     return Scores(
+        constraints=constraint_checks(search, amounts),
         headline="accuracy",
         metrics=metrics,
         front=(single, ensemble),

@@ -5,6 +5,7 @@ import json
 import re
 import struct
 import zlib
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from typing import Any
@@ -12,9 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.core.contracts import Provenance
+from pipeline.core.contracts import Number, Provenance
 from pipeline.core.settings import ReportSettings
 from pipeline.core.strict import plain
+from pipeline.evaluation import constraint_checks
 from pipeline.reporting import document, render, summary_lines
 from pipeline.reporting.figures import Line, Scale, forest, line_chart, signed_map
 from pipeline.reporting.words import clean, interval, resolve
@@ -220,3 +222,28 @@ def test_a_signed_map_is_blue_white_and_orange() -> None:
     size = struct.unpack(">I", data[at - 4 : at])[0]
     pixels = np.frombuffer(zlib.decompress(data[at + 4 : at + 4 + size])[1:], np.uint8).reshape(3, 3)
     assert pixels.tolist() == [[0, 114, 178], [255, 255, 255], [213, 94, 0]]
+
+
+def test_each_bound_has_a_row_with_both_amounts_and_a_verdict() -> None:
+    found = report()
+    assert [c["name"] for c in found["evaluate"]["constraints"]] == ["parameters", "calibration_error"]
+    shown = [pointer for pointer, _ in Page(render(found)).numbers if pointer.startswith("/evaluate/constraints/")]
+    assert shown == [f"/evaluate/constraints/{i}/{part}" for i in (0, 1) for part in ("bound", "search", "test")]
+    assert "bound           parameters 123, at most 2,000: holds" in summary_lines(found)
+
+
+def test_a_model_that_breaks_a_bound_is_the_first_warning_and_so_is_a_bound_that_fails_on_test() -> None:
+    whole = records()
+    closest = replace(whole.search.trials[0], amounts={"parameters": (123.0, 100.0)})
+    note = "no feasible model: the closest, trial 0, has parameters 123 above its bound 100"
+    search = replace(whole.search, trials=(closest, *whole.search.trials[1:]), constraints={"parameters": 100.0},
+                     notes=(note,))  # fmt: skip
+    checks = constraint_checks(search, {"parameters": Number(value=123, n=1)})
+    found = document(SETTINGS, replace(whole, search=search, scores=replace(whole.scores, constraints=checks)), BEHIND)
+    texts = [w["text"] for w in found["warnings"]]
+    assert texts[:2] == [note, "weights: the bound 100 does not hold on test rows"]
+    assert texts.count(note) == 1
+    assert f"warning         {note}" in summary_lines(found)
+    page = render(json.loads(json.dumps(plain(found))))
+    assert "complete, above a bound" in page
+    assert "above a bound" not in render(report())

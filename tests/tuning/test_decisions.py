@@ -96,9 +96,12 @@ def test_phases_of_a_budget_of_seconds() -> None:
     tied = [row(0, 0.9, 0.6, 0.5, seconds=10.0), row(1, 0.95), row(2, 0.96)]
     assert engine(view(*tied, seconds=100.0, used=50.0)) == Start(0)
     assert engine(view(*tied, seconds=100.0, used=73.0)) == Continue(1, 1)
-    assert engine(view(*tied, seconds=100.0, used=85.0)) is None  # two seconds more would end after 86
+    assert engine(view(*tied, seconds=100.0, used=85.0)) == Continue(1, 1)  # too late to finish, but nothing else fits
+    assert engine(view(*tied, seconds=100.0, used=96.0)) is None
     assert engine(view(*tied, seconds=100.0, used=85.0, repeats=1)) == Repeat(0, 1)
-    assert engine(view(*tied, seconds=100.0, used=88.0, repeats=1)) is None  # ten seconds do not fit before 97
+    assert engine(view(*tied, seconds=100.0, used=88.0, repeats=1)) == Continue(
+        1, 1
+    )  # ten seconds do not fit before 97
 
 
 def test_the_row_furthest_ahead_of_the_default_is_finished_first() -> None:

@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 import torch
 
+import pipeline.tuning.constraints as constraints
 import pipeline.tuning.packs as packs
+from pipeline.core.bounds import Constraints
+from pipeline.core.contracts import Latency
 from pipeline.core.settings import SearchSettings
 from pipeline.space import parse
 from pipeline.training.pack_training import PackTraining
@@ -19,7 +22,7 @@ from pipeline.tuning import Problem, Search
 from pipeline.tuning.decisions import View
 from pipeline.tuning.jobs import Job, Outcome, run_job
 from pipeline.tuning.packs import PackJob, Packs, work
-from pipeline.tuning.proposals import free
+from pipeline.tuning.proposals import Exhausted, free, proposal
 from pipeline.tuning.table import Row, Table
 from tests.training.test_fit import CPU
 from tests.training.test_packing import candidates, data
@@ -74,7 +77,8 @@ def test_a_pack_shares_shapes_and_each_is_a_row_like_any_other(tmp_path: Path) -
     assert followers <= len(search.table.rows) / 2
     assert len({bucket(row.candidate) for row in search.table.rows}) > len(found)
     rungs, rows = search.problem.rungs, [row for one in found for row in one]
-    assert all(row.outcome and row.outcome.parameters and row.outcome.multiply_adds for row in rows)
+    assert all(row.outcome and row.outcome.parameters for row in rows)
+    assert all((row.record().multiply_adds is not None) == row.complete for row in rows)
     reached = [len(row.scores(rungs)) for row in rows]
     assert min(reached) == 1
     assert max(reached) > 1
@@ -94,7 +98,7 @@ def test_a_pack_brings_what_single_jobs_bring_and_goes_on_as_they_do(tmp_path: P
         assert one.state == other.state == "paused"
         assert one.curve[0][0] == other.curve[0][0]
         assert one.curve[0][1] == pytest.approx(other.curve[0][1], abs=1e-4)
-        same = {name: getattr(one, name) for name in ("place", "quality", "parameters", "multiply_adds", "passes")}
+        same = {name: getattr(one, name) for name in ("place", "quality", "parameters", "passes")}
         assert same == {name: getattr(other, name) for name in same}
     assert len({one.seconds for one in packed}) <= 3
     for name in ("packed", "alone"):
@@ -111,7 +115,7 @@ def test_a_search_that_dies_in_a_pack_ends_as_one_that_does_not(
 ) -> None:
     whole = search_in(tmp_path / "whole")
     assert packs_of(whole)
-    real_step, real_add, real_note = PackTraining.advance, Table.add, Table.note
+    real_step, real_create, real_store = PackTraining.advance, Table._create, Table._store
     calls: list[str] = []
 
     def dies(name: str, real: Any, when: set[int]) -> Any:
@@ -124,9 +128,10 @@ def test_a_search_that_dies_in_a_pack_ends_as_one_that_does_not(
         return call
 
     first = packs_of(whole)[0][0].place
+    stored = sum(len(row.scores(whole.problem.rungs)) for row in whole.table.rows[:first])
     monkeypatch.setattr(PackTraining, "advance", dies("advance", real_step, {1}))
-    monkeypatch.setattr(Table, "add", dies("add", real_add, {first + 3}))
-    monkeypatch.setattr(Table, "note", dies("note", real_note, {first + 4}))
+    monkeypatch.setattr(Table, "_create", dies("create", real_create, {first + 3}))
+    monkeypatch.setattr(Table, "_store", dies("store", real_store, {stored + 3}))
     killed = 0
     while killed < 10:
         try:
@@ -139,6 +144,29 @@ def test_a_search_that_dies_in_a_pack_ends_as_one_that_does_not(
     assert outcome(cut.export("db")) == outcome(whole.export("db"))
     assert [row.pack for row in cut.table.rows] == [row.pack for row in whole.table.rows]
     assert cut.export("db").best == whole.export("db").best
+
+
+def test_each_of_a_pack_keeps_the_bounds_and_is_stored_with_its_amounts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow_where_much_is_dropped(network: Any, inputs: Any, **how: Any) -> Latency:
+        much = any(isinstance(part, torch.nn.Dropout) and part.p == 0.4 for part in network.modules())
+        return Latency(batch=how["batch"], device=how["device"], threads=1, milliseconds=9.0 if much else 2.0, spread=0)
+
+    monkeypatch.setattr(constraints, "measured_latency", slow_where_much_is_dropped)
+    search = search_in(tmp_path, constraints=Constraints(latency_ms=5.0))
+    found = packs_of(search)
+    assert found
+    assert all(row.gauged == {"latency_ms": (2.0, 5.0)} for row in search.table.rows)
+    assert not any(row.candidate.architecture.get("dropout") == 0.4 for row in search.table.rows)
+    stored = Table(search.study).rows
+    assert [(row.pack, row.gauged) for row in stored] == [(row.pack, row.gauged) for row in search.table.rows]
+    leader, chosen = found[0][0], problem(constraints=Constraints(latency_ms=1.0))
+    strict = constraints.Gauge(data=chosen.data, settings=chosen.settings, trainer=CPU)
+    before = search.table.rows[: leader.place + 1]
+    with pytest.raises(Exhausted) as caught:
+        proposal(search.space, before, chosen.rungs, search.first, strict, chosen.seed, leader)
+    assert any(reason.startswith(constraints.MARK) for reason in caught.value.skipped)
 
 
 def test_what_cannot_be_packed_is_trained_alone(tmp_path: Path) -> None:
@@ -191,7 +219,15 @@ def test_workers_pack_as_the_process_itself_does(tmp_path: Path) -> None:
     assert len(two.export("db").trials) == 9
 
 
-@pytest.mark.parametrize("settings", [{"pack": None}, {"pack": 1}, {"pack": 1, "seconds": 100.0}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"pack": None},
+        {"pack": 1},
+        {"pack": 1, "seconds": 100.0},
+        {"pack": None, "seconds": 100.0, "strategy": "random"},
+    ],
+)
 def test_without_seconds_nothing_is_measured_and_nothing_packed(
     monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
 ) -> None:

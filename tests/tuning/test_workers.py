@@ -47,7 +47,9 @@ def test_a_worker_that_dies_costs_its_trial(
     monkeypatch.setattr(Training, "start", deadly)
     record = search_in(tmp_path, n_trials=3, workers=1, epochs=1).export("db")
     assert [(t.state, t.error) for t in record.trials] == [("complete", None), ("failed", error), ("complete", None)]
-    assert record.trials[1].traceback
+    told = record.trials[1].traceback
+    assert told
+    assert ("deadly" in told) == ("SEGV" in error)  # what ran when it crashed
 
 
 def test_a_worker_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

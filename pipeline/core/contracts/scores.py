@@ -58,6 +58,20 @@ class Alternative:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ConstraintCheck:
+    """A bound of the search, kept or not by the network that is handed on."""
+
+    name: str
+    bound: float
+    search: float | None
+    """The amount that the search saw, where it depends on rows on validation rows; None if it was not measured."""
+    test: Number
+    """The amount of the final network, on test rows."""
+    verdict: Literal["holds", "does not hold", "cannot tell"]
+    """Cannot tell: the interval reaches over the bound, or there is no amount."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Bin:
     """One bar of the reliability diagram."""
 
@@ -105,6 +119,8 @@ class Scores:
     baselines: tuple[BaselineScores, ...]
     front: tuple[Alternative, ...] = ()
     """Speed and accuracy: the single network, and the ensemble of the search where there is one."""
+    constraints: tuple[ConstraintCheck, ...] = ()
+    """The bounds of the search, each on the final network."""
     latency_ms: Number
     """Median milliseconds for one row on the evaluation device."""
     notes: tuple[str, ...] = ()

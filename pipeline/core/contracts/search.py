@@ -1,9 +1,11 @@
 """What search and train hand on: candidates, budgets, trials, the model's card."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pipeline.core import bounds
+from pipeline.core.bounds import Amounts
 from pipeline.core.contracts.data import Inputs
 
 Origin = Literal["default", "warm_start", "prior", "mutation", "tpe", "random", "grid"]
@@ -109,7 +111,7 @@ class TrialRecord:
     parameters: int | None
     """Trainable weights of the network."""
     multiply_adds: int | None = None
-    """Of one row, forward; None if the network cannot be built, or in studies written before it was counted."""
+    """Of one row, forward; counted for trials that came to their end."""
     epochs: float
     """Passes over the training split."""
     seconds: float
@@ -117,9 +119,22 @@ class TrialRecord:
     """(share of the trial's budget spent, score) at each rung."""
     repeats: tuple[tuple[float, float | None], ...] = ()
     """(score, score on the reserve) of trainings with fresh seeds."""
+    amounts: Amounts = field(default_factory=dict)
+    """(amount, its bound) of each constraint that was measured: some before training, some at the end of a complete
+    trial, on validation rows."""
     error: str | None = None
     """Class of the failure."""
     traceback: str | None = None
+
+    @property
+    def violations(self) -> Amounts:
+        """Of the amounts, those above their bounds."""
+        return bounds.violations(self.amounts)
+
+    @property
+    def excess(self) -> float:
+        """By which share of its bound an amount exceeds it at most; 0 where all are kept."""
+        return bounds.excess(self.amounts)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,7 +151,19 @@ class SearchRecord:
     """Number of the trial that is handed on; `notes` say when it is not the one with the lowest score."""
     seconds: float
     """Training seconds of all trials, over restarts."""
+    constraints: Mapping[str, float] = field(default_factory=dict)
+    """Upper bounds by name."""
+    latency_batch: int = 1
+    """Rows that the bound on latency_ms is about."""
     notes: tuple[str, ...] = ()
+
+    @property
+    def feasible(self) -> bool | None:
+        """Whether the trial that is handed on keeps all bounds; None if it did not come as far as being measured."""
+        trial = self.trials[self.best]
+        if trial.violations:
+            return False
+        return True if set(self.constraints) <= set(trial.amounts) else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,6 +174,8 @@ class Best:
     number: int
     score: float
     candidate: Candidate
+    feasible: bool | None = True
+    """Whether it keeps all bounds of the search on validation rows; None if that was not measured."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
