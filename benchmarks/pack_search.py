@@ -6,7 +6,7 @@
 
 On adult, one process, one thread. Jobs: eight candidates of one shape to the first rung, as eight jobs and as the job
 of a pack, in turns (alone, packed, packed, alone, …), in seconds of the thread, so that waiting for a busy machine does
-not count; all that a job does is counted: networks, cost, steps, scores, checkpoints. Searches: the space of tables as
+not count; all that a job does is counted: networks, steps, scores, checkpoints. Searches: the space of tables as
 shipped, and the same with its mlp alone, `seconds` each with `search.pack=1` and with `search.pack=null`, in turns as
 well, with few epochs so that a short search is one; all is counted, measurements and the database too.
 """
