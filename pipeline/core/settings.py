@@ -57,6 +57,12 @@ class SearchSettings:
     """strategy=grid: values per float."""
     workers: int | None = None
     """Processes that train; None: one per core or GPU; 0: this process, without isolation."""
+    pack: int | None = 1
+    """strategy=engine: so many new candidates of equal shapes are trained to the first rung as one; 1: each alone.
+
+    None: 4, 8 or 16 where a measurement says that it pays. What is measured differs from run to run, so without
+    `seconds` nothing is measured and each is trained alone: such a search repeats.
+    """
     silence: float = 300.0
     """Seconds without a sign of life after which a worker is given up, and its trial with it."""
     storage: str | None = None
@@ -80,8 +86,8 @@ class SearchSettings:
             raise ValueError("trial_share must lie in (0, 1]")
         if self.repeats < 0 or self.grid_points < 1 or self.silence <= 0 or (self.workers or 0) < 0:
             raise ValueError("repeats and workers must not be negative, grid_points and silence be positive")
-        if self.keep < 0 or self.latency_batch < 1:
-            raise ValueError("keep must not be negative, latency_batch at least 1")
+        if self.keep < 0 or self.latency_batch < 1 or (self.pack is not None and self.pack < 1):
+            raise ValueError("keep must not be negative, latency_batch and pack at least 1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,10 +5,20 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 _OF_PROGRESS = 0.25
 """The half-life is at most this share of what was trained so far, so that an early average forgets the beginning."""
+
+
+def share_of_new(before: float, progress: float, half_life: float) -> float:
+    """Return the share of the present weights in an average that was last moved at the share `before`."""
+    return float(1 - 0.5 ** ((progress - before) / min(half_life, _OF_PROGRESS * progress)))
+
+
+def averageable(value: Tensor) -> bool:
+    """Say whether a tensor of a network has an average: the difference of two infinities has none."""
+    return value.is_floating_point() and bool(value.isfinite().all())
 
 
 class Average:
@@ -25,9 +35,7 @@ class Average:
         left_out = set() if lazy else {id(p) for m in network.modules() if _sparse(m) for p in m.parameters(False)}
         named = network.state_dict(keep_vars=True)
         self._live = {
-            name: value.detach()
-            for name, value in named.items()
-            if value.is_floating_point() and id(value) not in left_out and bool(value.isfinite().all())
+            name: value.detach() for name, value in named.items() if averageable(value) and id(value) not in left_out
         }
         self.values = {name: value.clone() for name, value in self._live.items()}
 
@@ -35,8 +43,7 @@ class Average:
     def update(self, progress: float) -> None:
         """Move towards the weights as they are at this share of the budget."""
         if progress > self.at:
-            half_life = min(self.half_life, _OF_PROGRESS * progress)
-            share = 1 - 0.5 ** ((progress - self.at) / half_life)
+            share = share_of_new(self.at, progress, self.half_life)
             torch._foreach_lerp_(list(self.values.values()), list(self._live.values()), share)
             self.at = progress
 

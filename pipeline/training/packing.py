@@ -11,7 +11,9 @@ import json
 import statistics
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +22,7 @@ from pipeline.core.contracts import Candidate
 from pipeline.core.errors import SpaceError
 from pipeline.core.seeds import stream_seed
 from pipeline.models import Network, build
+from pipeline.training.averaging import averageable, share_of_new
 from pipeline.training.batches import Batch, Batches
 from pipeline.training.data import Data, Rows
 from pipeline.training.heads import ClassHead, Head, LabelSetHead, ValidationScore, ValueHead, head_for, loss_of
@@ -60,6 +63,13 @@ def check_packable(candidates: Sequence[Candidate], network: nn.Module) -> None:
                          fix="space.optimizer.kind=adamw and space.optimizer.ema=0")  # fmt: skip
 
 
+def check_rows(data: Data) -> None:
+    """Refuse rows that no pack can learn from."""
+    if data.train.weight is not None:
+        raise SpaceError("data.weight: a pack counts all rows the same",
+                         fix="train such candidates one after the other")  # fmt: skip
+
+
 def check_shared(networks: Sequence[nn.Module]) -> None:
     """Refuse networks that differ in what is not trained: a pack has that once."""
     first, *others = networks
@@ -78,6 +88,7 @@ class Pack:
     """K candidates in training; each starts from the weights that `fit` would give it with its seed."""
 
     def __init__(self, candidates: Sequence[Candidate], data: Data, rows: Rows, seeds: Sequence[int]) -> None:
+        check_rows(data)
         self.candidates = list(candidates)
         self.plain = _network(candidates[0], data, rows, seeds[0])
         check_packable(candidates, self.plain)
@@ -100,6 +111,9 @@ class Pack:
             }
         self.weights_KP = torch.stack([row_of[seed] for seed in seeds])
         self.first_KP, self.second_KP = torch.zeros_like(self.weights_KP), torch.zeros_like(self.weights_KP)
+        self.average_KP = self.weights_KP.clone()
+        """Where `follow` is called after every step. What is not trained stays as it is, so it is its own average."""
+        self._averaged_at = 0.0
         self.step_count = torch.zeros((), device=self.weights_KP.device)
         self._lay_out()
 
@@ -155,6 +169,24 @@ class Pack:
                 )  # fmt: skip
 
     @torch.no_grad()
+    def follow(self, progress: float, half_life: float) -> None:
+        """Move the average towards the weights at this share of the budget, as `Average` does."""
+        if progress > self._averaged_at:
+            self.average_KP.lerp_(self.weights_KP, share_of_new(self._averaged_at, progress, half_life))
+            self._averaged_at = progress
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Let all have their averages for a while."""
+        with torch.no_grad():
+            own_KP = self.weights_KP.clone()
+            self.weights_KP.copy_(self.average_KP)
+            try:
+                yield
+            finally:
+                self.weights_KP.copy_(own_KP)
+
+    @torch.no_grad()
     def scores(self, rows: Rows, batch: int = 512) -> list[ValidationScore]:
         """Score every candidate on packed rows."""
         found = [(self.evaluation(model_input(x)), y) for x, y in rows.parts(batch)]
@@ -167,15 +199,38 @@ class Pack:
         """Go on with these candidates alone, in this order: weights, moments and values of their own."""
         picked = torch.tensor(at, device=self.weights_KP.device)
         self.candidates, self.shares = [self.candidates[k] for k in at], [self.shares[k] for k in at]
-        self.weights_KP, self.first_KP, self.second_KP = (
-            table.index_select(0, picked) for table in (self.weights_KP, self.first_KP, self.second_KP)
+        self.weights_KP, self.first_KP, self.second_KP, self.average_KP = (
+            table.index_select(0, picked) for table in (self.weights_KP, self.first_KP, self.second_KP, self.average_KP)
         )
         self._lay_out()
 
     def state_dict(self, k: int) -> dict[str, Tensor]:
         """Return the weights and buffers of one candidate, as its plain network has them."""
-        own = {name: leaf[k].detach().clone() for name, leaf in self.leaves.items()}
+        return self._network_state(self.weights_KP[k])
+
+    def average_state(self, k: int) -> dict[str, Any]:
+        """Return the average of one candidate's weights, as `Average.state` does."""
+        values = self._network_state(self.average_KP[k])
+        return {"at": self._averaged_at, "values": {n: v for n, v in values.items() if averageable(v)}}
+
+    def optimizer_state(self, k: int) -> dict[int, dict[str, Tensor]]:
+        """Return the moments of one candidate, by the numbers that AdamW gives its weights."""
+        first, second = (self._parts(table[k]) for table in (self.first_KP, self.second_KP))
+        return {
+            i: {"step": self.step_count.clone(), "exp_avg": first[name], "exp_avg_sq": second[name]}
+            for i, name in enumerate(self.shapes)
+        }
+
+    def _network_state(self, row_P: Tensor) -> dict[str, Tensor]:
+        own = self._parts(row_P)
         return {name: own.get(name, value.clone()) for name, value in self.plain.state_dict().items()}
+
+    def _parts(self, row_P: Tensor) -> dict[str, Tensor]:
+        """Return one row of a table, cut into tensors of their own by name."""
+        parts = torch.split(row_P.detach(), [shape.numel() for shape in self.shapes.values()])
+        return {
+            name: part.reshape(shape).clone() for part, (name, shape) in zip(parts, self.shapes.items(), strict=True)
+        }
 
     def network(self, k: int) -> Network:
         """Return one candidate as a plain network with its own dropout."""

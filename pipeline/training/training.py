@@ -21,7 +21,7 @@ from pipeline.training.module import Learner
 from pipeline.training.pace import Pace, learning_rate_factor
 from pipeline.training.predict import score
 
-_RUNG_HALF_LIFE = 0.04
+RUNG_HALF_LIFE = 0.04
 """Of the average of weights that is scored at a rung before the end, as a share of the budget."""
 
 
@@ -83,7 +83,7 @@ class Training:
         ema = self.candidate.optimizer.ema
         if not ema and not self._rung_average:
             return None
-        return Average(self.network, ema or _RUNG_HALF_LIFE, lazy=bool(ema))
+        return Average(self.network, ema or RUNG_HALF_LIFE, lazy=bool(ema))
 
     def advance(
         self,
@@ -162,6 +162,10 @@ class Training:
         with self.pace.running():
             train_loss = self.module.take_loss()
             found = self.score()
+        return self.note(train_loss, found)
+
+    def note(self, train_loss: float, found: ValidationScore) -> EpochRecord:
+        """Note these scores where the training stands; FloatingPointError if they are out of bounds."""
         if not (math.isfinite(train_loss) and math.isfinite(found.score)):
             raise FloatingPointError(f"loss is not finite after {self.pace.passes:.2f} epochs")
         record = EpochRecord(

@@ -96,7 +96,8 @@ class View:
         if outcome is None or not outcome.curve or outcome.state == "failed":
             return self.trial_seconds or 0.0
         share = outcome.curve[-1][0]
-        return outcome.seconds * (self.rungs[rung] - share) / share
+        alone = row.pack[1] if row.pack is not None and len(outcome.curve) == 1 else 1  # at most so much slower
+        return alone * outcome.seconds * (self.rungs[rung] - share) / share
 
 
 def interrupted(view: View) -> Decision | None:

@@ -80,6 +80,16 @@ class Job:
     """Where paused trials and the weights of finished ones lie."""
 
     @property
+    def places(self) -> tuple[int, ...]:
+        """Of the rows whose outcomes it brings."""
+        return (self.place,)
+
+    @property
+    def wanted(self) -> "tuple[Job, ...]":
+        """The jobs whose outcomes it brings."""
+        return (self,)
+
+    @property
     def name(self) -> str:
         """Of its files."""
         return f"trial-{self.place}" if self.repeat == 0 else f"trial-{self.place}-seed-{self.repeat}"
@@ -126,7 +136,7 @@ def run_job(problem: Problem, job: Job, on_sign: OnSign | None = None, on_fit: O
             refuse_size(job.candidate, problem)
         training = _continued(problem, job)
         done = _climb(problem, job, training, on_sign)
-        outcome = _standing(training, outcome, done)
+        outcome = standing(training, outcome, done)
         if done:
             fit = finished(training, stopped=False)
             cost = cost_of(job.candidate.architecture, problem.data.inputs, problem.data.outputs)
@@ -138,11 +148,15 @@ def run_job(problem: Problem, job: Job, on_sign: OnSign | None = None, on_fit: O
     except DeviceError:
         raise
     except Exception as wrong:  # noqa: BLE001  one bad candidate must not end a study; its traceback is kept
-        seconds = training.pace.seconds if training else time.monotonic() - began
-        return replace(outcome, state="failed", seconds=round(seconds, 3),
-                       error=f"{type(wrong).__name__}: {str(wrong).partition(chr(10))[0]}",
-                       traceback="".join(traceback.format_exception(wrong)))  # fmt: skip
+        return failure(outcome, wrong, training.pace.seconds if training else time.monotonic() - began)
     return outcome
+
+
+def failure(outcome: Outcome, wrong: Exception, seconds: float) -> Outcome:
+    """Return the outcome of a trial that went wrong."""
+    return replace(outcome, state="failed", seconds=round(seconds, 3),
+                   error=f"{type(wrong).__name__}: {str(wrong).partition(chr(10))[0]}",
+                   traceback="".join(traceback.format_exception(wrong)))  # fmt: skip
 
 
 def _continued(problem: Problem, job: Job) -> Training:
@@ -169,9 +183,7 @@ def _climb(problem: Problem, job: Job, training: Training, on_sign: OnSign | Non
     while training.pace.progress < 1:
         rung = sum(share <= training.pace.progress for share in rungs)
         if rung > job.rung:
-            folder = job.folder / job.name
-            folder.mkdir(parents=True, exist_ok=True)
-            save_checkpoint(folder, training.state(), spare=False)
+            pause(job, training)
             return False
         if not training.advance(rungs[rung], deadline=job.deadline, on_step=on_sign):
             training.record()
@@ -182,7 +194,15 @@ def _climb(problem: Problem, job: Job, training: Training, on_sign: OnSign | Non
     return True
 
 
-def _standing(training: Training, outcome: Outcome, done: bool | None) -> Outcome:
+def pause(job: Job, training: Training) -> None:
+    """Save a training, so that a later job of its trial goes on from here."""
+    folder = job.folder / job.name
+    folder.mkdir(parents=True, exist_ok=True)
+    save_checkpoint(folder, training.state(), spare=False)
+
+
+def standing(training: Training, outcome: Outcome, done: bool | None) -> Outcome:
+    """Return the outcome of a training as it stands: at its end, at a pause (False) or at the deadline (None)."""
     points = zip(training.shares, training.records, strict=True)
     return replace(
         outcome,

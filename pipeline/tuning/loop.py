@@ -3,6 +3,7 @@
 import logging
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -18,8 +19,9 @@ from pipeline.tuning.decisions import CONFIRM_UNTIL, DECIDES, Continue, Repeat, 
 from pipeline.tuning.jobs import Job, OnFit, Outcome, Problem
 from pipeline.tuning.live import Live, phase_of
 from pipeline.tuning.notes import name_score, save_note
+from pipeline.tuning.packs import Packs, Work, pack_job, unfinished
 from pipeline.tuning.plan import plan_for, plan_words
-from pipeline.tuning.proposals import Exhausted, First, Proposal, feasible, proposal, stock_study
+from pipeline.tuning.proposals import Exhausted, First, feasible, proposal, stock_study
 from pipeline.tuning.standing import quality_name
 from pipeline.tuning.study import together
 from pipeline.tuning.summary import Spent, summary, training_seconds
@@ -48,6 +50,7 @@ class Search:
         self.live = Live(problem, self.table, self.clock)
         self.spent: Spent | None = None
         """By this process; None where there was nothing left to do."""
+        self.packs = Packs(problem)
         self.open = True
         """Whether the space may still have candidates that were not tried."""
         self._finished: list[str] = []
@@ -71,7 +74,8 @@ class Search:
         with self.live, crew_of(self.problem, size, settings.silence, on_fit, self.live.tick) as crew:
             while True:
                 while crew.free() and (job := self._next_job()) is not None:
-                    self.table.start(job.place)
+                    for place in job.places:
+                        self.table.start(place)
                     crew.give(self.problem, job)
                 self._store()
                 if not any(row.busy for row in self.table.rows):
@@ -126,10 +130,14 @@ class Search:
             return feasible(self.space, DefaultChooser(self.first[0][1]))
         if self.table.rows:
             return self.table.rows[0].candidate
-        return self._proposal().candidate
+        return self._proposed().candidate
 
-    def _proposal(self) -> Proposal:
-        return proposal(self.space, self.table.rows, self.problem.rungs, self.first, self.gauge, self.problem.seed)
+    def _proposed(self, like: Row | None = None) -> Row:
+        """Return a row for the next place; with `like`, one whose candidate can be packed with that row's."""
+        rungs, seed = self.problem.rungs, self.problem.seed
+        found = proposal(self.space, self.table.rows, rungs, self.first, self.gauge, seed, like)
+        return Row(place=found.place, origin=found.origin, candidate=found.candidate, answers=found.answers,
+                   distributions=found.distributions, skipped=found.skipped, gauged=found.gauged)  # fmt: skip
 
     def _warm(self) -> None:
         """Bring the rows to where they are used, so that forked workers share them."""
@@ -155,8 +163,10 @@ class Search:
             trial_seconds=self.problem.trial_seconds,
         )
 
-    def _next_job(self) -> Job | None:
+    def _next_job(self) -> Work | None:
         self._refuse_hopeless()
+        if leader := unfinished(self.table.rows):
+            self._gather(leader)
         view = self.view()
         if view.share >= CONFIRM_UNTIL:
             return None
@@ -173,9 +183,9 @@ class Search:
             case None:
                 return None
 
-    def _started(self, rung: int) -> Job | None:
+    def _started(self, rung: int) -> Work | None:
         try:
-            found = self._proposal()
+            row = self._proposed()
         except Exhausted as end:
             self.open = False
             if broken := [reason for reason in end.skipped if reason.startswith(MARK)]:
@@ -183,16 +193,30 @@ class Search:
                 said = f"no more candidates: of the last {len(end.skipped)} draws {len(broken)} broke a bound, one with"
                 self.study.set_user_attr("ended", f"{said} {last}")
             return self._next_job()
-        row = Row(place=found.place, origin=found.origin, candidate=found.candidate, answers=found.answers,
-                  distributions=found.distributions, skipped=found.skipped, gauged=found.gauged)  # fmt: skip
+        size = self.packs.size(row, self.table.rows) if rung == 0 < len(self.problem.rungs) - 1 else 1
+        if size > 1:
+            row = replace(row, pack=(row.place, size))
         self.table.add(row)
+        if size > 1:
+            self._gather(row)
         return self._job(row, rung)
 
-    def _job(self, row: Row, rung: int, repeat: int = 0) -> Job:
+    def _gather(self, leader: Row) -> None:
+        """Add the candidates that are packed with a leader, as many as there are different ones."""
+        assert leader.pack is not None
+        while len(self.table) < sum(leader.pack):
+            try:
+                row = self._proposed(leader)
+            except Exhausted:
+                return
+            self.table.add(replace(row, pack=leader.pack))
+
+    def _job(self, row: Row, rung: int, repeat: int = 0) -> Work:
         seconds = self.problem.settings.seconds
         deadline = None if seconds is None else self.clock.moment(CONFIRM_UNTIL * seconds)
-        return Job(place=row.place, candidate=row.candidate, rung=rung, repeat=repeat, deadline=deadline,
-                   folder=self.folder)  # fmt: skip
+        job = Job(place=row.place, candidate=row.candidate, rung=rung, repeat=repeat, deadline=deadline,
+                  folder=self.folder)  # fmt: skip
+        return pack_job(job, row, self.table.rows)
 
     def _note(self, outcome: Outcome) -> None:
         row = self.table.note(outcome, self.problem.rungs)

@@ -34,6 +34,7 @@ from pipeline.space import (
     Space,
     sample,
 )
+from pipeline.training.packing import OWN, bucket
 from pipeline.tuning.chooser import TrialChooser
 from pipeline.tuning.constraints import Gauge, OutOfBounds
 from pipeline.tuning.table import Row
@@ -43,6 +44,8 @@ STARTUP = 6
 TRIED = "tried before"
 _MOST_SKIPPED = 100
 """After so many draws in a row that are no candidates there is hardly one."""
+_MOST_LIKE = 20
+"""And so many where the shapes are given: what is left open may be little."""
 _PARENTS = 3
 """Mutation starts from one of the best so many."""
 
@@ -75,9 +78,15 @@ Draw = Callable[[int], tuple[Origin, Chooser]]
 
 
 def proposal(
-    space: Space, rows: Sequence[Row], rungs: Sequence[float], first: First, gauge: Gauge, seed: int
+    space: Space,
+    rows: Sequence[Row],
+    rungs: Sequence[float],
+    first: First,
+    gauge: Gauge,
+    seed: int,
+    like: Row | None = None,
 ) -> Proposal:
-    """Return the candidate of the next place."""
+    """Return the candidate of the next place; with `like`, one that can be packed with that row's."""
     place, settings = len(rows), gauge.settings
 
     def draw(attempt: int) -> tuple[Origin, Chooser]:
@@ -96,11 +105,15 @@ def proposal(
     known = [row.answers for row in rows]
     skipped: list[str] = []
     broken: list[OutOfBounds] = []
-    while len(skipped) < _MOST_SKIPPED:
+    while len(skipped) < (_MOST_SKIPPED if like is None else _MOST_LIKE):
         origin, chooser = draw(len(skipped))
-        noted = Noted(chooser)
+        noted = Noted(chooser if like is None else Like(chooser, like.answers))
         try:
             candidate = feasible(space, noted)
+            if like is not None and bucket(candidate) != bucket(like.candidate):
+                raise Forbidden(
+                    f"space: shapes depend on how trial {like.place} is trained, so no other is packed with it"
+                )
         except Forbidden as wrong:
             skipped.append(wrong.message)
             continue
@@ -115,7 +128,7 @@ def proposal(
             continue
         return Proposal(place=place, origin=origin, candidate=candidate, answers=noted.answers,
                         distributions=noted.distributions, skipped=tuple(skipped), gauged=gauged)  # fmt: skip
-    if TRIED in skipped or (rows and broken):  # what was trained so far is not thrown away
+    if like is not None or TRIED in skipped or (rows and broken):  # what was trained so far is not thrown away
         raise Exhausted(skipped)
     if broken:
         raise SpaceError(
@@ -142,6 +155,36 @@ def feasible(space: Space, chooser: Chooser) -> Candidate:
             raise
         # A field that no architecture has stays one failed trial.
     return candidate
+
+
+def free(name: str) -> bool:
+    """Say whether candidates of a pack may differ in the answer to this question."""
+    match name.split("."):
+        case ["optimizer", field]:
+            return field in OWN
+        case ["architecture", _, "dropout"]:
+            return True
+    return False
+
+
+class Like:
+    """Gives the answers of another candidate to all questions in which a pack has one answer for all."""
+
+    def __init__(self, chooser: Chooser, answers: Mapping[str, Scalar]) -> None:
+        self._chooser: Chooser = chooser
+        self._given: Chooser = DefaultChooser(answers)
+
+    def choice(self, name: str, node: Choice) -> Scalar:
+        """Answer a question with options."""
+        return (self._chooser if free(name) else self._given).choice(name, node)
+
+    def integer(self, name: str, node: IntRange) -> int:
+        """Answer a question for an integer."""
+        return (self._chooser if free(name) else self._given).integer(name, node)
+
+    def number(self, name: str, node: FloatRange) -> float:
+        """Answer a question for a number."""
+        return (self._chooser if free(name) else self._given).number(name, node)
 
 
 class Noted:

@@ -43,6 +43,9 @@ class Row:
     outcome: Outcome | None = None
     repeats: tuple[Outcome, ...] = ()
     """With fresh seeds."""
+    pack: tuple[int, int] | None = None
+    """Place of the candidate whose shapes it shares and with which it is trained to the first rung, and how many were
+    to be trained so."""
     over: bool = False
     """Nothing more will be trained of it."""
     busy: bool = False
@@ -139,6 +142,7 @@ class Table:
                     gauged={name: (amount, bound) for name, (amount, bound) in kept["gauged"].items()},
                     outcome=read(Outcome, kept["outcome"], "study") if "outcome" in kept else None,
                     repeats=tuple(read(Outcome, repeat, "study") for repeat in repeats),
+                    pack=tuple(kept["pack"]) if "pack" in kept else None,
                     over=trial.state.is_finished(),
                 )
             )
@@ -197,6 +201,8 @@ class Table:
             "place": row.place, "candidate": plain(row.candidate), "skipped": list(row.skipped),
             "gauged": plain(row.gauged),
         }  # fmt: skip
+        if row.pack is not None:
+            kept["pack"] = list(row.pack)
         self._ids.append(add_running(self.study, row.answers, row.distributions, {"origin": row.origin}, kept))
 
     def _store(self, row: Row, before: int, rungs: Sequence[float]) -> None:

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.core.errors import DeviceError
-from pipeline.tuning.jobs import Job, OnFit, OnSign, Outcome, Problem, run_job
+from pipeline.tuning.jobs import Job, OnFit, OnSign, Outcome, Problem
+from pipeline.tuning.packs import PackJob, Work, work
 
 log = logging.getLogger("pipeline.search")
 
@@ -31,12 +32,12 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Crew(Protocol):
-    """Takes jobs and gives outcomes back, in the order in which they end."""
+    """Takes jobs and gives outcomes back, in the order in which they end; those of a pack one by one."""
 
     def free(self) -> int:
-        """Return how many more jobs may be given now."""
+        """Return how many more jobs may be given now; none while outcomes of a pack wait to be taken."""
 
-    def give(self, problem: Problem, job: Job) -> None:
+    def give(self, problem: Problem, job: Work) -> None:
         """Start a job; somebody must be free."""
 
     def take(self) -> tuple[Job, Outcome]:
@@ -47,22 +48,25 @@ class Alone:
     """This process. A crash takes the search with it; what a debugger wants."""
 
     def __init__(self, on_fit: OnFit | None = None, on_wait: OnSign | None = None) -> None:
-        self._given: tuple[Problem, Job] | None = None
+        self._given: tuple[Problem, Work] | None = None
+        self._done: list[tuple[Job, Outcome]] = []
         self._on_fit, self._on_wait = on_fit, on_wait
 
     def free(self) -> int:
         """One, unless a job waits to be taken."""
-        return int(self._given is None)
+        return int(self._given is None and not self._done)
 
-    def give(self, problem: Problem, job: Job) -> None:
+    def give(self, problem: Problem, job: Work) -> None:
         """Keep it until somebody waits for it."""
         self._given = problem, job
 
     def take(self) -> tuple[Job, Outcome]:
         """Run the job here."""
-        assert self._given is not None
-        (problem, job), self._given = self._given, None
-        return job, run_job(problem, job, self._on_wait, self._on_fit)
+        if not self._done:
+            assert self._given is not None
+            (problem, job), self._given = self._given, None
+            self._done = list(zip(job.wanted, work(problem, job, self._on_wait, self._on_fit), strict=True))
+        return self._done.pop(0)
 
 
 @dataclass
@@ -71,12 +75,13 @@ class _Worker:
     pipe: Connection
     last_words: Path
     """Where a crash below Python writes what ran."""
-    job: Job | None = None
+    job: Work | None = None
+    problem: Problem | None = None
     heard: float = 0.0
 
 
 class Team:
-    """Worker processes. One that dies or hangs costs its trial and is replaced."""
+    """Worker processes. One that dies or hangs costs its trial and is replaced; of a pack, each is then tried alone."""
 
     def __init__(
         self,
@@ -92,6 +97,9 @@ class Team:
         self._started = 0
         self._context: Any = multiprocessing.get_context("spawn" if _on_gpu(problem) else "fork")
         self._workers = [self._start() for _ in range(size)]
+        self._done: list[tuple[Job, Outcome]] = []
+        self._waiting: list[tuple[Problem, Job]] = []
+        """Of packs whose worker died."""
 
     def _start(self) -> _Worker:
         here, there = self._context.Pipe()
@@ -105,19 +113,22 @@ class Team:
         return _Worker(process, here, last_words)
 
     def free(self) -> int:
-        """Return the idle workers."""
-        return sum(worker.job is None for worker in self._workers)
+        """Return the idle workers nothing waits for."""
+        idle = sum(worker.job is None for worker in self._workers)
+        return 0 if self._done else max(0, idle - len(self._waiting))
 
-    def give(self, problem: Problem, job: Job) -> None:
+    def give(self, problem: Problem, job: Work) -> None:
         """Send a job to an idle worker."""
         worker = next(w for w in self._workers if w.job is None)
-        worker.job, worker.heard = job, time.monotonic()
+        worker.job, worker.problem, worker.heard = job, problem, time.monotonic()
         with contextlib.suppress(BrokenPipeError):  # its death is noticed by take
             worker.pipe.send((problem.trial_seconds, job))
 
     def take(self) -> tuple[Job, Outcome]:
         """Wait for an outcome; the death or silence of a worker is one as well."""
-        while True:
+        while not self._done:
+            while self._waiting and any(worker.job is None for worker in self._workers):
+                self.give(*self._waiting.pop(0))
             busy = [w for w in self._workers if w.job is not None]
             assert busy
             ready = wait([w.pipe for w in busy], timeout=_SIGN_EVERY)
@@ -130,18 +141,23 @@ class Team:
                     try:
                         said = worker.pipe.recv()
                     except (EOFError, ConnectionResetError):
-                        return job, self._bury(worker, job, None)
+                        self._bury(worker, None)
+                        continue
                     worker.heard = time.monotonic()
                     if isinstance(said, DeviceError):
                         raise said
-                    if isinstance(said, Outcome):
+                    if isinstance(said, list):
                         worker.job = None
-                        return job, said
+                        self._done += zip(job.wanted, said, strict=True)
                 elif time.monotonic() - worker.heard > self._silence:
-                    return job, self._bury(worker, job, f"no sign of life for {self._silence:.0f} s")
+                    self._bury(worker, f"no sign of life for {self._silence:.0f} s")
+        return self._done.pop(0)
 
-    def _bury(self, worker: _Worker, job: Job, why: str | None) -> Outcome:
-        """Replace a worker that died or hangs; return the outcome of its job."""
+    def _bury(self, worker: _Worker, why: str | None) -> None:
+        """Replace a worker that died or hangs; its job failed, or those of its pack wait."""
+        job, problem = worker.job, worker.problem
+        assert job is not None
+        assert problem is not None
         if why is not None:
             worker.process.kill()
         worker.process.join()
@@ -151,8 +167,14 @@ class Team:
         words = worker.last_words.read_text() if worker.last_words.exists() else ""
         self._workers[self._workers.index(worker)] = self._start()
         log.warning("the worker of trial %d ended: %s", job.place, error)
-        return Outcome(place=job.place, repeat=job.repeat, state="failed", error=f"WorkerDied: {error}",
+        if isinstance(job, PackJob):
+            if words:  # no outcome keeps them
+                log.warning("%s", words.rstrip())
+            self._waiting += [(problem, one) for one in job.wanted]
+            return
+        died = Outcome(place=job.place, repeat=job.repeat, state="failed", error=f"WorkerDied: {error}",
                        traceback=words or f"The process of this trial ended without one: {error}.\n")  # fmt: skip
+        self._done.append((job, died))
 
     def close(self) -> None:
         """End all workers, whatever they do."""
@@ -219,7 +241,7 @@ def _serve(
         except EOFError:
             return
         try:
-            pipe.send(run_job(problem.within(trial_seconds), job, on_sign, on_fit))
+            pipe.send(work(problem.within(trial_seconds), job, on_sign, on_fit))
         except DeviceError as wrong:
             pipe.send(wrong)
 
