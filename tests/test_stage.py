@@ -17,7 +17,10 @@ from pipeline.stage import compose, slice_for
         ("serch.n_trials=5", "conf: unknown key 'serch'\n  fix: did you mean 'search'?"),
         ("search.n_trails=5", "conf.search: unknown key 'n_trails'\n  fix: did you mean 'n_trials'?"),
         ("data=digit", "command line: data has no option 'digit'\n  fix: did you mean 'digits'?"),
-        ("search=none", "command line: search has no option 'none'\n  fix: one of: standard, tiny"),
+        (
+            "search=none",
+            "command line: search has no option 'none'\n  fix: one of: default_only, grid, one_epoch_topk, random, standard, tiny, tpe_hyperband",
+        ),
         ("n_trials", "command line: 'n_trials' is not key=value\n  fix: for example search.n_trials=5"),
     ],
 )
@@ -77,7 +80,12 @@ def test_help_shows_the_stage_its_groups_and_its_commented_keys() -> None:
         [sys.executable, "-m", "pipeline.train", "--help"], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("The best candidate on the full budget")
-    for line in ("  search=standard|tiny", "seed: 7", "train:", "trainer: # conf/trainer/auto.yaml"):
+    for line in (
+        "  search=default_only|grid|one_epoch_topk|random|standard|tiny|tpe_hyperband",
+        "seed: 7",
+        "train:",
+        "trainer: # conf/trainer/auto.yaml",
+    ):
         assert line in done.stdout.splitlines()
     assert "n_trials" not in done.stdout
 
