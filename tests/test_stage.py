@@ -19,7 +19,8 @@ from pipeline.stage import compose, slice_for
         ("data=digit", "command line: data has no option 'digit'\n  fix: did you mean 'digits'?"),
         (
             "search=none",
-            "command line: search has no option 'none'\n  fix: one of: default_only, grid, one_epoch_topk, random, standard, tiny, tpe_hyperband",
+            "command line: search has no option 'none'\n"
+            "  fix: one of: default_only, grid, one_epoch_topk, random, standard, tiny, tpe_hyperband",
         ),
         ("n_trials", "command line: 'n_trials' is not key=value\n  fix: for example search.n_trials=5"),
     ],
