@@ -7,18 +7,26 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.core.contracts import Best
+from pipeline.core.contracts import Best, EnsembleRecord, SearchRecord, TrialRecord
 from pipeline.core.store import SEARCH, fresh_folder, write_json
 from pipeline.space import DefaultChooser, parse, sample
 from pipeline.stage import compose
+
+NO_ENSEMBLE = EnsembleRecord(metric="", members=(), score=None, single=None, single_score=None, split="val", rows=0,
+                             considered=(), notes=("there was no search",))  # fmt: skip
 
 
 def hand_on(config: Mapping[str, Any], family: str) -> None:
     """Write the default candidate of the composed space and of a family; empty: of the default family."""
     given = {"architecture.kind": family} if family else {}
     best = Best(number=0, score=0.0, candidate=sample(parse(config["space"]), DefaultChooser(given)))
+    trial = TrialRecord(number=0, state="complete", score=0.0, quality=None, origin="default", candidate=best.candidate,
+                        parameters=None, epochs=0.0, seconds=0.0, curve=())  # fmt: skip
+    search = SearchRecord(study="", storage="", metric="", trials=(trial,), best=0, seconds=0.0)
     with fresh_folder(SEARCH) as folder:
         write_json(folder / "best.json", best)
+        write_json(folder / "search.json", search)
+        write_json(folder / "ensemble.json", NO_ENSEMBLE)
 
 
 if __name__ == "__main__":

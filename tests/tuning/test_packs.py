@@ -159,7 +159,7 @@ def test_each_of_a_pack_keeps_the_bounds_and_is_stored_with_its_amounts(
     assert found
     assert all(row.gauged == {"latency_ms": (2.0, 5.0)} for row in search.table.rows)
     assert not any(row.candidate.architecture.get("dropout") == 0.4 for row in search.table.rows)
-    stored = Table(search.study).rows
+    stored = Table(search.study, "binary").rows
     assert [(row.pack, row.gauged) for row in stored] == [(row.pack, row.gauged) for row in search.table.rows]
     leader, chosen = found[0][0], problem(constraints=Constraints(latency_ms=1.0))
     strict = constraints.Gauge(data=chosen.data, settings=chosen.settings, trainer=CPU)
