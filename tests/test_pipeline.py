@@ -52,7 +52,7 @@ def test_the_re_run_table(project: Path, shell: Shell) -> None:
     edit(config, "title: Archline report", "title: Another title")
     assert ran(shell(project, repro)) == ["configure", "report"]
 
-    edit(project / "conf/search/standard.yaml", "n_trials: 16", "n_trials: 17")
+    edit(project / "conf/search/standard.yaml", "n_trials: 1000", "n_trials: 17")
     assert ran(shell(project, repro)) == ["configure"]
 
     edit(config, "delta: null", "delta: 0.1")
