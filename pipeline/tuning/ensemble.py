@@ -3,6 +3,7 @@
 Legend: M members, N rows, K classes, labels or values.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +97,10 @@ def _dot(a_NK: Tensor, b_NK: Tensor) -> float:
 
 
 def hand_over(folder: Path, problem: Problem, record: SearchRecord, keeper: Keeper) -> EnsembleRecord:
-    """Choose the ensemble of an exported study; write ensemble.json and members/trial-<n>.safetensors to `folder`."""
+    """Choose the ensemble of an exported study; write ensemble.json and members/trial-<n>.safetensors to `folder`.
+
+    The weights of the trial that is handed on lie there as well, so that there is a network from the search itself.
+    """
     kept = keeper.kept()
     complete = {t.number: t for t in record.trials if t.state == "complete"}
     found = [(complete[n], repeat) for n, repeat in sorted(kept) if _agrees(complete.get(n), repeat, kept[n, repeat])]
@@ -109,6 +113,9 @@ def hand_over(folder: Path, problem: Problem, record: SearchRecord, keeper: Keep
         parts = zip(found, selection.shares, selection.scores, strict=True)
         chosen = [_member(folder / MEMBERS, keeper, *which, *rest) for which, *rest in parts if rest[0]]
         members = tuple(sorted(chosen, key=lambda member: -member.share))
+    if _agrees(complete.get(record.best), 0, kept.get((record.best, 0), math.nan)):  # the winner's, member or not
+        path = member_file(record.best)
+        write_bytes(folder / MEMBERS / path, keeper.path((record.best, 0)).read_bytes())
     trainings = len(complete) + sum(len(t.repeats) for t in complete.values())
     ensemble = EnsembleRecord(
         metric=record.metric,

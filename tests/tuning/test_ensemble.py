@@ -203,7 +203,7 @@ def test_a_search_hands_over_networks_that_predict_what_it_scored(
     assert found.score is not None
     assert found.score <= found.single_score
     names = {path.name for path in (tmp_path / "search" / "members").iterdir()}
-    assert names == {member_file(member.number, member.repeat) for member in found.members}
+    assert names == {member_file(member.number, member.repeat) for member in found.members} | {member_file(record.best)}
 
 
 def test_the_same_study_hands_over_the_same_bytes(searched: tuple[SearchRecord, Path], tmp_path: Path) -> None:
