@@ -55,17 +55,21 @@ class Gauge:
     def kept(self, candidate: Candidate) -> Amounts:
         """Return the amounts, cheapest first until one breaks its bound; raises OutOfBounds then.
 
-        A candidate that cannot be built has none: it fails as a trial and keeps its traceback there.
+        A candidate that cannot be built has none: it fails as a trial and keeps its traceback there. What goes wrong
+        when one that can be built is measured is raised: a bound must not be left out unsaid.
         """
         bounds = self.settings.constraints.given()
         amounts: dict[str, tuple[float, float]] = {}
+        if not bounds:
+            return amounts
+        try:
+            weights_of(candidate, self.data.inputs, self.data.outputs)
+        except Exception:  # noqa: BLE001  whatever a candidate breaks when it is built; its trial says it
+            return amounts
         for name, measure in self._measures().items():
             if name not in bounds:
                 continue
-            try:
-                amount = measure(candidate)
-            except Exception:  # noqa: BLE001  whatever a candidate breaks when it is built
-                return {}
+            amount = measure(candidate)
             if amount is not None:
                 amounts[name] = (float(amount), bounds[name])
             if violations(amounts):

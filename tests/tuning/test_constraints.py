@@ -57,6 +57,17 @@ def test_weights_and_work_are_counted_without_training() -> None:
     assert caught.value.words == "cnn width 8, stages 1, depth 1, has parameters 106 above its bound 105"
 
 
+def test_a_bound_that_cannot_be_measured_is_never_left_out_unsaid(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> Latency:
+        raise RuntimeError("no clock")
+
+    monkeypatch.setattr(constraints, "measured_latency", broken)
+    with pytest.raises(RuntimeError, match="no clock"):
+        gauge({"latency_ms": 5.0}).kept(SMALL)
+    unbuildable = replace(SMALL, architecture={"kind": "cnn", "width": 8, "no_such_field": 1})
+    assert gauge({"latency_ms": 5.0}).kept(unbuildable) == {}  # fails as a trial, where its traceback is kept
+
+
 def test_latency_is_measured_as_asked_and_never_of_what_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
