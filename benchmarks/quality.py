@@ -53,7 +53,7 @@ TASKS: dict[str, dict[str, Any]] = {
 DEFAULTS = {"only": "", "methods": "standard", "seeds": 3, "budgets": "60", "side_by_side": 1, "settings": "",
             "again": False, "out": RESULTS / "quality.json"}  # fmt: skip
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_STEPS = "quality_steps"
+STEPS = "quality_steps"
 
 Run = tuple[str, str, int, int]
 """Task, method, seed, budget in seconds."""
@@ -75,7 +75,7 @@ def one_task(spec: Mapping[str, Any], data: Path, runs: Sequence[Run], asked: Ma
             for run in runs:
                 keep(run, {"status": "failed", "failure": failed.record})
             return
-        shutil.copy(ROOT / "benchmarks" / f"{_STEPS}.py", top)
+        shutil.copy(ROOT / "benchmarks" / f"{STEPS}.py", top)
         with ThreadPoolExecutor(asked["side_by_side"]) as pool:
             waiting = {pool.submit(one_run, top, data, told, run): run for run in runs}
             for done in as_completed(waiting):
@@ -126,10 +126,10 @@ def score_on_test(steps: Steps, search: Sequence[str], number: int) -> dict[str,
     seed = next(s for s in search if s.startswith("seed="))
     handed = handed_weights(steps.top, number)
     if handed is not None:
-        steps.run("take weights", [_STEPS, "take", str(handed.relative_to(steps.top)), seed.removeprefix("seed=")])
+        steps.run("take weights", [STEPS, "take", str(handed.relative_to(steps.top)), seed.removeprefix("seed=")])
         weights = "of the trial, as the search handed them on"
     else:
-        _, lines = steps.run("plan", [_STEPS, "plan", *search])
+        _, lines = steps.run("plan", [STEPS, "plan", *search])
         budget = json.loads(lines[-1])
         own = [f"train.{key}={'null' if value is None else value}" for key, value in budget.items()]
         steps.run("train", ["pipeline.train", *search, *own])
@@ -137,8 +137,11 @@ def score_on_test(steps: Steps, search: Sequence[str], number: int) -> dict[str,
     steps.run("evaluate", ["pipeline.evaluate", *search, "evaluate.baselines=[constant]"])
     scores = steps.read("artifacts/evaluate/scores.json")
     headline = scores["metrics"][scores["headline"]]
+    ensemble = scores["front"][1] if len(scores["front"]) > 1 else None
     return {
         "weights": weights,
+        "ensemble": None if ensemble is None else ensemble["metrics"][scores["headline"]]["value"],
+        "networks": 1 if ensemble is None else ensemble["networks"],
         "headline": scores["headline"],
         "test": headline["value"],
         "test_interval": [headline["ci_low"], headline["ci_high"]],
