@@ -5,11 +5,9 @@ recorded composition params.yaml is read instead, so that what DVC hashed is wha
 receives only the top-level keys that STAGE_KEYS grants it.
 """
 
-import ctypes
 import logging
 import os
 import re
-import signal
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +16,7 @@ from typing import Any, TypeVar
 
 from pipeline.core.errors import ConfigError, PipelineError, SpaceError
 from pipeline.core.fragments import with_fragments
+from pipeline.core.process import die_with_parent, hold_threads
 from pipeline.core.settings import STAGE_KEYS
 from pipeline.core.strict import nearest, read
 
@@ -45,6 +44,7 @@ def run_stage(name: str, kind: type[S], run: Callable[[S], None]) -> None:
 def launch(name: str, arguments: Sequence[str], act: Callable[[Mapping[str, Any]], None]) -> int:
     """Run `act` on the composed configuration and return the exit code."""
     die_with_parent()
+    hold_threads()
     prepare_terminal(name)
     arguments = list(arguments)
     debug = "--debug" in arguments
@@ -238,15 +238,6 @@ def prepare_terminal(name: str) -> None:
     logging.basicConfig(level=logging.WARNING, format=f"{name:>9} │ %(message)s", stream=sys.stdout, force=True)
     logging.getLogger("pipeline").setLevel(logging.INFO)
     warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric|torch|captum|optuna)\b.*")
-
-
-def die_with_parent() -> None:
-    """Let the kernel end this process when `dvc` is killed, so that no second writer survives (Linux)."""
-    if os.environ.get("DVC_STAGE") and sys.platform == "linux":
-        death_signal_option = 1
-        ctypes.CDLL(None).prctl(death_signal_option, signal.SIGTERM)
-        if os.getppid() == 1:
-            sys.exit("the process that started this stage is gone")
 
 
 def state_folder() -> Path:

@@ -1,5 +1,7 @@
 """The border: composition, the stage's slice, and mistakes in two lines."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -106,3 +108,22 @@ def test_cfg_job_prints_the_composition() -> None:
     )
     assert "seed: 11" in done.stdout
     assert Path("params.yaml").exists()
+
+
+def test_a_stage_holds_the_threads_of_libraries_it_loads_later() -> None:
+    code = (
+        "import json, sys\n"
+        "from pipeline.stage import launch\n"
+        "def act(config):\n"
+        "    import numpy as np, threadpoolctl\n"
+        "    np.ones((2, 2)) @ np.ones((2, 2))\n"
+        "    sys.stdout.write(json.dumps([p['num_threads'] for p in threadpoolctl.threadpool_info()\n"
+        "                                 if p['internal_api'] in ('openblas', 'mkl')]))\n"
+        "launch('fairness', [], act)\n"
+    )
+    free = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=free)
+    assert set(json.loads(done.stdout)) <= {1}
+    wanted = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
+                            env=free | {"OPENBLAS_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"})  # fmt: skip
+    assert set(json.loads(wanted.stdout)) <= {2}

@@ -95,7 +95,8 @@ class Training:
     ) -> bool:
         """Take steps until the share `until` of the budget is spent; False if the moment `deadline` came first.
 
-        `deadline` is of time.monotonic(); `whole_epoch` ends with the present pass as well.
+        `deadline` is of time.monotonic(); however late it is, the first step of a training is taken. `whole_epoch` ends
+        with the present pass as well.
         """
         self.network.train()
         in_precision: AbstractContextManager[Any] = nullcontext()
@@ -105,7 +106,7 @@ class Training:
         self._restore_random()
         with pace.running():
             while pace.progress < until:
-                if deadline is not None and time.monotonic() >= deadline:
+                if deadline is not None and pace.step and time.monotonic() >= deadline:
                     self._keep_random()
                     return False
                 if on_step is not None:

@@ -168,8 +168,8 @@ class Search:
         if leader := unfinished(self.table.rows):
             self._gather(leader)
         view = self.view()
-        if view.share >= CONFIRM_UNTIL:
-            return None
+        if view.share >= CONFIRM_UNTIL and any(row.busy or row.outcome is not None for row in view.rows):
+            return None  # however late it is, one candidate is begun: something must be handed on
         decision = DECIDES[self.problem.settings.strategy](view)
         if decision is not None:
             self.clock.enter(phase_of(view, decision))

@@ -228,6 +228,15 @@ def test_with_less_time_than_three_defaults_only_the_default_is_trained(
     assert 0 < record.trials[0].epochs < 100_000
 
 
+@pytest.mark.parametrize("strategy", ["engine", "random", "default_only"])
+def test_however_late_it_is_one_candidate_is_begun_and_handed_on(tmp_path: Path, strategy: Any) -> None:
+    record = run(tmp_path, n_trials=100, seconds=1e-3, strategy=strategy)  # the probe alone takes longer
+    assert len(record.trials) == 1
+    assert record.best == 0
+    assert record.trials[0].epochs > 0
+    assert record.trials[0].score is not None
+
+
 def test_a_failing_trial_costs_one_trial_and_keeps_its_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
