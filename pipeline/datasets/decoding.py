@@ -2,13 +2,14 @@
 
 import hashlib
 import io
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipeline.datasets.members import File
+from pipeline.datasets.stores import Store
 
 Image.MAX_IMAGE_PIXELS = None  # the limit below is stricter, and names the file
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif",
@@ -21,18 +22,20 @@ _MOST_PIXELS = 50_000_000
 _MOST_EXTREME = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Photo:
-    """One file: its pixels (H, W, 3) as bytes, or why there are none."""
+class Photo(NamedTuple):
+    """One file: its pixels (H, W, 3) as bytes, or why there are none. A tuple: it passes quickly between processes."""
 
     name: str
     label: str
     split: str | None
     pixels: NDArray[np.uint8] | None = None
+    """None as well where the pixels lie in a store already."""
     grey: bool = False
     failure: str | None = None
     key: bytes = b""
     """Digest of the pixels."""
+    shape: tuple[int, ...] = ()
+    """(H, W, 3)."""
 
 
 def decode(file: File, side: int | None) -> Photo:
@@ -49,13 +52,40 @@ def decode(file: File, side: int | None) -> Photo:
                 opened.draft(None, (side, side))  # averages whole blocks of pixels: as clean as resizing, and faster
             ImageOps.exif_transpose(opened, in_place=True)
             image = _plain(opened)
-            if side is not None:
+            if side is not None and image.size != (side, side):
                 image = ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR)
             grey = image.mode == "L"
-            pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
+            if image.mode != "RGB":
+                image = image.convert("RGB")
+            shape, data = (image.height, image.width, 3), image.tobytes()
     except Exception as wrong:  # noqa: BLE001 - readers raise anything on damaged bytes; the file is named and counted
         return Photo(*place, failure=_why(wrong))
-    return Photo(*place, pixels, grey, key=hashlib.blake2b(pixels.tobytes(), digest_size=16).digest())
+    pixels = np.frombuffer(data, np.uint8).reshape(shape)
+    return Photo(*place, pixels, grey, key=hashlib.blake2b(data, digest_size=16).digest(), shape=shape)
+
+
+def put(place: int, file: File, side: int | None, shape: tuple[int, ...] | None, store: Store) -> Photo:
+    """Write the pixels of a file to its place in the store and return the rest.
+
+    An image of another shape than all should have is not written: it would cover others.
+    """
+    photo = decode(file, side)
+    if photo.pixels is not None and shape in (None, photo.shape):
+        store.put(photo.pixels[None], place)
+    return photo._replace(pixels=None)
+
+
+_received: list[Store] = []
+
+
+def receive(store: Store) -> None:
+    """Keep the store that a worker process is started with."""
+    _received.append(store)
+
+
+def put_received(place: int, file: File, side: int | None, shape: tuple[int, ...] | None) -> Photo:
+    """Do what `put` does, with the store of this worker process."""
+    return put(place, file, side, shape, _received[-1])
 
 
 def _why(wrong: Exception) -> str:

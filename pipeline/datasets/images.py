@@ -1,6 +1,5 @@
 """Image sets: digits of scikit-learn and folders of idx files, packed as uint8 (N, C, H, W)."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +15,7 @@ from pipeline.datasets.assemble import Part, assemble
 from pipeline.datasets.csv_table import require_folder
 from pipeline.datasets.idx import digest_arrays, digest_files, read_pair
 from pipeline.datasets.labels import Labels, read_labels
-from pipeline.datasets.packed import Prepared, chunks
+from pipeline.datasets.packed import Prepared, each
 from pipeline.datasets.splits import RowFacts, array_keys, given_splits, split_rows
 from pipeline.datasets.twins import near_twins
 
@@ -125,7 +124,7 @@ def from_rows(
     """Return packed images with their statistics and audit groups; the ids are file names where there are files."""
     packed: dict[SplitName, Part] = {}
     for split, part in rows.items():
-        means = np.concatenate([p.mean(axis=(1, 2, 3)) / 255 for p in chunks(part.images)])
+        means = np.concatenate(each(lambda x: x.mean(axis=(1, 2, 3)) / 255, part.images))
         own = columns[split] if columns else None
         paths, bright = part.paths or part.ids, {"mean_intensity": means}
         packed[split] = Part(part.images, part.labels, part.ids, bright, own, paths, part.weight)
@@ -136,12 +135,13 @@ def from_rows(
 
 
 def _inputs(train: NDArray[np.uint8]) -> ImageInputs:
-    """Fit mean and standard deviation per channel on the training images, in units of [0, 1], some rows at a time."""
-    sums, squares = np.zeros(train.shape[1]), np.zeros(train.shape[1])
-    for part in chunks(train, max(1, 2**20 // math.prod(train.shape[1:]))):
+    """Fit mean and standard deviation per channel on the training images, in units of [0, 1]."""
+
+    def both(part: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         values = part.reshape(*part.shape[:2], -1).astype(float)  # sums of whole numbers: exact, whatever the order
-        sums += values.sum(axis=(0, 2))
-        squares += np.einsum("ncp,ncp->c", values, values)
+        return values.sum(axis=(0, 2)), np.einsum("ncp,ncp->c", values, values)
+
+    sums, squares = (np.sum(parts, axis=0) for parts in zip(*each(both, train), strict=True))
     n = train.size / train.shape[1]
     mean = sums / (n * 255)
     std = np.maximum(np.sqrt(np.maximum(squares / (n * 255**2) - mean**2, 0)), 1e-3)

@@ -1,10 +1,11 @@
 """Image files by class: a folder or an archive, any size and mode, decoded on all cores, one size for all.
 
 The short side is scaled to `side` and the middle is cut out. What cannot be read is left out and named, up to a
-declared share of the files. Pixels go to an unnamed file as they are decoded, so memory does not grow with the data.
+declared share of the files. Pixels go to an unnamed file where they are decoded, so memory does not grow with the data.
 """
 
 import hashlib
+import math
 import multiprocessing
 import os
 import tempfile
@@ -25,13 +26,14 @@ from pipeline.core.contracts import SplitName
 from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.core.store import ARTIFACTS
-from pipeline.datasets.decoding import SUFFIXES, Photo, decode
+from pipeline.datasets.decoding import SUFFIXES, Photo, decode, put, put_received, receive
 from pipeline.datasets.images import ImageRows, from_rows
 from pipeline.datasets.labels import read_labels
 from pipeline.datasets.members import File, members
-from pipeline.datasets.packed import Prepared
+from pipeline.datasets.packed import Prepared, on_all_cores
 from pipeline.datasets.progress import told
 from pipeline.datasets.splits import RowFacts, split_rows
+from pipeline.datasets.stores import Store
 
 __all__ = ["SUFFIXES", "Album", "Photo", "decode", "prepare_photos", "quarantine", "read_album", "taken"]
 
@@ -43,7 +45,7 @@ class Album:
     """What was decoded: pixels lie one after the other in an unnamed file, the rest is small."""
 
     store: IO[bytes]
-    """(N, H, W, 3) bytes."""
+    """(F, H, W, 3) bytes, one place for each of the files; `places` says where the images lie."""
     shape: tuple[int, ...] = ()
     """(H, W, 3)."""
     names: list[str] = field(default_factory=list)
@@ -102,17 +104,16 @@ def read_album(where: str, files: Iterable[File], settings: DataSettings, store:
     """Decode all files in one pass; pixels go to `store`, `where` is named in messages."""
     album = Album(store)
     whole = hashlib.sha256()
-    for place, photo in enumerate(told(decoded(files, settings.side), "images")):
+    for place, photo in enumerate(told(decoded(files, settings.side, Store(store.fileno())), "images")):
         name = photo.name
-        if photo.pixels is None:
+        if photo.failure is not None:
             album.failed.append(f"{name} ({photo.failure})")
             continue
         if not album.shape:
-            album.shape = photo.pixels.shape
-        if photo.pixels.shape != album.shape:
-            raise DataError(f"{where}: {name}: {_size(photo.pixels.shape)} pixels, the first image has "
+            album.shape = photo.shape
+        if photo.shape != album.shape:
+            raise DataError(f"{where}: {name}: {_size(photo.shape)} pixels, the first image has "
                             f"{_size(album.shape)}", fix="give all the same size: data.side=64")  # fmt: skip
-        store.write(photo.pixels.data)
         whole.update(f"{name}\0{album.shape}\0".encode() + photo.key)
         album.keys.append(photo.key)
         album.names.append(name)
@@ -120,30 +121,35 @@ def read_album(where: str, files: Iterable[File], settings: DataSettings, store:
         album.splits.append(photo.split or "")
         album.places.append(place)
         album.grey &= photo.grey
-    store.flush()
     album.digest = whole.hexdigest()
     return album
 
 
-def decoded(files: Iterable[File], side: int | None) -> Iterator[Photo]:
-    """Yield every image in order; all cores decode where there are over a thousand, some thousands held at a time.
+def decoded(files: Iterable[File], side: int | None, store: Store) -> Iterator[Photo]:
+    """Write every image to the store and yield the rest of it in order, some thousands at a time.
 
-    Processes, not threads: decoding holds Python's lock for too long (threads on two cores gave 1.2 times one's speed).
-    Files of a folder are read by the processes as well, so that this one is left to write.
+    All cores decode where there are over a thousand. Processes, not threads: decoding holds Python's lock for too long
+    (threads on two cores gave 1.2 times one's speed). They read the files of a folder and write the pixels themselves:
+    pixels that came back through a pipe would be copied five times on the way.
     """
-    one = partial(decode, side=side)
-    rest = iter(files)
+    rest = enumerate(files)
+    shape: tuple[int, ...] | None = None if side is None else (side, side, 3)
+    while shape is None and (item := next(rest, None)):  # the first image says how large all are
+        photo = put(*item, side, None, store)
+        shape = photo.shape or None
+        yield photo
     first = list(islice(rest, _AT_ONCE))
     if len(first) < _AT_ONCE:
-        yield from map(one, first)
+        yield from (put(*item, side, shape, store) for item in first)
         return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([decode.__module__])  # imported once, not once per process
-    with ProcessPoolExecutor(os.cpu_count(), context) as workers:
+    one = partial(put_received, side=side, shape=shape)
+    with ProcessPoolExecutor(os.cpu_count(), context, receive, (store,)) as workers:
         batches = chain([first], iter(lambda: list(islice(rest, _AT_ONCE)), []))
         under_way: deque[Iterator[Photo]] = deque()
         for batch in batches:
-            under_way.append(workers.map(one, batch, chunksize=32))
+            under_way.append(workers.map(one, *zip(*batch, strict=True), chunksize=32))
             if len(under_way) > 2:
                 yield from under_way.popleft()
         for photos in under_way:
@@ -156,14 +162,17 @@ def _size(shape: tuple[int, ...]) -> str:
 
 def taken(album: Album, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Return some images as (n, C, H, W), memory-mapped in an unnamed file of their own."""
-    channels, size = 1 if album.grey else 3, int(np.prod(album.shape))
+    channels = 1 if album.grey else 3
     shape = (len(rows), channels, album.shape[0], album.shape[1])
+    source = Store(album.store.fileno())
     with tempfile.TemporaryFile(dir=ARTIFACTS) as store:
-        for row in rows:
-            pixels = np.frombuffer(os.pread(album.store.fileno(), size, int(row) * size), np.uint8)
-            kept = pixels.reshape(album.shape)[..., :channels].transpose(2, 0, 1)
-            store.write(np.ascontiguousarray(kept).tobytes())
-        store.flush()
+        target = Store(store.fileno())
+
+        def copy(part: slice) -> None:
+            images = np.stack([source.get(album.places[row], album.shape) for row in rows[part]])
+            target.put(np.ascontiguousarray(images[..., :channels].transpose(0, 3, 1, 2)), part.start)
+
+        on_all_cores(copy, len(rows), math.prod(album.shape))
         taken: NDArray[np.uint8] = np.memmap(store, np.uint8, "r", shape=shape)
     return taken
 

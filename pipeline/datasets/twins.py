@@ -14,7 +14,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datasets.packed import chunks
+from pipeline.datasets.packed import each
 
 _FAR = 2
 """Most bits in which hashes of twins differ."""
@@ -68,8 +68,8 @@ def fingerprints(images: NDArray[np.uint8]) -> Prints:
     cells = _averages(8, high), _averages(9, wide).T
     small = _averages(min(high, _SIDE), high), _averages(min(wide, _SIDE), wide).T
     size = len(small[0]) * small[1].shape[1]
-    hashes, smalls = [np.zeros(0, np.uint64)], [np.zeros((0, size), np.uint8)]
-    for part in chunks(images, max(1, 2**23 // (high * wide))):
+
+    def prints(part: NDArray[np.uint8]) -> Prints:
         grey = part[:, 0].astype(np.float32)
         if part.shape[1] == 3:
             grey = grey * _LUMA[0] + part[:, 1] * _LUMA[1] + part[:, 2] * _LUMA[2]
@@ -78,9 +78,11 @@ def fingerprints(images: NDArray[np.uint8]) -> Prints:
         risen = bits.sum(axis=1)
         kept = (np.abs(steps) > _CLEAR).sum(axis=1) >= _LEAST_CLEAR
         kept &= (risen >= _LEAST_TURNS) & (risen <= 64 - _LEAST_TURNS)
-        hashes.append(np.packbits(bits[kept], axis=1).view(np.uint64)[:, 0])
-        smalls.append(np.rint(small[0] @ grey[kept] @ small[1]).astype(np.uint8).reshape(-1, size))
-    return np.concatenate(hashes), np.concatenate(smalls)
+        hashes = np.packbits(bits[kept], axis=1).view(np.uint64)[:, 0]
+        return hashes, np.rint(small[0] @ grey[kept] @ small[1]).astype(np.uint8).reshape(-1, size)
+
+    found = [(np.zeros(0, np.uint64), np.zeros((0, size), np.uint8)), *each(prints, images)]
+    return np.concatenate([hashes for hashes, _ in found]), np.concatenate([smalls for _, smalls in found])
 
 
 def _averages(cells: int, pixels: int) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
 """Image files of every kind: decoded by rule, or left out and named."""
 
 import io
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from pipeline.core.data_settings import AuditSettings, DataSettings
 from pipeline.core.errors import DataError
 from pipeline.datasets import Prepared, prepare_dataset
 from pipeline.datasets.members import Member, OnDisk, members
-from pipeline.datasets.photos import SUFFIXES, decode, read_album
+from pipeline.datasets.photos import SUFFIXES, decode, read_album, taken
+from pipeline.datasets.stores import Store
 from tests.datasets.test_texts import packed
 
 
@@ -178,25 +180,64 @@ def test_no_images_and_undeclared_classes_are_refused(tmp_path: Path) -> None:
         read(packed(tmp_path / "b.zip", files()), classes=("cat", "cow"))
 
 
-def test_many_files_are_decoded_by_several_processes_in_the_same_order(tmp_path: Path) -> None:
-    one = files(60)
-    many = {f"{name.replace('.', f'_{i:02}.')}": data for i in range(20) for name, data in one.items()}
-    many["dog/bad.png"] = b"nothing"
+def many(size: tuple[int, int] | None = None) -> dict[str, bytes]:
+    """More files than one process decodes alone, the first and one in the middle damaged."""
+    one = files(60) if size is None else {f"cat/{i:03}.png": picture(size=size, seed=i) for i in range(60)}
+    found = {f"{name.replace('.', f'_{i:02}.')}": data for i in range(20) for name, data in one.items()}
+    return found | {"cat/000_bad.png": b"nothing", "cat/021_bad.png": b"nothing"}
+
+
+@pytest.mark.parametrize("side", [8, None])
+def test_many_files_are_decoded_by_several_processes_in_the_same_order(tmp_path: Path, side: int | None) -> None:
+    given = many(None if side else (9, 7))
     found = {}
     for name in ("folder", "a.zip"):
-        place = packed(tmp_path / name, many)
+        place = packed(tmp_path / name, given)
         with tempfile.TemporaryFile() as store:
-            album = read_album("here", members(place, SUFFIXES), settings(place), store)
-            store.seek(0)
-            pixels = np.frombuffer(store.read(), np.uint8).reshape(-1, 8, 8, 3)
-        assert album.names == sorted(set(many) - {"dog/bad.png"})
-        assert album.failed == ["dog/bad.png (no image)"]
-        assert album.places == [i for i, n in enumerate(sorted(many)) if n != "dog/bad.png"]
-        alone = decode(Member("x", many[album.names[700]]), 8)
-        assert np.array_equal(pixels[700], alone.pixels)
-        assert album.keys[700] == alone.key
+            album = read_album("here", members(place, SUFFIXES), settings(place, side=side), store)
+            pixels = [Store(store.fileno()).get(place, album.shape) for place in album.places]
+        assert album.names == sorted(n for n, data in given.items() if data != b"nothing")
+        assert album.failed == ["cat/000_bad.png (no image)", "cat/021_bad.png (no image)"]
+        assert album.places == [i for i, n in enumerate(sorted(given)) if given[n] != b"nothing"]
+        for row in (0, 700, len(pixels) - 1):
+            alone = decode(Member("x", given[album.names[row]]), side)
+            assert np.array_equal(pixels[row], alone.pixels)
+            assert album.keys[row] == alone.key
         found[name] = album.digest
     assert found["folder"] == found["a.zip"]
+
+
+def test_images_are_taken_from_their_places(tmp_path: Path) -> None:
+    given = many()
+    place = packed(tmp_path / "folder", given)
+    with tempfile.TemporaryFile() as store:
+        album = read_album("here", members(place, SUFFIXES), settings(place, side=64), store)
+        Path("artifacts").mkdir()
+        rows = np.array([1100, 0, *range(20, 900)])
+        images = taken(album, rows)
+    assert images.shape == (882, 3, 64, 64)
+    for image, row in zip(images, rows, strict=True):
+        alone = decode(Member("x", given[album.names[row]]), 64).pixels
+        assert alone is not None
+        assert np.array_equal(image, alone.transpose(2, 0, 1))
+
+
+def test_another_size_is_named_where_several_processes_decode(tmp_path: Path) -> None:
+    place = packed(tmp_path / "folder", many((9, 7)) | {"cat/055_19_odd.png": picture(size=(90, 70))})
+    with pytest.raises(DataError, match=r"cat/055_19_odd.png: 90 x 70 pixels, the first image has 9 x 7"):
+        read(place, side=None)
+    with pytest.raises(DataError, match="3 of 3 images cannot be read"):
+        read(packed(tmp_path / "bad", {f"cat/{i}.png": b"" for i in range(3)}), side=None)
+
+
+def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryFile() as store:
+        written = Store(store.fileno())
+        written.put(np.full((2, 4, 4, 3), 7, np.uint8), 3)
+        assert [int(written.get(place, (4, 4, 3)).max()) for place in (2, 3, 4)] == [0, 7, 7]
+        monkeypatch.setattr(os, "pwrite", lambda *_: 5)
+        with pytest.raises(OSError, match="No space left"):
+            written.put(np.zeros((1, 4, 4, 3), np.uint8), 0)
 
 
 def test_a_file_that_vanishes_is_named() -> None:

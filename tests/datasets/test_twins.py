@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.datasets import twins
+from pipeline.datasets import packed, twins
 from pipeline.datasets.twins import fingerprints, near_twins
 
 Pixels = NDArray[np.uint8]
@@ -46,6 +46,16 @@ def test_copies_are_counted_and_strangers_are_not() -> None:
 def test_a_copy_moved_by_one_of_many_pixels_is_found() -> None:
     seen = scenes(60, side=224)
     assert near_twins([seen], np.roll(seen, 1, axis=3)) >= 30
+
+
+def test_fingerprints_do_not_depend_on_how_many_rows_a_thread_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = scenes(50)
+    alone = [fingerprints(x[i : i + 1]) for i in range(50)]
+    for size in (1, 20_000, 2**24):
+        monkeypatch.setattr(packed, "_CACHED", size)
+        hashes, smalls = fingerprints(x)
+        assert np.array_equal(hashes, np.concatenate([h for h, _ in alone]))
+        assert np.array_equal(smalls, np.concatenate([s for _, s in alone]))
 
 
 def test_what_is_flat_or_only_differs_in_its_silhouette_raises_no_alarm() -> None:
