@@ -22,12 +22,16 @@ def ranks(points: Sequence[Point]) -> list[int]:
     A point dominates another that it is nowhere larger than, and somewhere smaller.
     """
     found = np.full(len(points), -1)
-    p_NK = np.array(points, dtype=np.float64).reshape(len(points), -1)
-    least_NN = np.all(p_NK[:, None] <= p_NK[None], axis=2)
+    least_NN = np.ones((len(points), len(points)), dtype=bool)
+    for axis in zip(*points, strict=True):
+        x_N = np.array(axis, dtype=np.float64)
+        least_NN &= x_N[:, None] <= x_N
     dominates_NN = least_NN & ~least_NN.T
+    above_N = dominates_NN.sum(axis=0)
     rank = 0
-    while (left_N := found < 0).any():
-        found[left_N & ~dominates_NN[left_N].any(axis=0)] = rank
+    while (here_N := (found < 0) & (above_N == 0)).any():
+        found[here_N] = rank
+        above_N -= dominates_NN[here_N].sum(axis=0)
         rank += 1
     return found.tolist()
 
@@ -39,7 +43,7 @@ def crowding(points: Sequence[Point]) -> list[float]:
     first has a distance: the others add nothing.
     """
     found = [0.0] * len(points)
-    firsts = [i for i, point in enumerate(points) if points.index(point) == i]
+    firsts = list({point: i for i, point in reversed(list(enumerate(points)))}.values())
     for axis in range(len(points[0]) if points else 0):
         order = sorted(firsts, key=lambda i: (points[i][axis], i))
         low, high = points[order[0]][axis], points[order[-1]][axis]
@@ -70,7 +74,7 @@ def hypervolume(points: Sequence[Point], reference: Point) -> float:
     if len(reference) == 1:
         return max(0.0, reference[0] - min((point[0] for point in points), default=reference[0]))
     below = sorted((p for p in points if p[-1] < reference[-1]), key=lambda point: point[-1])
-    ends = [*(point[-1] for point in below[1:]), reference[-1]]
+    ends = [point[-1] for point in below[1:]] + [reference[-1]] * bool(below)
     return sum(
         (end - point[-1]) * hypervolume([p[:-1] for p in below[: i + 1]], reference[:-1])
         for i, (point, end) in enumerate(zip(below, ends, strict=True))
