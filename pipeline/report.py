@@ -11,6 +11,7 @@ from pipeline.core.contracts import (
     EnsembleRecord,
     Explanations,
     FairnessRecord,
+    FrontRecord,
     ModelCard,
     Provenance,
     Scores,
@@ -73,6 +74,7 @@ def run(settings: ReportSlice) -> None:
     records = Records(
         card=read_record(DatasetCard, FIT / "dataset.json"),
         search=read_record(SearchRecord, SEARCH / "search.json"),
+        front=read_record(FrontRecord, SEARCH / "front.json"),
         ensemble=read_record(EnsembleRecord, SEARCH / "ensemble.json"),
         model=read_record(ModelCard, TRAIN / "card.json"),
         scores=read_record(Scores, EVALUATE / "scores.json"),

@@ -41,7 +41,7 @@ def study_name(settings: SearchSlice, data_digest: str) -> str:
 
 
 def trials_table(record: SearchRecord) -> "pd.DataFrame":
-    """Return one row per trial; candidates and amounts are spread over columns by their dotted names.
+    """Return one row per trial; candidates, amounts and objectives are spread over columns by their dotted names.
 
     A column with words beside other values (`auto` beside 64) holds them all as text: in Parquet it has one type.
     """
@@ -53,6 +53,7 @@ def trials_table(record: SearchRecord) -> "pd.DataFrame":
         candidate = row.pop("candidate")
         row["curve"] = [list(point) for point in trial.curve]
         row |= {f"amounts.{name}": amount for name, (amount, _) in row.pop("amounts").items()}
+        row |= {f"objectives.{name}": amount for name, amount in row.pop("objectives").items()}
         rows.append(row | spread(candidate))
     names = dict.fromkeys(name for row in rows for name in row)
     return pd.DataFrame({name: _column([row.get(name) for row in rows]) for name in names})
@@ -80,20 +81,32 @@ def spread(node: object, path: str = "") -> dict[str, object]:
 
 
 def run(settings: SearchSlice) -> None:
-    """Run or continue the study, write search.json, best.json, trials.parquet and ensemble.json with its members."""
+    """Run or continue the study, write search, best, front and ensemble as JSON, trials.parquet, members/."""
     from pipeline.space import parse
 
     space = parse(settings.space)
     card = read_record(DatasetCard, FIT / "dataset.json")
 
     from pipeline.training.data import load_data
-    from pipeline.tuning import Problem, Search, hand_over, only_one, open_keeper, open_study, shown_url, storage_url
+    from pipeline.tuning import (
+        Problem,
+        Search,
+        front_of,
+        front_words,
+        hand_over,
+        only_one,
+        open_keeper,
+        open_study,
+        shown_url,
+        storage_url,
+    )
 
-    problem = Problem(load_data(card, FIT), settings.search, settings.trainer, settings.seed)
+    problem = Problem(load_data(card, FIT), settings.search, settings.trainer, settings.seed,
+                      objective=settings.objective)  # fmt: skip
     name, state = study_name(settings, sha256_folder(FIT)), state_folder()
     log.info("study %s · watch it with: optuna-dashboard %s", name, shown_url(settings.search.storage))
     with only_one(state, name):
-        study = open_study(name, storage_url(settings.search.storage, state))
+        study = open_study(name, storage_url(settings.search.storage, state), len(settings.objective.minimise))
         keeper = open_keeper(state, name, settings.search.keep)
         search = Search(problem, space, study, state / name)
         search.run(keeper.keep_fit)
@@ -106,8 +119,11 @@ def run(settings: SearchSlice) -> None:
             write_json(folder / "search.json", record)
             handed_on = Best(number=best.number, score=best.score, candidate=best.candidate, feasible=record.feasible)
             write_json(folder / "best.json", handed_on)
+            write_json(folder / "front.json", front := front_of(record))
             trials_table(record).to_parquet(folder / "trials.parquet", index=False)
             ensemble = hand_over(folder, problem, record, keeper)
+    if front.declared and front.members:
+        log.info("%s", front_words(front))
     for note in (*record.notes, *ensemble.notes):
         log.info("note: %s", note)
     if ensemble.score is not None and len(ensemble.members) > 1:

@@ -7,13 +7,16 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.core.contracts import Best, EnsembleRecord, SearchRecord, TrialRecord
+from pipeline.core.contracts import Best, EnsembleRecord, FrontRecord, SearchRecord, TrialRecord
 from pipeline.core.store import SEARCH, fresh_folder, write_json
 from pipeline.space import DefaultChooser, parse, sample
 from pipeline.stage import compose
 
 NO_ENSEMBLE = EnsembleRecord(metric="", members=(), score=None, single=None, single_score=None, split="val", rows=0,
                              considered=(), notes=("there was no search",))  # fmt: skip
+
+NO_FRONT = FrontRecord(objectives=("score", "multiply_adds"), metric="", declared=False, compared=0, members=(), best=0,
+                       default=None, reference=(), ideal=(), hypervolume=0.0, hypervolume_share=0.0)  # fmt: skip
 
 
 def hand_on(config: Mapping[str, Any], family: str) -> None:
@@ -26,6 +29,7 @@ def hand_on(config: Mapping[str, Any], family: str) -> None:
     with fresh_folder(SEARCH) as folder:
         write_json(folder / "best.json", best)
         write_json(folder / "search.json", search)
+        write_json(folder / "front.json", NO_FRONT)
         write_json(folder / "ensemble.json", NO_ENSEMBLE)
 
 

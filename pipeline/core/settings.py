@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 from pipeline.core.bounds import Constraints
 from pipeline.core.data_settings import DataSettings
+from pipeline.core.objectives import ObjectiveSettings
 
 STAGE_KEYS: Mapping[str, tuple[str, ...]] = {
     "prepare": ("seed", "data"),
-    "search": ("seed", "space", "search", "trainer"),
+    "search": ("seed", "space", "objective", "search", "trainer"),
     "train": ("seed", "train", "trainer"),
     "evaluate": ("seed", "evaluate"),
     "interpret": ("seed", "interpret"),
@@ -173,8 +174,16 @@ class SearchSlice:
 
     seed: int
     space: Mapping[str, Any]
+    objective: ObjectiveSettings
     search: SearchSettings
     trainer: TrainerSettings
+
+    def __post_init__(self) -> None:
+        """What stops trials by their scores alone would stop the cheap ones."""
+        name = self.search.strategy
+        if self.objective.others and name in ("tpe_hyperband", "one_epoch_topk"):
+            able = "engine, random, grid or default_only"
+            raise ValueError(f"search.strategy {name} compares scores alone; objective=pareto takes {able}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

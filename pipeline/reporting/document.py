@@ -17,6 +17,7 @@ from pipeline.core.contracts import (
     Explanations,
     FairnessRecord,
     ForecastInputs,
+    FrontRecord,
     Inputs,
     ModelCard,
     Provenance,
@@ -42,6 +43,7 @@ class Records:
 
     card: DatasetCard
     search: SearchRecord
+    front: FrontRecord
     ensemble: EnsembleRecord
     model: ModelCard
     scores: Scores
@@ -60,7 +62,8 @@ def document(settings: ReportSettings, records: Records, provenance: Sequence[Pr
         "warnings": warnings(records),
         "not_assessed": not_assessed(settings, records),
         "data": data_part(records.card),
-        "search": search_part(records.search) | {"ensemble": ensemble_part(records.ensemble)},
+        "search": search_part(records.search)
+        | {"front": front_part(records.front), "ensemble": ensemble_part(records.ensemble)},
         "model": model_part(records.model, TASKS[records.card.task]),
         "evaluate": plain(records.scores),
         "interpret": plain(records.explanations) | {"gallery": gallery(settings, records)},
@@ -184,6 +187,15 @@ def search_part(record: SearchRecord) -> dict[str, Any]:
     states = [t.state for t in record.trials]
     body["arms"] = plain(arms_of(record.trials))
     body["counts"] = {state: states.count(state) for state in ("complete", "pruned", "failed")}
+    assert isinstance(body, dict)
+    return body
+
+
+def front_part(record: FrontRecord) -> dict[str, Any]:
+    """Return the front without its candidates; those stand among the trials."""
+    body = plain(record)
+    for member in body["members"]:
+        member.pop("candidate")
     assert isinstance(body, dict)
     return body
 

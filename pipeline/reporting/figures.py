@@ -19,9 +19,13 @@ _FAINT = 6
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 14, 42
 
 
+_APART = {"dots": ("dot", 3), "faint": ("faint", 3), "start": ("start", 7), "chosen": ("chosen", 7)}
+"""Styles whose points are not joined: the class of a point, and its radius."""
+
+
 @dataclass(frozen=True)
 class Line:
-    """A line of points; `style` is a class of the page: a, b, c, or dots."""
+    """A line of points; `style` is a class of the page: a, b, c, or one of those whose points are not joined."""
 
     name: str
     points: Sequence[tuple[float, float]]
@@ -62,17 +66,25 @@ class Scale:
 
 
 def line_chart(
-    lines: Sequence[Line], labels: tuple[str, str], summary: str, *, zero: bool = False, log: bool = False
+    lines: Sequence[Line],
+    labels: tuple[str, str],
+    summary: str,
+    *,
+    zero: bool = False,
+    log: bool = False,
+    log_x: bool = False,
 ) -> Markup:
     """Return a chart of several lines; `labels` are those of x and y, `summary` is its text alternative.
 
-    On a logarithmic scale, values of 0 stand at the foot.
+    On a logarithmic scale, values of 0 stand at the foot; x is logarithmic only where all are above 0.
     """
     points = [p for line in lines for p in line.points if np.isfinite(p[1])]
     if not points:
         return Markup("<p>no points</p>")
     xs, ys = [p[0] for p in points], [p[1] for p in points]
     x = Scale(min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1, _LEFT, _W - _RIGHT)
+    if log_x and min(xs) > 0:
+        x = Scale(min(xs) / 1.2, max(xs) * 1.2, _LEFT, _W - _RIGHT, log=True)
     log = log and max(ys) > 0
     if log:
         y = Scale(min(v for v in ys if v > 0) / 1.2, max(ys) * 1.2, _H - _BOTTOM, _TOP, log=True)
@@ -82,11 +94,12 @@ def line_chart(
     parts = [_axes(x, y, *labels)]
     for line in lines:
         at = [(x(a), y(max(b, y.low) if log else b)) for a, b in line.points if np.isfinite(b)]
-        if line.style != "dots":
+        mark, radius = _APART.get(line.style, ("dot", 3))
+        if line.style not in _APART:
             path = " ".join(f"{'L' if i else 'M'}{a} {b}" for i, (a, b) in enumerate(at))
             parts.append(Markup('<path class="line {}" d="{}"/>').format(line.style, path))
-        if line.style == "dots" or len(at) < 3:
-            parts += [Markup('<circle class="dot" cx="{}" cy="{}" r="3"/>').format(a, b) for a, b in at]
+        if line.style in _APART or len(at) < 3:
+            parts += [Markup('<circle class="{}" cx="{}" cy="{}" r="{}"/>').format(mark, a, b, radius) for a, b in at]
     return _figure(_W, _H, parts, summary) + _legend(lines)
 
 

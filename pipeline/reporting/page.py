@@ -8,6 +8,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from pipeline.core.bounds import amount_words
 from pipeline.reporting.figures import Line, forest, line_chart, marked_word, picture, series_figure, signed_map
 from pipeline.reporting.words import clean, metric_words, number_span
 
@@ -29,6 +30,7 @@ def render(report: Mapping[str, Any]) -> str:
     environment.globals |= {
         "number": partial(number_span, report),
         "search_figure": search_figure,
+        "front_figure": front_figure,
         "learning_figure": learning_figure,
         "reliability_figure": reliability_figure,
         "deletion_figure": deletion_figure,
@@ -66,6 +68,35 @@ def search_figure(search: Mapping[str, Any]) -> Markup:
     summary = f"{len(dots)} trials in {seconds:.0f} seconds; best validation {metric} {best[-1][1]:.4f}"
     lines = [Line("a trial where it ended", dots, "dots"), Line("best complete trial so far", steps, "a")]
     return line_chart(lines, ("training seconds", f"validation {metric}"), summary, log=True)
+
+
+def front_figure(search: Mapping[str, Any], axis: int) -> Markup:
+    """Score of the finished trials against another objective, the front, and the trial that is handed on."""
+    front, name = search["front"], search["front"]["objectives"][axis]
+    points = {t["number"]: (_amount(t, name), t["score"]) for t in search["trials"] if t["state"] == "complete"}
+    points = {number: at for number, at in points.items() if None not in at}
+    ahead = sorted(points[member["number"]] for member in front["members"])
+    steps = [point for i, p in enumerate(ahead) for point in ([(p[0], ahead[i - 1][1])] if i else []) + [p]]
+    joined = [Line("front", steps, "a")] if len(front["objectives"]) == 2 else []  # of three, a line would tell nothing
+    named = {"handed on": (front["best"], "chosen"), "first default": (front["default"], "start")}
+    words, metric = metric_words(name), metric_words(front["metric"])
+    summary = (
+        f"{len(points)} finished trials, {len(ahead)} of them on the front: from {amount_words(ahead[0][0])} {words} "
+        f"with {metric} {ahead[0][1]:.4f} to {amount_words(ahead[-1][0])} with {ahead[-1][1]:.4f}"
+    )
+    if front["best"] in points:
+        summary += f"; handed on: {amount_words(points[front['best']][0])} with {points[front['best']][1]:.4f}"
+    lines = [
+        Line("a finished trial", list(points.values()), "faint"),
+        *joined,
+        Line("" if joined else "of the front", ahead, "dots"),
+        *(Line(label, [points[n]], style) for label, (n, style) in named.items() if n in points),
+    ]
+    return line_chart(lines, (words, f"validation {metric}"), summary, log=True, log_x=True)
+
+
+def _amount(trial: Mapping[str, Any], name: str) -> Any:
+    return trial["objectives"].get(name, trial.get(name))
 
 
 def learning_figure(model: Mapping[str, Any]) -> Markup:

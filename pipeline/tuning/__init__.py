@@ -2,6 +2,7 @@
 
 from pipeline.tuning.choice import best_of, chosen_of
 from pipeline.tuning.ensemble import hand_over
+from pipeline.tuning.front import front_of, front_words
 from pipeline.tuning.jobs import Problem
 from pipeline.tuning.keeper import Keeper, open_keeper
 from pipeline.tuning.loop import Search
@@ -13,6 +14,8 @@ __all__ = [
     "Search",
     "best_of",
     "chosen_of",
+    "front_of",
+    "front_words",
     "hand_over",
     "only_one",
     "open_keeper",

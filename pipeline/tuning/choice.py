@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from pipeline.core.bounds import violation_words
+from pipeline.core.bounds import amount_words, violation_words
 from pipeline.core.contracts import TASKS, SearchRecord, TrialRecord
 from pipeline.core.errors import SpaceError
+from pipeline.tuning.aims import ALONE
 from pipeline.tuning.constraints import MARK
+from pipeline.tuning.front import members_of
 from pipeline.tuning.jobs import Problem
 from pipeline.tuning.proposals import TRIED
 from pipeline.tuning.table import Row
@@ -29,22 +31,32 @@ def best_of(done: Sequence[TrialRecord]) -> TrialRecord | None:
     return min(partly, key=lambda r: (-r.curve[-1][0], r.score or 0.0, r.number)) if partly else None
 
 
-def chosen_of(done: Sequence[TrialRecord]) -> TrialRecord | None:
+def chosen_of(done: Sequence[TrialRecord], names: Sequence[str] = ALONE) -> TrialRecord | None:
     """Return the trial to hand on: the best, or the first default that is worse by no more than a standard error.
 
     The lowest of many noisy scores is partly luck. The best few are compared where no proposal and no early stop ever
     looked: on the rows kept in reserve, and over fresh seeds; what was good before any search is the safer bet among
-    equals (one-standard-error rule, Breiman et al. 1984).
+    equals (one-standard-error rule, Breiman et al. 1984). With several objectives the same rule leads to the cheapest:
+    of the front's trials whose score is within a standard error of the best, the one with the least of the second
+    objective. A knee would need weights between objectives; this needs what the score itself is unsure of.
     """
     complete = [r for r in done if r.state == "complete" and r.score is not None and not r.violations]
-    leaders = sorted(complete, key=lambda r: (r.score or 0.0, r.number))[:LEADERS]
-    if not leaders:
+    if not complete:
         return best_of(done)
-    if trained_again := [r for r in leaders if r.repeats]:
-        leaders = trained_again
-    best = min(leaders, key=lambda r: (final_score(r), r.number))
+    if len(names) > 1:
+        ahead = members_of(complete, names)
+        best = _leader(ahead)
+        near = [r for r in ahead if final_score(r) - final_score(best) <= (best.standard_error or 0.0)]
+        return min(near, key=lambda r: (*(r.objectives[name] for name in names[1:]), final_score(r), r.number))
+    best = _leader(complete)
     near = [r for r in complete if r.origin == "default" and _within_error(r, best)]
     return near[0] if near else best
+
+
+def _leader(complete: Sequence[TrialRecord]) -> TrialRecord:
+    """Return the best of the few with the lowest scores, by what decides; of those trained again if there are any."""
+    leaders = sorted(complete, key=lambda r: (r.score or 0.0, r.number))[:LEADERS]
+    return min([r for r in leaders if r.repeats] or leaders, key=lambda r: (final_score(r), r.number))
 
 
 def final_score(record: TrialRecord) -> float:
@@ -59,10 +71,18 @@ def _within_error(default: TrialRecord, best: TrialRecord) -> bool:
     return gap <= max(default.standard_error or 0.0, best.standard_error or 0.0)
 
 
-def choice_note(best: TrialRecord, chosen: TrialRecord) -> str:
+def choice_note(best: TrialRecord, chosen: TrialRecord, names: Sequence[str] = ALONE) -> str:
     """Say why the trial with the lowest score is not the one handed on."""
+    if differing := next((name for name in names[1:] if best.objectives[name] != chosen.objectives[name]), None):
+        less, more = chosen.objectives[differing], best.objectives[differing]
+        if less < more:
+            return (
+                f"trial {best.number} scored {best.score:.4f}, trial {chosen.number} {chosen.score:.4f}: of the front "
+                f"within a standard error of the best score, the trial with the least {differing.replace('_', ' ')} is "
+                f"handed on, {amount_words(less)} against {amount_words(more)}"
+            )
     shown = f"trial {best.number} scored {best.score:.4f}, trial {chosen.number} {chosen.score:.4f}"
-    if chosen.origin == "default":
+    if chosen.origin == "default" and len(names) == 1:
         return f"{shown}: no more than a standard error apart, so the default was kept"
     where = "over fresh seeds" if chosen.reserve_score is None else "on the reserve"
     if chosen.reserve_score is not None and chosen.repeats:
@@ -100,7 +120,8 @@ def export(
     settings = problem.settings
     rows = [row for row in rows[: settings.n_trials] if row.outcome is not None]
     done = [row.record() for row in rows]
-    best, chosen = best_of(done), chosen_of(done)
+    names = problem.objective.minimise
+    best, chosen = best_of(done), chosen_of(done, names)
     if best is None or chosen is None:
         failed = [r for r in done if r.state == "failed"]
         why = failed[-1].error if failed else "none came to a score"
@@ -118,13 +139,14 @@ def export(
         share = 100 * best.curve[-1][0]
         notes.append(f"no trial came to its end; trial {best.number}, handed on, spent {share:.0f} % of its budget")
     if chosen is not best:
-        notes.append(choice_note(best, chosen))
+        notes.append(choice_note(best, chosen, names))
     return SearchRecord(
         study=name,
         storage=storage,
         constraints=settings.constraints.given(),
         latency_batch=settings.latency_batch,
         metric=TASKS[problem.data.task].score,
+        objectives=names,
         trials=tuple(done),
         best=chosen.number,
         seconds=round(sum(r.seconds for r in done) + sum(x.seconds for row in rows for x in row.repeats), 3),

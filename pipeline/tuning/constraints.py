@@ -1,10 +1,10 @@
-"""The bounds of a search: amounts known before a step is trained, and amounts of a trained network.
+"""The bounds and objectives of a search: amounts known before a step is trained, and amounts of a trained network.
 
 What breaks one of the first is no candidate and is passed over like a forbidden draw. The others are measured when a
 trial has come to its end, on validation rows, never on the reserve or the test split.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -51,6 +51,8 @@ class Gauge:
     data: Data
     settings: SearchSettings
     trainer: TrainerSettings
+    others: tuple[str, ...] = ()
+    """Objectives beside the score."""
 
     def kept(self, candidate: Candidate) -> Amounts:
         """Return the amounts, cheapest first until one breaks its bound; raises OutOfBounds then.
@@ -75,6 +77,20 @@ class Gauge:
             if violations(amounts):
                 raise OutOfBounds(candidate, amounts)
         return amounts
+
+    def objectives(self, candidate: Candidate, kept: Amounts) -> dict[str, float]:
+        """Return the objectives beside the score that are known before training; `kept`: what was measured already.
+
+        A candidate that cannot be built has none, as above.
+        """
+        names = [name for name in self.others if name not in MEASURED]
+        try:
+            weights_of(candidate, self.data.inputs, self.data.outputs)
+        except Exception:  # noqa: BLE001  whatever a candidate breaks when it is built; its trial says it
+            return {}
+        measures = self._measures()
+        found = {name: kept[name][0] if name in kept else measures[name](candidate) for name in names}
+        return {name: float(amount) for name, amount in found.items() if amount is not None}
 
     def _measures(self) -> Mapping[str, Callable[[Candidate], float | None]]:
         return {"parameters": self._weights, "size_mb": self._megabytes, "multiply_adds": self._multiply_adds,
@@ -114,27 +130,34 @@ def megabytes(weights: int) -> float:
 
 def amounts_of(network: Network, data: Data, constraints: Constraints, device: str) -> Amounts:
     """Return the bounded amounts of a trained network that need validation rows."""
-    bounds = {name: bound for name, bound in constraints.given().items() if name in MEASURED}
-    if not bounds:
+    bounds = constraints.given()
+    return {name: (amount, bounds[name]) for name, amount in measured(network, data, bounds, device).items()}
+
+
+def measured(network: Network, data: Data, names: Iterable[str], device: str) -> dict[str, float]:
+    """Return those of some amounts of a trained network that need validation rows."""
+    wanted = [name for name in names if name in MEASURED]
+    if not wanted:
         return {}
     head = head_for(data.task, data.inputs, data.targets)
     p_NK, y = predict(network.to(device), data.placed("val", device), head), data.val.y
     network.cpu()
-    found: dict[str, tuple[float, float]] = {}
-    for name, bound in bounds.items():
+    found: dict[str, float] = {}
+    for name in wanted:
         gap = largest_gap(name, y, p_NK.argmax(1), data.sensitive).value if name in GAPS else None
         amount = calibration_error(y, p_NK) if name == "calibration_error" else gap
         assert amount is not None  # refuse_unmeasurable saw to it
-        found[name] = (amount, bound)
+        found[name] = amount
     return found
 
 
-def refuse_unmeasurable(data: Data, constraints: Constraints) -> None:
-    """Refuse bounds that mean nothing for these data, before a trial is spent on finding out."""
-    for name in constraints.given():
+def refuse_unmeasurable(data: Data, constraints: Constraints, others: Iterable[str] = ()) -> None:
+    """Refuse bounds, and objectives beside the score, that mean nothing for these data before a trial is spent."""
+    named = [(name, f"conf.search.constraints.{name}", "leave this bound out") for name in constraints.given()]
+    named += [(name, f"conf.objective.minimise: {name}", "leave this objective out") for name in others]
+    for name, where, fix in named:
         if name not in MEASURED:
             continue
-        where, fix = f"conf.search.constraints.{name}", "leave this bound out"
         if data.task not in ("binary", "multiclass"):
             raise ConfigError(
                 f"{where}: needs classes that exclude each other, these data are for {data.task}", fix=fix

@@ -4,12 +4,12 @@ Promote and resume: every candidate is trained to the first rung; of those that 
 the next, at once when they qualify (ASHA, Li et al. 2020), from where they paused. The default goes to its end first.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.core.seeds import stream
-from pipeline.core.settings import Strategy
+from pipeline.tuning.aims import ALONE, best_first, front_rows
 from pipeline.tuning.table import Row
 
 SEARCH_UNTIL = 0.72
@@ -66,6 +66,7 @@ class View:
     used: float = 0.0
     """Of these."""
     trial_seconds: float | None = None
+    objectives: tuple[str, ...] = ALONE
 
     @property
     def share(self) -> float:
@@ -115,7 +116,7 @@ def promotion(view: View, least: int = 0) -> Continue | None:
     """
     for rung in reversed(range(view.last)):
         here = [row for row in view.rows if len(row.scores(view.rungs)) > rung and not row.failed]
-        here.sort(key=lambda row: (row.excess > 0, row.scores(view.rungs)[rung], row.place))
+        here = best_first(here, rung, view.rungs, view.objectives)
         best = [
             row for row in here[: max(least, len(here) // view.eta)] if row.paused and view.reached(row) == rung + 1
         ]
@@ -135,9 +136,16 @@ def _or_slow_starter(view: View, usual: Continue) -> Continue:
 
 
 def finishing(view: View, until: float = FINISH_UNTIL) -> Continue | None:
-    """Return the paused row that is furthest ahead of the default, if time allows its next rung."""
+    """Return the paused row that is furthest ahead of the default, if time allows its next rung.
+
+    With several objectives: the first that is best at the rung where it stands, from the highest rung down.
+    """
     paused = [row for row in view.rows if row.paused and row.last_score is not None]
-    for row in sorted(paused, key=lambda row: (_behind(view, row), row.place)):
+    if len(view.objectives) > 1:
+        paused = _in_front(view, paused)
+    else:
+        paused.sort(key=lambda row: (_behind(view, row), row.place))
+    for row in paused:
         rung = view.reached(row)
         if view.time_for(view.cost(row, rung), until):
             return Continue(row.place, rung)
@@ -151,13 +159,25 @@ def _behind(view: View, row: Row) -> float:
     return own[rung] - default[rung] if rung >= 0 else own[-1]
 
 
+def _in_front(view: View, paused: Sequence[Row]) -> list[Row]:
+    """Return paused rows by how many of those that reached the rung where they stand are better, higher rungs first."""
+    found: list[tuple[int, int, Row]] = []
+    for rung in range(view.last):
+        here = [row for row in view.rows if len(row.scores(view.rungs)) > rung and not row.failed]
+        ahead = {row.place: i for i, row in enumerate(best_first(here, rung, view.rungs, view.objectives))}
+        found += [(ahead[row.place], -rung, row) for row in paused if len(row.scores(view.rungs)) == rung + 1]
+    return [row for _, _, row in sorted(found, key=lambda item: (item[0], item[1], item[2].place))]
+
+
 def confirming(view: View) -> Repeat | None:
     """Return one of the best few, to be trained again with a fresh seed: their scores are partly luck.
 
-    Those that broke a bound are not among them: luck with their score would change nothing.
+    Those that broke a bound are not among them: luck with their score would change nothing. With several objectives the
+    best few are of the front, of which one is handed on.
     """
     done = [row for row in view.rows if row.complete and not row.excess]
-    leaders = sorted(done, key=lambda row: (final_score(row), row.place))[:_LEADERS]
+    able = done if len(view.objectives) == 1 else front_rows(done, view.last, view.rungs, view.objectives)
+    leaders = sorted(able, key=lambda row: (final_score(row), row.place))[:_LEADERS]
     if done and done[0].place == 0 and done[0] not in leaders:
         leaders.append(done[0])
     for repeat in range(1, view.repeats + 1):
@@ -198,50 +218,3 @@ def engine(view: View) -> Decision | None:
     if again is None and view.seconds is not None:
         return finishing(view, CONFIRM_UNTIL)  # what is left is too short for a whole training
     return again
-
-
-def default_only(view: View) -> Decision | None:
-    """The default, once."""
-    if not view.rows:
-        return Start(view.last)
-    return interrupted(view)
-
-
-def to_the_end(view: View) -> Decision | None:
-    """One candidate after the other, each to its end: random search and grid search."""
-    for row in view.rows:
-        if row.outcome is None and not row.busy and not row.over:
-            return Continue(row.place, view.last)
-    if len(view.rows) < view.n_trials and view.share < CONFIRM_UNTIL:
-        return Start(view.last)
-    return None
-
-
-def one_rung_then_best(view: View) -> Decision | None:
-    """All candidates to the first rung until half the budget is spent, then the best of them to their end, in order.
-
-    "One epoch is often all you need": Egele et al. 2023, arXiv 2307.15422.
-    """
-    if again := interrupted(view):
-        return Continue(again.place, 0) if isinstance(again, Continue) else again
-    most = view.n_trials if view.seconds is None else 10**9
-    if view.share < 0.5 and len(view.rows) < min(most, view.n_trials):
-        return Start(0)
-    paused = sorted(
-        (row for row in view.rows if row.paused and row.last_score is not None),
-        key=lambda row: (row.scores(view.rungs)[0], row.place),
-    )
-    wanted = max(1, len(view.rows) // view.eta) if view.seconds is None else len(view.rows)
-    if paused and sum(view.reached(row) > 1 for row in view.rows) < wanted and view.share < CONFIRM_UNTIL:
-        return Continue(paused[0].place, view.last)
-    return None
-
-
-DECIDES: Mapping[Strategy, Callable[[View], Decision | None]] = {
-    "engine": engine,
-    "random": to_the_end,
-    "grid": to_the_end,
-    "tpe_hyperband": to_the_end,
-    "one_epoch_topk": one_rung_then_best,
-    "default_only": default_only,
-}

@@ -5,7 +5,7 @@ A job knows no study and no other trial; it runs in the search's process or in a
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -13,6 +13,7 @@ from typing import Literal
 from pipeline.core.bounds import Amounts
 from pipeline.core.contracts import Budget, Candidate
 from pipeline.core.errors import DeviceError, SpaceError
+from pipeline.core.objectives import ObjectiveSettings
 from pipeline.core.seeds import stream_seed
 from pipeline.core.settings import SearchSettings, TrainerSettings
 from pipeline.models import parameter_count
@@ -22,7 +23,7 @@ from pipeline.training.checkpoints import load_checkpoint, save_checkpoint
 from pipeline.training.data import Data
 from pipeline.training.fit import Fit, finished
 from pipeline.training.training import Training
-from pipeline.tuning.constraints import amounts_of, weights_of
+from pipeline.tuning.constraints import amounts_of, measured, weights_of
 
 FIRST_RUNG = 0.012
 """Smallest share of a trial's budget at which it is compared."""
@@ -44,6 +45,7 @@ class Problem:
     seed: int
     trial_seconds: float | None = None
     """No trial may take longer; its schedule then ends in time. None: passes alone count."""
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
 
     @property
     def budget(self) -> Budget:
@@ -110,6 +112,8 @@ class Outcome:
     reserve_score: float | None = None
     amounts: Amounts = field(default_factory=dict)
     """(amount, its bound) of what was measured on validation rows at the end."""
+    objectives: Mapping[str, float] = field(default_factory=dict)
+    """What is minimised beside the score and was measured there as well."""
     parameters: int | None = None
     multiply_adds: int | None = None
     """Counted when a trial came to its end: counting takes as long as some first rungs."""
@@ -141,8 +145,9 @@ def run_job(problem: Problem, job: Job, on_sign: OnSign | None = None, on_fit: O
             fit = finished(training, stopped=False)
             cost = cost_of(job.candidate.architecture, problem.data.inputs, problem.data.outputs)
             amounts = amounts_of(fit.network, problem.data, problem.settings.constraints, training.device)
+            objectives = measured(fit.network, problem.data, problem.objective.others, training.device)
             outcome = replace(outcome, standard_error=fit.standard_error, reserve_score=fit.reserve_score,
-                              multiply_adds=cost.multiply_adds, amounts=amounts)  # fmt: skip
+                              multiply_adds=cost.multiply_adds, amounts=amounts, objectives=objectives)  # fmt: skip
             if on_fit is not None:
                 on_fit(job, fit)
     except DeviceError:

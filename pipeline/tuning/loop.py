@@ -15,14 +15,15 @@ from pipeline.space import DefaultChooser, Scalar, Space, first_answers, sample
 from pipeline.tuning.choice import export
 from pipeline.tuning.clock import Clock, kept_phases
 from pipeline.tuning.constraints import MARK, Gauge, OutOfBounds, refuse_unmeasurable
-from pipeline.tuning.decisions import CONFIRM_UNTIL, DECIDES, Continue, Repeat, Start, View
+from pipeline.tuning.decisions import CONFIRM_UNTIL, Continue, Repeat, Start, View
 from pipeline.tuning.jobs import Job, OnFit, Outcome, Problem
 from pipeline.tuning.live import Live, phase_of
-from pipeline.tuning.notes import name_score, save_note
+from pipeline.tuning.notes import name_objectives, save_note
 from pipeline.tuning.packs import Packs, Work, pack_job, unfinished
 from pipeline.tuning.plan import plan_for, plan_words
 from pipeline.tuning.proposals import Exhausted, First, feasible, proposal, stock_study
 from pipeline.tuning.standing import quality_name
+from pipeline.tuning.strategies import DECIDES
 from pipeline.tuning.study import together
 from pipeline.tuning.summary import Spent, summary, training_seconds
 from pipeline.tuning.table import Row, Table
@@ -41,12 +42,13 @@ class Search:
         """`folder`: where paused trials and weights lie."""
         self.problem, self.space, self.study, self.folder = problem, space, study, folder
         self.clock = Clock(study)
-        refuse_unmeasurable(problem.data, problem.settings.constraints)
-        self.gauge = Gauge(data=problem.data, settings=problem.settings, trainer=problem.trainer)
+        others = problem.objective.others
+        refuse_unmeasurable(problem.data, problem.settings.constraints, others)
+        self.gauge = Gauge(data=problem.data, settings=problem.settings, trainer=problem.trainer, others=others)
         self.first: First = first_answers(space)
         for _, known in self.first:
             read_architecture(sample(space, DefaultChooser(known)).architecture)
-        self.table = Table(study, problem.data.task)
+        self.table = Table(study, problem.data.task, others)
         self.live = Live(problem, self.table, self.clock)
         self.spent: Spent | None = None
         """By this process; None where there was nothing left to do."""
@@ -69,7 +71,7 @@ class Search:
         self.problem = self.problem.within(plan.trial_seconds)
         self.mode = plan.mode
         log.info("%s · %d worker%s", plan_words(plan, settings.seconds, settings.strategy), size, "s" * (size != 1))
-        name_score(self.study, self.problem.data.task)
+        name_objectives(self.study, self.problem.data.task, self.problem.objective.others)
         trained, self.live.workers = training_seconds(self.table.rows), max(1, size)
         with self.live, crew_of(self.problem, size, settings.silence, on_fit, self.live.tick) as crew:
             while True:
@@ -137,7 +139,8 @@ class Search:
         rungs, seed = self.problem.rungs, self.problem.seed
         found = proposal(self.space, self.table.rows, rungs, self.first, self.gauge, seed, like)
         return Row(place=found.place, origin=found.origin, candidate=found.candidate, answers=found.answers,
-                   distributions=found.distributions, skipped=found.skipped, gauged=found.gauged)  # fmt: skip
+                   distributions=found.distributions, skipped=found.skipped, gauged=found.gauged,
+                   aimed=found.aimed)  # fmt: skip
 
     def _warm(self) -> None:
         """Bring the rows to where they are used, so that forked workers share them."""
@@ -161,6 +164,7 @@ class Search:
             seconds=settings.seconds,
             used=self.clock.used,
             trial_seconds=self.problem.trial_seconds,
+            objectives=self.problem.objective.minimise,
         )
 
     def _next_job(self) -> Work | None:

@@ -5,7 +5,7 @@ They are written here directly: a search does not need the dashboard, and import
 short trial.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -29,9 +29,9 @@ def save_note(study: optuna.Study, trial: int | None, text: str, version: int = 
     study._storage.set_study_system_attr(study._study_id, f"{where}note_str:0", text[:_MOST])
 
 
-def name_score(study: optuna.Study, task: Task) -> None:
+def name_objectives(study: optuna.Study, task: Task, others: Sequence[str] = ()) -> None:
     """Name what the study minimises, as Study.set_metric_names does, which warns of being experimental."""
-    names = [f"{_said(TASKS[task].score)} on validation"]
+    names = [f"{_said(TASKS[task].score)} on validation", *map(_said, others)]
     if study._storage.get_study_system_attrs(study._study_id).get("study:metric_names") != names:
         study._storage.set_study_system_attr(study._study_id, "study:metric_names", names)
 

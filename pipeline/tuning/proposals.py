@@ -1,8 +1,9 @@
 """Who proposes the next candidate: defaults first, then a mixture of arms, or what a simpler search would do.
 
 Every proposal is a function of (seed, place, rows before it), so a study that was killed proposes what it would have.
-Arms: draws around the defaults, changes of the best so far, TPE over the highest rung that has enough rows, and blind
-draws. The share of each depends on how many rows there are (PriorBand, Mallik et al. 2023, with TPE as a fourth arm).
+Arms: draws around the defaults, changes of the best so far (of the front, where there are several objectives), TPE over
+the highest rung that has enough rows, and blind draws. The share of each depends on how many rows there are (PriorBand,
+Mallik et al. 2023, with TPE as a fourth arm).
 """
 
 import warnings
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from pipeline.core.bounds import Amounts
@@ -35,6 +37,7 @@ from pipeline.space import (
     sample,
 )
 from pipeline.training.packing import OWN, bucket
+from pipeline.tuning.aims import ALONE, front_rows, point_of
 from pipeline.tuning.chooser import TrialChooser
 from pipeline.tuning.constraints import Gauge, OutOfBounds
 from pipeline.tuning.table import Row
@@ -70,6 +73,8 @@ class Proposal:
     skipped: tuple[str, ...]
     gauged: Amounts
     """(amount, its bound) of what can be known before training."""
+    aimed: Mapping[str, float]
+    """Objectives beside the score that can be known then."""
 
 
 First = Sequence[tuple[Origin, Mapping[str, Scalar]]]
@@ -87,13 +92,13 @@ def proposal(
     like: Row | None = None,
 ) -> Proposal:
     """Return the candidate of the next place; with `like`, one that can be packed with that row's."""
-    place, settings = len(rows), gauge.settings
+    place, settings, names = len(rows), gauge.settings, (*ALONE, *gauge.others)
 
     def draw(attempt: int) -> tuple[Origin, Chooser]:
         if settings.strategy in ("engine", "default_only"):
             if place < len(first):
                 return first[place][0], DefaultChooser(first[place][1])
-            return _mixture(rows, rungs, seed, attempt)
+            return _mixture(rows, rungs, seed, attempt, names)
         if settings.strategy == "grid":
             before = sum(1 + len(row.skipped) for row in rows)
             return "grid", GridChooser(before + attempt, settings.grid_points)
@@ -122,12 +127,14 @@ def proposal(
             continue
         try:
             gauged = gauge.kept(candidate)
+            aimed = gauge.objectives(candidate, gauged)
         except OutOfBounds as wrong:
             skipped.append(wrong.message)
             broken.append(wrong)
             continue
         return Proposal(place=place, origin=origin, candidate=candidate, answers=noted.answers,
-                        distributions=noted.distributions, skipped=tuple(skipped), gauged=gauged)  # fmt: skip
+                        distributions=noted.distributions, skipped=tuple(skipped), gauged=gauged,
+                        aimed=aimed)  # fmt: skip
     if like is not None or TRIED in skipped or (rows and broken):  # what was trained so far is not thrown away
         raise Exhausted(skipped)
     if broken:
@@ -228,22 +235,24 @@ def arm_shares(sampled: int, has_scores: bool) -> dict[Origin, float]:
     return shares
 
 
-def _mixture(rows: Sequence[Row], rungs: Sequence[float], seed: int, attempt: int) -> tuple[Origin, Chooser]:
+def _mixture(
+    rows: Sequence[Row], rungs: Sequence[float], seed: int, attempt: int, names: Sequence[str]
+) -> tuple[Origin, Chooser]:
     place = len(rows)
     rng = stream(seed, "arm", place, attempt)
     sampled = sum(row.origin not in ("default", "warm_start") for row in rows)
-    parents = best_rows(rows, rungs)
+    parents = best_rows(rows, rungs, names)
     shares = arm_shares(sampled, best_rung(rows, rungs, STARTUP) is not None)
     if not parents:
         shares.pop("mutation")
-    names = list(shares)
-    weights = np.array([shares[name] for name in names])
-    arm = names[int(rng.choice(len(names), p=weights / weights.sum()))]
+    arms = list(shares)
+    weights = np.array([shares[name] for name in arms])
+    arm = arms[int(rng.choice(len(arms), p=weights / weights.sum()))]
     if arm == "mutation":
         parent = parents[int(rng.integers(len(parents)))]
         return arm, MutationChooser(parent.answers, rng)
     if arm == "tpe":
-        return arm, _tpe(rows, rungs, stream_seed(seed, "sampler", place, attempt))
+        return arm, _tpe(rows, rungs, stream_seed(seed, "sampler", place, attempt), names)
     return arm, PriorChooser(rng, unsure="low") if arm == "prior" else RandomChooser(rng)
 
 
@@ -254,19 +263,21 @@ def best_rung(rows: Sequence[Row], rungs: Sequence[float], least: int) -> int | 
     return max(able) if able else None
 
 
-def best_rows(rows: Sequence[Row], rungs: Sequence[float]) -> list[Row]:
+def best_rows(rows: Sequence[Row], rungs: Sequence[float], names: Sequence[str] = ALONE) -> list[Row]:
     """Return the rows with the lowest scores at the highest rung that has as many as are asked for.
 
-    Rows that are known to break a bound come after all others.
+    Rows that are known to break a bound come after all others. With several objectives: the front at that rung.
     """
     rung = best_rung(rows, rungs, _PARENTS)
     if rung is None:
         return []
     here = [row for row in rows if not row.failed and len(row.scores(rungs)) > rung]
+    if len(names) > 1 and (ahead := front_rows(here, rung, rungs, names)):
+        return ahead
     return sorted(here, key=lambda row: (row.excess, row.scores(rungs)[rung], row.place))[:_PARENTS]
 
 
-def _tpe(rows: Sequence[Row], rungs: Sequence[float], seed: int) -> Chooser:
+def _tpe(rows: Sequence[Row], rungs: Sequence[float], seed: int, names: Sequence[str] = ALONE) -> Chooser:
     """Return the questions of a trial of TPE that knows the scores of one rung: of several it would confuse them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # group=True is what conditions need
@@ -274,16 +285,17 @@ def _tpe(rows: Sequence[Row], rungs: Sequence[float], seed: int) -> Chooser:
     rung = best_rung(rows, rungs, 2 * STARTUP)
     rung = best_rung(rows, rungs, STARTUP) if rung is None else rung
     assert rung is not None
-    study = _in_memory(sampler)
+    here = [row for row in rows if not row.failed and len(row.scores(rungs)) > rung]
+    points = [point_of(row, rung, rungs, names) for row in here]
+    study = _in_memory(sampler, objectives=len(points[0]))
     study.add_trials(
         create_trial(
             params=dict(row.answers),
             distributions=dict(row.distributions),
-            value=row.scores(rungs)[rung],
+            values=list(point),
             constraints=_relative(row),
         )
-        for row in rows
-        if not row.failed and len(row.scores(rungs)) > rung
+        for row, point in zip(here, points, strict=True)
     )
     return TrialChooser(study.ask())
 
@@ -293,9 +305,12 @@ def _relative(row: Row) -> dict[str, float]:
     return {name: amount / bound - 1 for name, (amount, bound) in row.amounts.items()}
 
 
-def _in_memory(sampler: optuna.samplers.BaseSampler, pruner: optuna.pruners.BasePruner | None = None) -> optuna.Study:
+def _in_memory(
+    sampler: optuna.samplers.BaseSampler, pruner: optuna.pruners.BasePruner | None = None, objectives: int = 1
+) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return optuna.create_study(direction="minimize", sampler=sampler, pruner=pruner, study_name="in memory")
+    directions = [StudyDirection.MINIMIZE] * objectives
+    return optuna.create_study(directions=directions, sampler=sampler, pruner=pruner, study_name="in memory")
 
 
 def stock_study(rows: Sequence[Row], rungs: Sequence[float], eta: int, seed: int) -> tuple[optuna.Study, bool]:

@@ -44,13 +44,15 @@ def only_one(state: Path, name: str) -> Iterator[None]:
         yield
 
 
-def open_study(name: str, url: str) -> optuna.Study:
-    """Create the study or continue it."""
+def open_study(name: str, url: str, objectives: int = 1) -> optuna.Study:
+    """Create the study or continue it; all of its so many objectives are minimised."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None)
         _make_light(storage)
-        study = optuna.create_study(storage=storage, study_name=name, load_if_exists=True, direction="minimize")
+        study = optuna.create_study(
+            storage=storage, study_name=name, load_if_exists=True, directions=["minimize"] * objectives
+        )
     except (SQLAlchemyError, ImportError, ValueError) as wrong:
         reason = str(wrong).splitlines()[0]
         raise ConfigError(f"conf.search.storage: cannot open the study ({reason})", fix="check the URL") from None

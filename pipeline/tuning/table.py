@@ -40,6 +40,8 @@ class Row:
     """Why draws before it at this place were no candidates."""
     gauged: Amounts = field(default_factory=dict)
     """(amount, its bound) of what was known before training."""
+    aimed: Mapping[str, float] = field(default_factory=dict)
+    """What is minimised beside the score, as far as it was known before training."""
     outcome: Outcome | None = None
     repeats: tuple[Outcome, ...] = ()
     """With fresh seeds."""
@@ -86,6 +88,11 @@ class Row:
         return {**self.gauged, **(self.outcome.amounts if self.outcome else {})}
 
     @property
+    def objectives(self) -> Mapping[str, float]:
+        """What is minimised beside the score, as far as it was measured."""
+        return {**self.aimed, **(self.outcome.objectives if self.outcome else {})}
+
+    @property
     def excess(self) -> float:
         """By which share of its bound an amount exceeds it; 0 as long as nothing says so."""
         return bounds.excess(self.amounts)
@@ -109,6 +116,7 @@ class Row:
             seconds=outcome.seconds,
             curve=outcome.curve,
             amounts=self.amounts,
+            objectives=self.objectives,
             repeats=tuple((r.curve[-1][1], r.reserve_score) for r in self.repeats if r.state == "complete"),
             error=outcome.error,
             traceback=outcome.traceback,
@@ -118,8 +126,9 @@ class Row:
 class Table:
     """The rows of a study. What becomes of them is seen at once and stored by `flush`, while others train."""
 
-    def __init__(self, study: optuna.Study, task: Task) -> None:
-        self.study, self.task = study, task
+    def __init__(self, study: optuna.Study, task: Task, others: tuple[str, ...] = ()) -> None:
+        """`others`: objectives beside the score."""
+        self.study, self.task, self.others = study, task, others
         self.rows: list[Row] = []
         self._storage = study._storage
         self._ids: list[int] = []
@@ -140,6 +149,7 @@ class Table:
                     distributions=trial.distributions,
                     skipped=tuple(kept["skipped"]),
                     gauged={name: (amount, bound) for name, (amount, bound) in kept["gauged"].items()},
+                    aimed=kept.get("aimed", {}),
                     outcome=read(Outcome, kept["outcome"], "study") if "outcome" in kept else None,
                     repeats=tuple(read(Outcome, repeat, "study") for repeat in repeats),
                     pack=tuple(kept["pack"]) if "pack" in kept else None,
@@ -201,6 +211,8 @@ class Table:
             "place": row.place, "candidate": plain(row.candidate), "skipped": list(row.skipped),
             "gauged": plain(row.gauged),
         }  # fmt: skip
+        if row.aimed:
+            kept["aimed"] = dict(row.aimed)
         if row.pack is not None:
             kept["pack"] = list(row.pack)
         self._ids.append(add_running(self.study, row.answers, row.distributions, {"origin": row.origin}, kept))
@@ -231,8 +243,9 @@ class Table:
             for name, (amount, bound) in row.amounts.items():
                 told.set_constraint(name, amount / bound - 1)
         state = TrialState.COMPLETE if row.complete else TrialState.FAIL if row.failed else TrialState.PRUNED
-        values = None if row.last_score is None else [row.last_score]  # of a stopped one it is where it stood
-        self._storage.set_trial_state_values(trial, state, values)
+        found = (row.last_score, *(row.objectives.get(name) for name in self.others))
+        values = [value for value in found if value is not None]  # of a stopped one the score is where it stood
+        self._storage.set_trial_state_values(trial, state, values if len(values) == len(found) else None)
 
 
 def _repeat(place: int, k: int) -> str:

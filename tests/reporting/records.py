@@ -15,6 +15,8 @@ from pipeline.core.contracts import (
     EpochRecord,
     ExplainedRow,
     Explanations,
+    FrontMember,
+    FrontRecord,
     ImageInputs,
     Importance,
     Latency,
@@ -121,6 +123,24 @@ def _search() -> SearchRecord:
         seconds=4.0,
         phases=(("default", 1.5), ("search", 3.25)),
         constraints={"parameters": 2000.0, "calibration_error": 0.125},
+    )
+
+
+def _front() -> FrontRecord:
+    member = FrontMember(number=0, score=0.5, standard_error=0.01, objectives={"multiply_adds": 456.0},
+                         candidate=_CANDIDATE)  # fmt: skip
+    return FrontRecord(
+        objectives=("score", "multiply_adds"),
+        metric="log_loss",
+        declared=False,
+        compared=1,
+        members=(member,),
+        best=0,
+        default=0,
+        reference=(0.55, 501.6),
+        ideal=(0.5, 456.0),
+        hypervolume=2.28,
+        hypervolume_share=1.0,
     )
 
 
@@ -245,6 +265,7 @@ def records(inputs: AnyInputs = IMAGE, role: str = "slice") -> Records:
     return Records(
         card=card,
         search=_search(),
+        front=_front(),
         ensemble=_ensemble(),
         model=_model(inputs),
         scores=_scores(),

@@ -19,6 +19,7 @@ from pipeline.core.strict import plain
 from pipeline.evaluation import constraint_checks
 from pipeline.reporting import document, render, summary_lines
 from pipeline.reporting.figures import Line, Scale, forest, line_chart, signed_map
+from pipeline.reporting.page import front_figure
 from pipeline.reporting.words import clean, interval, resolve
 from tests.reporting.records import HOSTILE, IMAGE, SERIES, TABLE, TEXT, AnyInputs, records
 
@@ -259,3 +260,64 @@ def test_a_model_that_breaks_a_bound_is_the_first_warning_and_so_is_a_bound_that
     page = render(json.loads(json.dumps(plain(found))))
     assert "complete, above a bound" in page
     assert "above a bound" not in render(report())
+
+
+def front_of(objectives: tuple[str, ...]) -> dict[str, Any]:
+    """Return a report whose search minimised these: two trials on the front, one behind it, the default one of them."""
+    found = report()
+    first = found["search"]["trials"][0]
+    amounts = [(0.5, 2000.0, 0.2), (0.9, 100.0, 0.25), (0.7, 3000.0, 0.3)]
+    trials = [
+        first | {"number": n, "score": s, "objectives": {"parameters": p, "calibration_error": c}}
+        for n, (s, p, c) in enumerate(amounts)
+    ]
+    members = [
+        {"number": t["number"], "score": t["score"], "standard_error": 0.01,
+         "objectives": {name: t["objectives"][name] for name in objectives[1:]}}
+        for t in trials[:2]
+    ]  # fmt: skip
+    front = found["search"]["front"] | {
+        "objectives": list(objectives), "declared": True, "compared": 3, "members": members, "best": 1, "default": 0,
+        "reference": [1.0] * len(objectives), "ideal": [0.0] * len(objectives),
+    }  # fmt: skip
+    found["search"] |= {"trials": trials, "front": front}
+    return found
+
+
+def test_the_front_is_drawn_with_what_was_handed_on_and_the_default() -> None:
+    found = front_of(("score", "parameters"))
+    drawn = front_figure(found["search"], 1)
+    assert 'aria-label="3 finished trials, 2 of them on the front: from 100 weights with log loss 0.9000' in drawn
+    assert ' to 2,000 with 0.5000; handed on: 100 with 0.9000"' in drawn
+    counts = {mark: drawn.count(f'<circle class="{mark}"') for mark in ("faint", "dot", "chosen", "start")}
+    assert counts == {"faint": 3, "dot": 2, "chosen": 1, "start": 1}
+    at = re.findall(r'<circle class="(?:chosen|start)" cx="([\d.]+)"', drawn)
+    left, right = min(map(float, at)), max(map(float, at))
+    path = re.search(r'<path class="line a" d="M([\d.]+) ([\d.]+) L([\d.]+) ([\d.]+) L([\d.]+) ([\d.]+)"', drawn)
+    assert path is not None
+    x = [float(v) for v in path.groups()]
+    assert (x[0], x[2], x[4]) == (left, right, right)  # a step: between two trials nothing was shown to be possible
+    assert x[1] == x[3] < x[5]
+    page = render(found)
+    text = re.sub(r"<[^>]+>", "", page)
+    assert "3 trials came to their end within all bounds; 2 of them are on the front" in text
+    assert "no other trial is better in log loss and weights at once" in text
+    assert "1 (handed on)cnn0.90000.0100100" in text
+    numbers = Page(page).numbers
+    assert ("/search/front/members/0/objectives/parameters", "2,000") in numbers
+    assert ("/search/front/members/1/score", "0.9000") in numbers
+
+
+def test_three_objectives_have_two_pictures_and_no_line() -> None:
+    found = front_of(("score", "parameters", "calibration_error"))
+    text = render(found)
+    assert "from 100 weights" in text
+    assert "from 0.2 calibration error (ECE)" in text
+    assert '<path class="line a"' not in front_figure(found["search"], 2)
+
+
+def test_a_search_of_the_score_alone_says_so_and_without_complete_trials_there_is_no_front() -> None:
+    found = report()
+    assert "The search minimised the log loss alone" in re.sub(r"<[^>]+>", "", render(found))
+    found["search"]["front"]["members"] = []
+    assert "on the front" not in render(found)

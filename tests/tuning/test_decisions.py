@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from pipeline.core.contracts import Candidate, Optimizer
-from pipeline.tuning.decisions import Continue, Repeat, Start, View, engine, finishing, one_rung_then_best, promotion
+from pipeline.tuning.decisions import Continue, Repeat, Start, View, engine, finishing, promotion
 from pipeline.tuning.jobs import Outcome
+from pipeline.tuning.strategies import one_rung_then_best
 from pipeline.tuning.table import Row
 
 RUNGS = (1 / 9, 1 / 3, 1.0)

@@ -20,7 +20,7 @@ from pipeline.tuning.clock import Clock, kept_phases
 from pipeline.tuning.decisions import Continue, Repeat, Start, View
 from pipeline.tuning.jobs import Outcome
 from pipeline.tuning.live import Live, ended_words, phase_of
-from pipeline.tuning.notes import name_score, save_note, trial_note
+from pipeline.tuning.notes import name_objectives, save_note, trial_note
 from pipeline.tuning.standing import Standing, line_of, standing_of
 from pipeline.tuning.study import together
 from pipeline.tuning.summary import Spent, summary, training_seconds
@@ -316,7 +316,7 @@ def test_a_later_version_of_a_note_replaces_it(tmp_path: Path) -> None:
     save_note(found, None, "first")
     save_note(found, None, "second", version=2)
     assert get_note(found) == "second"
-    name_score(found, "forecast")
+    name_objectives(found, "forecast")
     assert found.metric_names == ["squared error on validation"]
 
 

@@ -122,6 +122,8 @@ class TrialRecord:
     amounts: Amounts = field(default_factory=dict)
     """(amount, its bound) of each constraint that was measured: some before training, some at the end of a complete
     trial, on validation rows."""
+    objectives: Mapping[str, float] = field(default_factory=dict)
+    """What is minimised beside the score, as far as it was measured: as with `amounts`."""
     error: str | None = None
     """Class of the failure."""
     traceback: str | None = None
@@ -136,6 +138,11 @@ class TrialRecord:
         """By which share of its bound an amount exceeds it at most; 0 where all are kept."""
         return bounds.excess(self.amounts)
 
+    def objective(self, name: str) -> float | None:
+        """Return an objective, or another number that every complete trial has."""
+        known = {"score": self.score, "parameters": self.parameters, "multiply_adds": self.multiply_adds}
+        return self.objectives.get(name, known.get(name))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchRecord:
@@ -146,6 +153,8 @@ class SearchRecord:
     storage: str
     metric: str
     """What the score is."""
+    objectives: tuple[str, ...] = ("score",)
+    """What was minimised."""
     trials: tuple[TrialRecord, ...]
     best: int
     """Number of the trial that is handed on; `notes` say when it is not the one with the lowest score."""
@@ -178,6 +187,49 @@ class Best:
     candidate: Candidate
     feasible: bool | None = True
     """Whether it keeps all bounds of the search on validation rows; None if that was not measured."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FrontMember:
+    """A trial that no other betters in all objectives at once."""
+
+    number: int
+    score: float
+    standard_error: float | None
+    """Of the score, over validation rows."""
+    objectives: Mapping[str, float]
+    """Each but the score, by name."""
+    candidate: Candidate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FrontRecord:
+    """artifacts/search/front.json: what can be had of one objective without giving up more of another."""
+
+    schema: Literal[1] = 1
+    objectives: tuple[str, ...]
+    """The score first; all are minimised."""
+    metric: str
+    """What the score is."""
+    declared: bool
+    """Whether the search minimised all of them; else it minimised the score, and this is what it came across."""
+    compared: int
+    """Trials: complete, and within all bounds."""
+    members: tuple[FrontMember, ...]
+    """Lowest score first; the earlier one of equals."""
+    best: int
+    """Number of the trial that is handed on."""
+    default: int | None
+    """Number of the first default that is among those compared."""
+    reference: tuple[float, ...]
+    """What the hypervolume is taken below: of each objective the largest among those compared, and a tenth of the
+    range more."""
+    ideal: tuple[float, ...]
+    """Of each objective the smallest among those compared."""
+    hypervolume: float
+    """Volume of what lies below the reference and is bettered by a member, in the units of the objectives."""
+    hypervolume_share: float
+    """Of the box between ideal and reference, which only a trial that is best in all objectives would fill."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
