@@ -39,10 +39,12 @@ from pipeline.core.contracts.search import (
     EpochRecord,
     Latency,
     Member,
+    MixedEnsemble,
     ModelCard,
     Optimizer,
     Origin,
     SearchRecord,
+    SimpleMember,
     TrialRecord,
 )
 from pipeline.core.contracts.trust import (
@@ -88,6 +90,7 @@ __all__ = [
     "Latency",
     "Member",
     "MethodCheck",
+    "MixedEnsemble",
     "ModelCard",
     "Number",
     "NumericColumn",
@@ -97,6 +100,7 @@ __all__ = [
     "Scores",
     "SearchRecord",
     "SeriesInputs",
+    "SimpleMember",
     "SplitName",
     "StepError",
     "TableInputs",
