@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pipeline.core.store import write_bytes
 from pipeline.training.data import Data
 from pipeline.training.simple import chosen_on, fit_simple, kinds_for, most_rows, packed, readable_name, simple_name
-from pipeline.tuning.decisions import SEARCH_UNTIL
+from pipeline.tuning.decisions import CONFIRM_UNTIL
 from pipeline.tuning.jobs import Problem
 from pipeline.tuning.workers import die_with, end_of, on_gpu
 
@@ -64,7 +64,7 @@ class Fits:
         """Fit what a finished study has not tried yet."""
         untried = [kind for kind in self.kinds if self.why_not(kind) is None]
         seconds = self.problem.settings.seconds
-        with self.beside(None if seconds is None else time.monotonic() + SEARCH_UNTIL * seconds, untried):
+        with self.beside(None if seconds is None else time.monotonic() + CONFIRM_UNTIL * seconds, untried):
             pass
 
     @contextmanager

@@ -16,7 +16,7 @@ from pipeline.space import DefaultChooser, Scalar, Space, first_answers, sample
 from pipeline.tuning.choice import export
 from pipeline.tuning.clock import Clock, kept_phases
 from pipeline.tuning.constraints import MARK, Gauge, OutOfBounds, refuse_unmeasurable
-from pipeline.tuning.decisions import CONFIRM_UNTIL, DECIDES, SEARCH_UNTIL, Continue, Repeat, Start, View
+from pipeline.tuning.decisions import CONFIRM_UNTIL, DECIDES, Continue, Repeat, Start, View
 from pipeline.tuning.fits import Fits
 from pipeline.tuning.jobs import Job, OnFit, Outcome, Problem
 from pipeline.tuning.live import Live, phase_of
@@ -75,7 +75,7 @@ class Search:
         log.info("%s · %d worker%s", plan_words(plan, settings.seconds, settings.strategy), size, "s" * (size != 1))
         name_score(self.study, self.problem.data.task)
         trained, self.live.workers = training_seconds(self.table.rows), max(1, size)
-        beside = nullcontext() if fits is None else fits.beside(self._until(SEARCH_UNTIL))
+        beside = nullcontext() if fits is None else fits.beside(self._until(CONFIRM_UNTIL))
         with self.live, beside, crew_of(self.problem, size, settings.silence, on_fit, self.live.tick) as crew:
             while True:
                 while crew.free() and (job := self._next_job()) is not None:
