@@ -5,7 +5,7 @@ With `interpret`, the only stage that may open artifacts/prepare/test.
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.contracts import (
@@ -15,7 +15,6 @@ from pipeline.core.contracts import (
     ConstraintCheck,
     DatasetCard,
     ImageInputs,
-    Member,
     ModelCard,
     Number,
     Scores,
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from pipeline.core.contracts import Inputs
     from pipeline.datasets import Split
     from pipeline.evaluation import Judge
+    from pipeline.training.data import Rows
 
     Predictions = NDArray[np.float64]
 
@@ -84,50 +84,40 @@ def baseline_rows(
     return *rows_at(split.x, split.y, inputs, picked), None if split.weight is None else split.weight[picked], words
 
 
-def speed_and_accuracy(
-    card: ModelCard, metrics: Mapping[str, Number], members: Sequence[Member], judge: "Judge", p: "Predictions",
-    q: "Predictions | None",
-) -> tuple[Alternative, ...]:  # fmt: skip
-    """Return the single network (predictions `p`, its metrics) and the ensemble of the search (predictions `q`)."""
-    single = Alternative(
-        name="single network",
-        networks=1,
-        parameters=card.parameters,
-        multiply_adds=card.multiply_adds,
-        metrics=metrics,
-        gain=None,
-        verdict="handed on",
-    )
-    if q is None:
-        return (single,)
-    gain = judge.gain(q, p, "ensemble")
-    ensemble = Alternative(
-        name="ensemble",
-        networks=len(members),
-        parameters=total([member.parameters for member in members]),
-        multiply_adds=total([member.multiply_adds for member in members]),
-        metrics=judge.metrics(q, "ensemble"),
-        gain=gain,
-        verdict=ensemble_verdict(gain),
-    )
-    return single, ensemble
+def alternatives(
+    card: DatasetCard, judge: "Judge", rows: "Rows", test: "Split", p: "Predictions"
+) -> "Iterator[Alternative]":
+    """Return the ensembles of the search beside the single network's predictions `p` of the test rows.
+
+    One of networks alone where there are several, and one with simple models, which are fitted again, where it has any.
+    """
+    from pipeline.evaluation import ensemble, mixed_ensemble
+    from pipeline.training.data import Arrays, load_data
+    from pipeline.training.heads import head_for
+    from pipeline.training.members import load_ensemble, load_members, predict_ensemble
+    from pipeline.training.simple import predict_simple
+
+    head = head_for(card.task, card.inputs, card.targets)
+    record, networks = load_ensemble(SEARCH, card.inputs, card.outputs)
+    if len(networks) > 1:
+        q = predict_ensemble(networks, [member.share for member in record.members], rows, head)
+        yield ensemble(record.members, judge, p, q)
+    if record.mixed is None or not record.mixed.chosen:
+        return
+    members = record.mixed.members
+    simple = predict_simple(SEARCH, record, load_data(card, FIT), Arrays(test.x, test.y))
+    parts = [member.share * said for member, said in simple]
+    if members:
+        networks = load_members(SEARCH, members, card.inputs, card.outputs)
+        parts.append(predict_ensemble(networks, [member.share for member in members], rows, head))
+    yield mixed_ensemble(members, [member for member, _ in simple], judge, p, sum(parts[1:], start=parts[0]))
 
 
-def total(counts: Sequence[int | None]) -> int | None:
-    """Return the sum, None where one is not known."""
-    known = [count for count in counts if count is not None]
-    return sum(known) if len(known) == len(counts) else None
-
-
-def ensemble_verdict(gain: Number) -> str:
-    """Say in a sentence what the ensemble's paired gain over the single network shows."""
-    if gain.ci_low is None or gain.ci_high is None:
-        return "not compared with the single network: " + str(gain.reason or "too few rows").replace("_", " ")
-    if gain.ci_low > 0:
-        return "better than the single network, if what it costs can be paid"
-    if gain.ci_high < 0:
-        return "worse than the single network"
-    return "not shown to be better than the single network"
+def parts_words(other: Alternative) -> str:
+    """Say what an ensemble is made of; what is no network is named as that."""
+    simple = [f"{name.replace('_', ' ')} (not a network, share {share:.2f})" for name, share in other.simple]
+    networks = [f"{other.networks} network{'s' * (other.networks != 1)}"] if other.networks or not simple else []
+    return " and ".join(networks + simple)
 
 
 def latency(network: "nn.Module", x: "NDArray[Any]", repeats: int = 50) -> Number:
@@ -198,7 +188,7 @@ def flat_metrics(scores: Scores) -> Mapping[str, float]:
     """Return {name: value} for `dvc metrics` and `dvc exp show`."""
     flat = {name: number.value for name, number in scores.metrics.items() if number.value is not None}
     others = [(baseline.name, baseline.metrics) for baseline in scores.baselines]
-    others += [(other.name, other.metrics) for other in scores.front[1:]]
+    others += [(other.name.replace(" ", "_"), other.metrics) for other in scores.front[1:]]
     for name, metrics in others:
         value = metrics[scores.headline].value
         if value is not None:
@@ -212,10 +202,9 @@ def run(settings: EvaluateSlice) -> None:
     import torch
 
     from pipeline.datasets import load_split
-    from pipeline.evaluation import amounts_on_test, constraint_checks, exact_amounts, judge_for
+    from pipeline.evaluation import amounts_on_test, constraint_checks, exact_amounts, judge_for, single_network
     from pipeline.training.data import Rows
     from pipeline.training.heads import head_for
-    from pipeline.training.members import load_ensemble, predict_ensemble
     from pipeline.training.predict import predict
     from pipeline.training.weights import load_model
 
@@ -223,18 +212,16 @@ def run(settings: EvaluateSlice) -> None:
     card = read_record(DatasetCard, FIT / "dataset.json")
     headline = TASKS[card.task].headline
     network, model = load_model(TRAIN)
-    ensemble, networks = load_ensemble(SEARCH, card.inputs, card.outputs)
     test = load_split(TEST, "test")
     rows, head = Rows(test.x, test.y, card.inputs, "cpu"), head_for(card.task, card.inputs, card.targets)
-    p, shares = predict(network, rows, head), [member.share for member in ensemble.members]
-    q = predict_ensemble(networks, shares, rows, head) if len(networks) > 1 else None
+    p = predict(network, rows, head)
     x, y = (part.numpy() for part in rows.take(torch.arange(len(rows))))
     judge = judge_for(card, chosen, seed, y, test.rows, x)
     metrics = judge.metrics(p, "")
     log.info("test %s %s on %s rows", headline.replace("_", " "), shown(metrics[headline]), f"{len(y):,}")
-    front = speed_and_accuracy(model, metrics, ensemble.members, judge, p, q)
+    front = (single_network(model, metrics), *alternatives(card, judge, rows, test, p))
     for other in front[1:]:
-        log.info("%s of %d networks: %s %s, %s", other.name, other.networks, headline.replace("_", " "),
+        log.info("%s of %s: %s %s, %s", other.name, parts_words(other), headline.replace("_", " "),
                  shown(other.metrics[headline]), other.verdict)  # fmt: skip
     search = read_record(SearchRecord, SEARCH / "search.json")
     amounts = exact_amounts(model) | amounts_on_test(search.constraints, card, test.rows, y, p, metrics, chosen.level)

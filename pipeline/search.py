@@ -6,10 +6,10 @@ others start another, a finished one is only exported again.
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.core.contracts import Best, DatasetCard, SearchRecord
+from pipeline.core.contracts import Best, DatasetCard, Member, SearchRecord, SimpleMember
 from pipeline.core.settings import SearchSlice
 from pipeline.core.store import (
     FIT,
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pipeline.search")
 
-_CODE = ("core", "metrics", "models", "space", "training", "tuning")
+_CODE = ("baselines", "core", "metrics", "models", "space", "training", "tuning")
 
 
 def study_name(settings: SearchSlice, data_digest: str) -> str:
     """Return the name that all inputs of a study share, whatever its budget."""
     inputs = plain(settings)
-    for budget in ("n_trials", "seconds", "storage", "repeats", "workers", "silence", "keep"):
+    for budget in ("n_trials", "seconds", "storage", "repeats", "workers", "silence", "keep", "members", "member_rows"):
         inputs["search"].pop(budget)
     return f"search-{digest_of({'settings': inputs, 'data': data_digest, 'code': code_digest(*_CODE)})[:12]}"
 
@@ -80,8 +80,19 @@ def spread(node: object, path: str = "") -> dict[str, object]:
     return {path: node}
 
 
+def shares_words(members: Sequence[Member | SimpleMember]) -> str:
+    """Say who is in an ensemble and how much each counts."""
+    from pipeline.training.simple import readable_name
+
+    return ", ".join(
+        f"{m.share:.0%} " + (f"trial {m.number}" + f" seed {m.repeat}" * bool(m.repeat) if isinstance(m, Member)
+                             else readable_name(m.name))
+        for m in members
+    )  # fmt: skip
+
+
 def run(settings: SearchSlice) -> None:
-    """Run or continue the study, write search, best, front and ensemble as JSON, trials.parquet, members/."""
+    """Run or continue the study, write search, best, front and ensemble as JSON, trials.parquet, members."""
     from pipeline.space import parse
 
     space = parse(settings.space)
@@ -89,6 +100,7 @@ def run(settings: SearchSlice) -> None:
 
     from pipeline.training.data import load_data
     from pipeline.tuning import (
+        Fits,
         Problem,
         Search,
         front_of,
@@ -108,8 +120,9 @@ def run(settings: SearchSlice) -> None:
     with only_one(state, name):
         study = open_study(name, storage_url(settings.search.storage, state), len(settings.objective.minimise))
         keeper = open_keeper(state, name, settings.search.keep)
+        fits = Fits(problem, keeper.folder)
         search = Search(problem, space, study, state / name)
-        search.run(keeper.keep_fit)
+        search.run(keeper.keep_fit, fits)
         record = search.export(shown_url(settings.search.storage))
         for line in search.summary(record):
             log.info("%s", line)
@@ -121,16 +134,17 @@ def run(settings: SearchSlice) -> None:
             write_json(folder / "best.json", handed_on)
             write_json(folder / "front.json", front := front_of(record))
             trials_table(record).to_parquet(folder / "trials.parquet", index=False)
-            ensemble = hand_over(folder, problem, record, keeper)
+            ensemble = hand_over(folder, problem, record, keeper, fits)
     if front.declared and front.members:
         log.info("%s", front_words(front))
     for note in (*record.notes, *ensemble.notes):
         log.info("note: %s", note)
     if ensemble.score is not None and len(ensemble.members) > 1:
-        again = {0: ""} | {m.repeat: f" seed {m.repeat}" for m in ensemble.members if m.repeat}
-        shown = ", ".join(f"{m.share:.0%} trial {m.number}{again[m.repeat]}" for m in ensemble.members)
-        log.info("ensemble: %s; score %.4f on %s rows, trial %d alone %.4f",
-                 shown, ensemble.score, f"{ensemble.rows:,}", ensemble.single, ensemble.single_score)  # fmt: skip
+        log.info("ensemble: %s; score %.4f on %s rows, trial %d alone %.4f", shares_words(ensemble.members),
+                 ensemble.score, f"{ensemble.rows:,}", ensemble.single, ensemble.single_score)  # fmt: skip
+    if ensemble.mixed is not None and ensemble.mixed.chosen:
+        log.info("with simple models: %s; score %.4f on the same rows",
+                 shares_words((*ensemble.mixed.chosen, *ensemble.mixed.members)), ensemble.mixed.score)  # fmt: skip
     log.info("handed on: trial %d of %d, score %.4f", best.number, len(record.trials), best.score)
 
 

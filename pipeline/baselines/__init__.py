@@ -3,6 +3,7 @@
 from pipeline.baselines.classification import baseline_probabilities, subsample
 from pipeline.baselines.designs import design, word_counts
 from pipeline.baselines.forecasts import baseline_forecasts
+from pipeline.baselines.kinds import fitted, name_of
 from pipeline.baselines.label_sets import baseline_label_sets
 from pipeline.baselines.values import baseline_values
 
@@ -12,6 +13,8 @@ __all__ = [
     "baseline_probabilities",
     "baseline_values",
     "design",
+    "fitted",
+    "name_of",
     "subsample",
     "word_counts",
 ]

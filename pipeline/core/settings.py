@@ -33,6 +33,8 @@ class TrainerSettings:
     """CPU threads of one training process; more than one is slower when cores are shared."""
 
 
+SimpleKind = Literal["linear", "ngram_svm", "gradient_boosting", "random_kernels", "seasonal"]
+"""A simple model that predicts from its inputs: what may be a member of an ensemble beside networks."""
 Strategy = Literal["engine", "random", "grid", "tpe_hyperband", "one_epoch_topk", "default_only"]
 
 
@@ -72,6 +74,10 @@ class SearchSettings:
     """Larger networks are refused before training."""
     keep: int = 8
     """Weights of so many best trials are kept for an ensemble; 0: none, and no ensemble."""
+    members: Literal["auto"] | tuple[SimpleKind, ...] = ()
+    """Simple models that may be members of an ensemble as well; auto: the strong one of such data, if there is one."""
+    member_rows: int = 50_000
+    """They are fitted on at most this many training rows."""
     constraints: Constraints = Constraints()  # noqa: RUF009  frozen
     """Upper bounds that the model handed on has to keep."""
     latency_batch: int = 1
@@ -89,6 +95,8 @@ class SearchSettings:
             raise ValueError("repeats and workers must not be negative, grid_points and silence be positive")
         if self.keep < 0 or self.latency_batch < 1 or (self.pack is not None and self.pack < 1):
             raise ValueError("keep must not be negative, latency_batch and pack at least 1")
+        if self.member_rows < 1 or len(set(self.members)) < len(self.members):
+            raise ValueError("member_rows must be at least 1, members differ from each other")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -102,6 +102,9 @@ class _Reader:
         rest = [k for k in kinds if k is not type(None)]
         if len(rest) == 1:
             return self.value(rest[0], value, where)
+        lists = [k for k in rest if get_origin(k) is tuple]
+        if isinstance(value, list | tuple) and len(lists) == 1:
+            return self.value(lists[0], value, where)
         tag = value.get("kind") if isinstance(value, Mapping) else None
         for kind in rest:
             if dataclasses.is_dataclass(kind):
@@ -150,9 +153,13 @@ _NAMES = {
     bool: "true or false",
     type(None): "nothing",
     list: "a list",
+    tuple: "a list",
     dict: "a mapping",
 }
 
 
 def _name(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return " or ".join(repr(option) for option in get_args(kind))
+    kind = get_origin(kind) if get_origin(kind) in (tuple, list) else kind
     return _NAMES.get(kind) or str(getattr(kind, "__name__", kind))

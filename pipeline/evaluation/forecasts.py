@@ -7,14 +7,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.baselines import baseline_forecasts
+from pipeline.baselines import fitted, name_of
 from pipeline.core.contracts import DatasetCard, ForecastInputs, Number, StepError
 from pipeline.core.seeds import stream
 from pipeline.core.settings import EvaluateSettings
 from pipeline.metrics.forecasts import Future, by_step, forecast_table, paired_gain_forecasts
 
 Values = NDArray[np.float64]
-_NAMES = {"constant": "last_value", "linear": "ridge", "seasonal": "seasonal_naive"}
 
 
 class ForecastJudge:
@@ -65,14 +64,9 @@ class ForecastJudge:
         weight: NDArray[Any] | None = None,
     ) -> tuple[str, Values] | None:
         """Return the last value, the last season, or a linear map of the window; windows have no weights."""
-        season = self.inputs.season
-        if kind not in _NAMES or (kind == "seasonal" and (season is None or season > self.inputs.window)):
-            return None
-        x, y = train
-        future = y.reshape(len(y), self.inputs.horizon, self.inputs.targets)
-        past, test_past = x[:, :, : self.inputs.window], test_x[:, :, : self.inputs.window]
-        found = baseline_forecasts(_NAMES[kind], (past, future), test_past, self.inputs.horizon, season, self.seed)
-        return _NAMES[kind], np.asarray(found.reshape(len(found), -1))
+        about = self.card.task, self.card.inputs, self.card.outputs
+        name = name_of(kind, *about)
+        return None if name is None else (name, fitted(name, about, (*train, None), test_x, self.seed))
 
     def gain(self, p: Values, q: Values, name: str) -> Number:
         """Return the difference of skills."""

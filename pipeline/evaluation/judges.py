@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.baselines import baseline_label_sets, baseline_probabilities, baseline_values
+from pipeline.baselines import fitted, name_of
 from pipeline.baselines.label_sets import MOST_BOOSTED
-from pipeline.core.contracts import DatasetCard, Number, SeriesInputs, TextInputs
+from pipeline.core.contracts import DatasetCard, Number
 from pipeline.core.seeds import stream
 from pipeline.core.settings import EvaluateSettings
 from pipeline.evaluation.forecasts import ForecastJudge
@@ -58,33 +58,21 @@ class _Base:
     def rng(self, *name: str) -> np.random.Generator:
         return stream(self.seed, "evaluate", *[part for part in name if part])
 
-    def has(self, kind: str, names: Mapping[str, str]) -> bool:
-        """Say whether there is a baseline of this kind for such data."""
-        reads = {"random_kernels": SeriesInputs, "ngram_svm": TextInputs}.get(kind)
-        return kind in names and (reads is None or isinstance(self.card.inputs, reads))
+    def baseline(
+        self, kind: str, train: Rows, test_x: NDArray[Any], weight: NDArray[Any] | None = None
+    ) -> tuple[str, Values] | None:
+        """Return name and predictions of the simple model of a kind, None where there is none for such data."""
+        about = self.card.task, self.card.inputs, self.card.outputs
+        name = name_of(kind, *about)
+        return None if name is None else (name, fitted(name, about, (*train, weight), test_x, self.seed))
 
 
 class ClassJudge(_Base):
     """Classes that exclude each other; p are probabilities (N, K)."""
 
-    _NAMES: Mapping[str, str] = {
-        "constant": "majority", "linear": "logistic_regression", "gradient_boosting": "gradient_boosting",
-        "ngram_svm": "ngram_svm", "random_kernels": "random_kernels",
-    }  # fmt: skip
-
     def metrics(self, p: Values, name: str) -> Mapping[str, Number]:
         """Return accuracy, balanced accuracy, log loss, Brier score and calibration."""
         return score_table(self.y, p, self.rng(name), self.settings.resamples, self.settings.level)
-
-    def baseline(
-        self, kind: str, train: Rows, test_x: NDArray[Any], weight: NDArray[Any] | None = None
-    ) -> tuple[str, Values] | None:
-        """Return class frequencies, a linear model, trees (few classes), n-grams (texts) or random kernels (series)."""
-        if not self.has(kind, self._NAMES) or (kind == "gradient_boosting" and len(self.card.classes) > MOST_BOOSTED):
-            return None
-        name = self._NAMES[kind]
-        classes = len(self.card.classes)
-        return name, baseline_probabilities(name, self.card.inputs, train, test_x, classes, self.seed, weight)
 
     def gain(self, p: Values, q: Values, name: str) -> Number:
         """Return the difference of accuracies."""
@@ -111,22 +99,9 @@ class ClassJudge(_Base):
 class LabelSetJudge(_Base):
     """Labels that do not exclude each other; p are probabilities (N, K)."""
 
-    _NAMES: Mapping[str, str] = {
-        "constant": "majority", "linear": "logistic_regression", "gradient_boosting": "gradient_boosting",
-    }  # fmt: skip
-
     def metrics(self, p: Values, name: str) -> Mapping[str, Number]:
         """Return F1, subset and label accuracy, log loss and Brier score."""
         return label_set_table(self.y, p, self.rng(name), self.settings.resamples, self.settings.level)
-
-    def baseline(
-        self, kind: str, train: Rows, test_x: NDArray[Any], weight: NDArray[Any] | None = None
-    ) -> tuple[str, Values] | None:
-        """Return label frequencies, one model per label, or random kernels (series)."""
-        if not self.has(kind, self._NAMES) or (kind == "gradient_boosting" and len(self.card.classes) > MOST_BOOSTED):
-            return None
-        name = self._NAMES[kind]
-        return name, baseline_label_sets(name, self.card.inputs, train, test_x, self.seed, weight)
 
     def gain(self, p: Values, q: Values, name: str) -> Number:
         """Return the difference of micro F1."""
@@ -149,24 +124,10 @@ class LabelSetJudge(_Base):
 class ValueJudge(_Base):
     """Numbers in raw units, (N, T)."""
 
-    _NAMES: Mapping[str, str] = {
-        "constant": "mean", "linear": "ridge", "gradient_boosting": "gradient_boosting",
-        "random_kernels": "random_kernels",
-    }  # fmt: skip
-
     def metrics(self, p: Values, name: str) -> Mapping[str, Number]:
         """Return R², absolute and squared errors and bias."""
         scale = np.array([t.std for t in self.card.targets])
         return value_table(self.y, p, scale, self.rng(name), self.settings.resamples, self.settings.level)
-
-    def baseline(
-        self, kind: str, train: Rows, test_x: NDArray[Any], weight: NDArray[Any] | None = None
-    ) -> tuple[str, Values] | None:
-        """Return the training mean, ridge regression, boosted trees or random kernels (series)."""
-        if not self.has(kind, self._NAMES):
-            return None
-        name = self._NAMES[kind]
-        return name, baseline_values(name, self.card.inputs, train, test_x, self.seed, weight)
 
     def gain(self, p: Values, q: Values, name: str) -> Number:
         """Return the difference of R²."""

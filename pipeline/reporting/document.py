@@ -201,9 +201,10 @@ def front_part(record: FrontRecord) -> dict[str, Any]:
 
 
 def ensemble_part(record: EnsembleRecord) -> dict[str, Any]:
-    """Return the ensemble without its candidates; those stand among the trials."""
+    """Return the ensembles without their candidates; those stand among the trials."""
     body = plain(record)
-    for member in body["members"]:
+    mixed = body["mixed"]["members"] if body["mixed"] else []
+    for member in (*body["members"], *mixed):
         member.pop("candidate")
     assert isinstance(body, dict)
     return body

@@ -114,7 +114,9 @@ def summary_lines(report: Mapping[str, Any]) -> list[str]:
         ]
     lines.append(f"winner          {head['winner']}")
     for other in report["evaluate"]["front"][1:]:
-        lines.append(f"{other['name']:<16}{interval(other['metrics'][head['metric']], 4)}   {other['verdict']}")
+        simple = [f"{share:.0%} {name.replace('_', ' ')}, not a network" for name, share in other["simple"]]
+        names = f" ({'; '.join(simple)})" if simple else ""
+        lines.append(f"{other['name']:<16}{interval(other['metrics'][head['metric']], 4)}   {other['verdict']}{names}")
     for check in report["evaluate"]["constraints"]:
         bound, digits = amount_words(check["bound"]), 0 if isinstance(check["test"]["value"], int) else 4
         found = interval(check["test"], digits)

@@ -65,7 +65,12 @@ def load_trial(path: Path, candidate: Candidate, inputs: Inputs, outputs: int) -
 def load_ensemble(folder: Path, inputs: Inputs, outputs: int) -> tuple[EnsembleRecord, tuple[Network, ...]]:
     """Return ensemble.json and the network of each member; weights that do not match it are refused."""
     record = read_record(EnsembleRecord, folder / "ensemble.json")
-    return record, tuple(_load_member(folder / MEMBERS, member, inputs, outputs) for member in record.members)
+    return record, load_members(folder, record.members, inputs, outputs)
+
+
+def load_members(folder: Path, members: Sequence[Member], inputs: Inputs, outputs: int) -> tuple[Network, ...]:
+    """Return the network of each member of an ensemble in `folder`; other weights are refused."""
+    return tuple(_load_member(folder / MEMBERS, member, inputs, outputs) for member in members)
 
 
 def _load_member(folder: Path, member: Member, inputs: Inputs, outputs: int) -> Network:

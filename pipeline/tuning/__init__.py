@@ -2,6 +2,7 @@
 
 from pipeline.tuning.choice import best_of, chosen_of
 from pipeline.tuning.ensemble import hand_over
+from pipeline.tuning.fits import Fits
 from pipeline.tuning.front import front_of, front_words
 from pipeline.tuning.jobs import Problem
 from pipeline.tuning.keeper import Keeper, open_keeper
@@ -9,6 +10,7 @@ from pipeline.tuning.loop import Search
 from pipeline.tuning.study import only_one, open_study, shown_url, storage_url
 
 __all__ = [
+    "Fits",
     "Keeper",
     "Problem",
     "Search",

@@ -1,105 +1,45 @@
-"""The ensemble of a search: which trials predict best together, chosen from those whose weights were kept.
+"""The ensembles of a search: which trials predict best together, chosen from those whose weights were kept.
+
+A second one is chosen from the same trials and the simple models that were fitted beside them.
 
 Legend: M members, N rows, K classes, labels or values.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from pipeline.core.contracts import EnsembleRecord, Member, SearchRecord, TrialRecord
+from pipeline.core.contracts import (
+    EnsembleRecord,
+    Member,
+    MixedEnsemble,
+    SearchRecord,
+    SimpleMember,
+    TrialRecord,
+)
 from pipeline.core.store import sha256_file, write_bytes, write_json
-from pipeline.training.data import Data, Rows
+from pipeline.training.data import Rows
 from pipeline.training.device import choose_device
-from pipeline.training.heads import head_for, softening
+from pipeline.training.heads import head_for
 from pipeline.training.members import MEMBERS, load_trial, member_file, noted_temperature
 from pipeline.training.predict import predict, targets_of
+from pipeline.training.simple import chosen_on, file_of, fitted_words, readable_name
+from pipeline.tuning.fits import Fits
 from pipeline.tuning.jobs import Problem
 from pipeline.tuning.keeper import Keeper
-
-_MOST_PICKS = 25
-_LEAST_GAIN = 1e-9
-"""More picks must lower the loss by this share of it: less is rounding, as when the only member is picked again."""
-_SMALLEST = torch.finfo(torch.float64).tiny
-
-Loss = Callable[[Tensor], float]
-"""The search's score of predictions (N, K)."""
+from pipeline.tuning.selection import Loss, Selection, loss_on, select
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Selection:
-    """How much each member counts, and what that is worth on the rows it was chosen on."""
-
-    shares: tuple[float, ...]
-    """(M,), sum 1."""
-    score: float
-    scores: tuple[float, ...]
-    """(M,): of each alone."""
-
-    @property
-    def single(self) -> int:
-        """The best alone, the earlier one on ties."""
-        return self.scores.index(min(self.scores))
-
-
-def select(p_MNK: Tensor, loss: Loss, most: int = _MOST_PICKS) -> Selection:
-    """Pick members one by one, with replacement, each time the one whose addition to the mean lowers the loss most.
-
-    Caruana et al. 2004, "Ensemble Selection from Libraries of Models", begun with the best alone as in their paper of
-    2006. As there all `most` picks are made and the best of the nested ensembles is returned, the smaller one on ties:
-    the second pick moves half of all shares, so a member that deserves a tenth is reached over some that gain nothing.
-    Ties between members go to the earlier.
-    """
-    scores = [loss(p_NK) for p_NK in p_MNK]
-    picks = [scores.index(min(scores))]
-    best, size, sum_NK = scores[picks[0]], 1, p_MNK[picks[0]].clone()
-    while len(picks) < most and len(p_MNK) > 1:
-        losses = [loss((sum_NK + p_NK).div_(len(picks) + 1)) for p_NK in p_MNK]
-        picks.append(losses.index(min(losses)))
-        sum_NK += p_MNK[picks[-1]]
-        if min(losses) < best - _LEAST_GAIN * abs(best):
-            best, size = min(losses), len(picks)
-    shares = tuple(picks[:size].count(m) / size for m in range(len(p_MNK)))
-    return Selection(shares=shares, score=best, scores=tuple(scores))
-
-
-def loss_on(data: Data, y: Tensor) -> Loss:
-    """Return the score that the search minimises (training/heads.py) as a function of predictions in raw units (N, K).
-
-    Log losses have the heads' softened targets. Each member's probabilities are taken at its own temperature, fitted on
-    validation rows; their mean has none of its own.
-    """
-    if data.task in ("binary", "multiclass"):
-        soft = softening(len(y), data.outputs)
-        true_NK = torch.nn.functional.one_hot(y, data.outputs).double() * (1 - soft) + soft / data.outputs
-        return lambda p_NK: -_dot(true_NK, _log(p_NK)) / len(y)
-    if data.task == "multilabel":
-        soft = softening(y.numel(), 2)
-        true_NK = y.double() * (1 - soft) + soft / 2
-        return lambda p_NK: -(_dot(true_NK, _log(p_NK)) + _dot(1 - true_NK, _log(1 - p_NK))) / y.numel()
-    known_NK, y_NK = ~y.isnan(), y.double()
-    # Of a row its known values count, of the mean the rows that have one.
-    weight_NK = known_NK.double() / known_NK.sum(1, keepdim=True).clamp(min=1) / known_NK.any(1).sum()
-    std_K = torch.tensor([1.0] if data.task == "forecast" else [t.std for t in data.targets], dtype=torch.float64)
-    return lambda p_NK: float((weight_NK * ((torch.where(known_NK, y_NK, p_NK) - p_NK) / std_K).square()).sum())
-
-
-def _log(p_NK: Tensor) -> Tensor:
-    return p_NK.clamp(min=_SMALLEST).log_()
-
-
-def _dot(a_NK: Tensor, b_NK: Tensor) -> float:
-    return float(torch.dot(a_NK.flatten(), b_NK.flatten()))
-
-
-def hand_over(folder: Path, problem: Problem, record: SearchRecord, keeper: Keeper) -> EnsembleRecord:
+def hand_over(
+    folder: Path, problem: Problem, record: SearchRecord, keeper: Keeper, fits: Fits | None = None
+) -> EnsembleRecord:
     """Choose the ensemble of an exported study; write ensemble.json and members/trial-<n>.safetensors to `folder`.
 
-    The weights of the trial that is handed on lie there as well, so that there is a network from the search itself.
+    With `fits` also the one that may have simple models as members; their predictions are members/<name>.npy. The
+    weights of the trial that is handed on lie there as well, so that there is a network from the search itself.
     """
     kept = keeper.kept()
     complete = {t.number: t for t in record.trials if t.state == "complete"}
@@ -107,12 +47,10 @@ def hand_over(folder: Path, problem: Problem, record: SearchRecord, keeper: Keep
     p_MNK, y = predictions(problem, found, keeper)
     usable = [m for m in range(len(found)) if bool(p_MNK[m].isfinite().all())]
     found, p_MNK = [found[m] for m in usable], p_MNK[usable]
-    selection = select(p_MNK, loss_on(problem.data, y)) if found else None
-    members: tuple[Member, ...] = ()
-    if selection:
-        parts = zip(found, selection.shares, selection.scores, strict=True)
-        chosen = [_member(folder / MEMBERS, keeper, *which, *rest) for which, *rest in parts if rest[0]]
-        members = tuple(sorted(chosen, key=lambda member: -member.share))
+    loss = loss_on(problem.data, y)
+    selection = select(p_MNK, loss) if found else None
+    members = _members(folder / MEMBERS, keeper, found, selection) if selection else ()
+    mixed = _mixed(folder / MEMBERS, keeper, found, p_MNK, (loss, fits)) if fits else None
     if _agrees(complete.get(record.best), 0, kept.get((record.best, 0), math.nan)):  # the winner's, member or not
         path = member_file(record.best)
         write_bytes(folder / MEMBERS / path, keeper.path((record.best, 0)).read_bytes())
@@ -123,10 +61,11 @@ def hand_over(folder: Path, problem: Problem, record: SearchRecord, keeper: Keep
         score=selection.score if selection else None,
         single=found[selection.single][0].number if selection else None,
         single_score=min(selection.scores) if selection else None,
-        split="val" if problem.data.reserve is None else "reserve",
+        split=chosen_on(problem.data)[0],
         rows=len(y),
         considered=tuple(dict.fromkeys(t.number for t, _ in found)),
-        notes=tuple(_notes(problem, trainings, len(found), members)),
+        mixed=mixed,
+        notes=(*_notes(problem, trainings, len(found), members), *(_simple_notes(fits, mixed) if fits else ())),
     )
     write_json(folder / "ensemble.json", ensemble)
     return ensemble
@@ -143,14 +82,76 @@ def predictions(problem: Problem, trained: Sequence[tuple[TrialRecord, int]], ke
     """Return what the kept networks predict (M, N, K) on the reserve, or else the validation rows, and the truth."""
     data, device = problem.data, choose_device(problem.trainer)[0]
     torch.set_num_threads(problem.trainer.threads)
-    chosen_on = data.val if data.reserve is None else data.reserve
-    rows, head = Rows(chosen_on.x, chosen_on.y, data.inputs, device), head_for(data.task, data.inputs, data.targets)
+    arrays = chosen_on(data)[1]
+    rows, head = Rows(arrays.x, arrays.y, data.inputs, device), head_for(data.task, data.inputs, data.targets)
     y = torch.from_numpy(targets_of(rows))
     p_MNK = torch.empty(len(trained), len(rows), data.outputs, dtype=torch.float64)
     for m, (trial, repeat) in enumerate(trained):
         network = load_trial(keeper.path((trial.number, repeat)), trial.candidate, data.inputs, data.outputs)
         p_MNK[m] = torch.from_numpy(predict(network.to(device), rows, head))
     return p_MNK, y
+
+
+def _members(
+    folder: Path, keeper: Keeper, found: Sequence[tuple[TrialRecord, int]], selection: Selection
+) -> tuple[Member, ...]:
+    """Return the networks that were chosen, largest share first; their weights are copied to `folder`.
+
+    A selection from more than networks has them in front.
+    """
+    parts = zip(found, selection.shares, selection.scores, strict=False)
+    chosen = [_member(folder, keeper, *which, *rest) for which, *rest in parts if rest[0]]
+    return tuple(sorted(chosen, key=lambda member: -member.share))
+
+
+def _mixed(
+    folder: Path,
+    keeper: Keeper,
+    found: Sequence[tuple[TrialRecord, int]],
+    p_MNK: Tensor,
+    by: tuple[Loss, Fits],
+) -> MixedEnsemble | None:
+    """Choose from networks, whose predictions are p_MNK, and simple models; None where none of these was fitted."""
+    loss, fits = by
+    told = [(kind, torch.from_numpy(p)) for kind in fits.kinds if (p := fits.predictions(kind)) is not None]
+    told = [(kind, p_NK) for kind, p_NK in told if bool(p_NK.isfinite().all())]
+    if not told:
+        return None
+    selection = select(torch.cat([p_MNK, torch.stack([p_NK for _, p_NK in told])]), loss)
+    simple, data = [], fits.problem.data
+    for (kind, _), share, score in zip(
+        told, selection.shares[len(found) :], selection.scores[len(found) :], strict=True
+    ):
+        path = folder / file_of(fits.name(kind))
+        write_bytes(path, fits.path(kind).read_bytes())
+        simple.append(
+            SimpleMember(
+                kind=kind,
+                name=fits.name(kind),
+                share=share,
+                score=score,
+                rows=fits.rows,
+                seed=fits.problem.seed,
+                fitted_on=fitted_words(data, fits.rows, fits.problem.seed),
+                predictions_sha256=sha256_file(path),
+            )
+        )
+    return MixedEnsemble(
+        members=_members(folder, keeper, found, selection),
+        simple=tuple(sorted(simple, key=lambda member: -member.share)),
+        score=selection.score,
+    )
+
+
+def _simple_notes(fits: Fits, mixed: MixedEnsemble | None) -> Iterator[str]:
+    """Say what became of each simple model that is no member."""
+    shares = {member.kind: member.share for member in mixed.simple} if mixed else {}
+    for kind in fits.kinds:
+        name = readable_name(fits.name(kind))
+        if kind not in shares:
+            yield f"{name} could not be a member: {fits.why_not(kind) or 'its predictions are not all numbers'}"
+        elif shares[kind] == 0:
+            yield f"{name} was fitted and got no share: networks alone predict better on these rows"
 
 
 def _member(folder: Path, keeper: Keeper, trial: TrialRecord, repeat: int, share: float, score: float) -> Member:

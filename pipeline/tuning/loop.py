@@ -3,6 +3,7 @@
 import logging
 import shutil
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pipeline.tuning.choice import export
 from pipeline.tuning.clock import Clock, kept_phases
 from pipeline.tuning.constraints import MARK, Gauge, OutOfBounds, refuse_unmeasurable
 from pipeline.tuning.decisions import CONFIRM_UNTIL, Continue, Repeat, Start, View
+from pipeline.tuning.fits import Fits
 from pipeline.tuning.jobs import Job, OnFit, Outcome, Problem
 from pipeline.tuning.live import Live, phase_of
 from pipeline.tuning.notes import name_objectives, save_note
@@ -58,10 +60,12 @@ class Search:
         self._finished: list[str] = []
         """Names of the files of trainings that are over."""
 
-    def run(self, on_fit: OnFit | None = None) -> None:
-        """Train until nothing is left to do or the budget is spent."""
+    def run(self, on_fit: OnFit | None = None, fits: Fits | None = None) -> None:
+        """Train until nothing is left to do or the budget is spent; `fits` go on beside it."""
         settings = self.problem.settings
         if study_is_over(self.study, self.problem):
+            if fits is not None:
+                fits.complete()
             return
         size = usual_workers(self.problem) if settings.workers is None else settings.workers
         self._warm()
@@ -73,7 +77,8 @@ class Search:
         log.info("%s · %d worker%s", plan_words(plan, settings.seconds, settings.strategy), size, "s" * (size != 1))
         name_objectives(self.study, self.problem.data.task, self.problem.objective.others)
         trained, self.live.workers = training_seconds(self.table.rows), max(1, size)
-        with self.live, crew_of(self.problem, size, settings.silence, on_fit, self.live.tick) as crew:
+        beside = nullcontext() if fits is None else fits.beside(self._until(CONFIRM_UNTIL))
+        with self.live, beside, crew_of(self.problem, size, settings.silence, on_fit, self.live.tick) as crew:
             while True:
                 while crew.free() and (job := self._next_job()) is not None:
                     for place in job.places:
@@ -215,11 +220,14 @@ class Search:
                 return
             self.table.add(replace(row, pack=leader.pack))
 
-    def _job(self, row: Row, rung: int, repeat: int = 0) -> Work:
+    def _until(self, share: float) -> float | None:
+        """Return when, of time.monotonic(), this share of the seconds will be used; None where only trials count."""
         seconds = self.problem.settings.seconds
-        deadline = None if seconds is None else self.clock.moment(CONFIRM_UNTIL * seconds)
-        job = Job(place=row.place, candidate=row.candidate, rung=rung, repeat=repeat, deadline=deadline,
-                  folder=self.folder)  # fmt: skip
+        return None if seconds is None else self.clock.moment(share * seconds)
+
+    def _job(self, row: Row, rung: int, repeat: int = 0) -> Work:
+        job = Job(place=row.place, candidate=row.candidate, rung=rung, repeat=repeat,
+                  deadline=self._until(CONFIRM_UNTIL), folder=self.folder)  # fmt: skip
         return pack_job(job, row, self.table.rows)
 
     def _note(self, outcome: Outcome) -> None:

@@ -95,7 +95,7 @@ class Team:
         self._problem, self._silence, self._on_fit, self._on_wait = problem, silence, on_fit, on_wait
         self._crashes = tempfile.TemporaryDirectory(prefix="archline-")
         self._started = 0
-        self._context: Any = multiprocessing.get_context("spawn" if _on_gpu(problem) else "fork")
+        self._context: Any = multiprocessing.get_context("spawn" if on_gpu(problem) else "fork")
         self._workers = [self._start() for _ in range(size)]
         self._done: list[tuple[Job, Outcome]] = []
         self._waiting: list[tuple[Problem, Job]] = []
@@ -163,7 +163,7 @@ class Team:
         worker.process.join()
         worker.pipe.close()
         code = worker.process.exitcode
-        error = why or _end_of(code)
+        error = why or end_of(code)
         words = worker.last_words.read_text() if worker.last_words.exists() else ""
         self._workers[self._workers.index(worker)] = self._start()
         log.warning("the worker of trial %d ended: %s", job.place, error)
@@ -206,19 +206,21 @@ def crew_of(
 
 def usual_workers(problem: Problem) -> int:
     """Return one worker per GPU, or per core that this process may use."""
-    if _on_gpu(problem):
+    if on_gpu(problem):
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, cores // problem.trainer.threads)
 
 
-def _on_gpu(problem: Problem) -> bool:
+def on_gpu(problem: Problem) -> bool:
+    """Say whether trials run on a GPU."""
     from pipeline.training.device import choose_device
 
     return choose_device(problem.trainer)[0] == "cuda"
 
 
-def _end_of(code: int | None) -> str:
+def end_of(code: int | None) -> str:
+    """Say how a process ended."""
     if code is not None and code < 0:
         name = signal.Signals(-code).name
         return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
@@ -233,7 +235,7 @@ def _serve(
     crash = last_words.open("w")  # stays open: a crash has no time to open it
     faulthandler.enable(crash)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the search; it ends its workers
-    _die_with(parent)
+    die_with(parent)
     on_sign = _signs(pipe)
     while True:
         try:
@@ -259,7 +261,7 @@ def _signs(pipe: Connection) -> Callable[[], None]:
     return on_sign
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Let the kernel end this process with its parent, even if that is killed in the middle of a job."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

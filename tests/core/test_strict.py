@@ -63,6 +63,23 @@ def test_each_mistake_has_its_whole_message(value: object, message: str) -> None
     assert str(caught.value) == message
 
 
+@dataclass(frozen=True, kw_only=True)
+class Either:
+    members: Literal["auto"] | tuple[Literal["trees", "ridge"], ...]
+
+
+def test_a_word_or_a_list_is_told_by_what_was_meant() -> None:
+    assert read(Either, {"members": "auto"}, "conf").members == "auto"
+    assert read(Either, {"members": ["ridge"]}, "conf").members == ("ridge",)
+    for value, message in (
+        (["ridges"], "conf.members[0]: 'ridges' is not one of trees, ridge\n  fix: did you mean 'ridge'?"),
+        ("all", "conf.members: expected 'auto' or a list, got a string 'all'"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            read(Either, {"members": value}, "conf")
+        assert str(caught.value) == message
+
+
 def test_a_constructor_s_refusal_carries_the_path_and_the_given_error_type() -> None:
     with pytest.raises(ArtifactError) as caught:
         read(Optimizer, {"lr": -1.0}, "candidate.optimizer", ArtifactError)

@@ -22,6 +22,7 @@ from pipeline.core.contracts import (
     Latency,
     Member,
     MethodCheck,
+    MixedEnsemble,
     ModelCard,
     Number,
     NumericColumn,
@@ -29,6 +30,7 @@ from pipeline.core.contracts import (
     Scores,
     SearchRecord,
     SeriesInputs,
+    SimpleMember,
     TableInputs,
     TextInputs,
     TrialRecord,
@@ -155,7 +157,18 @@ def _ensemble() -> EnsembleRecord:
         multiply_adds=456,
         weights_sha256="2" * 64,
     )
+    trees = SimpleMember(
+        kind="gradient_boosting",
+        name="gradient_boosting",
+        share=0.625,
+        score=0.48,
+        rows=50_000,
+        seed=7,
+        fitted_on="90 of 90 training rows",
+        predictions_sha256="3" * 64,
+    )
     return EnsembleRecord(
+        mixed=MixedEnsemble(members=(replace(first, share=0.375),), simple=(trees,), score=0.44),
         metric="log_loss",
         members=(first, replace(first, number=3, share=0.25, score=0.6)),
         score=0.45,
@@ -217,12 +230,13 @@ def _scores() -> Scores:
     ensemble = replace(
         single, name="ensemble", networks=2, parameters=246, multiply_adds=912, gain=gain, verdict=f"good {HOSTILE}"
     )
+    mixed = replace(ensemble, name="mixed ensemble", networks=1, simple=(("gradient_boosting", 0.625),))
     search, amounts = _search(), {"parameters": Number(value=123, n=1), "calibration_error": metrics["ece"]}
     return Scores(
         constraints=constraint_checks(search, amounts),
         headline="accuracy",
         metrics=metrics,
-        front=(single, ensemble),
+        front=(single, ensemble, mixed),
         classes=class_scores(_Y, _P.argmax(1), CLASSES, stream(1), 0.95),
         confusion=tuple(tuple(int(n) for n in row) for row in confusion(_Y, _P.argmax(1), 3)),
         reliability=reliability(_Y, _P, 15, 0.95),

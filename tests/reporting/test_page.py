@@ -203,6 +203,27 @@ def test_speed_and_accuracy_stand_side_by_side_and_say_where_the_ensemble_was_ch
     assert "Speed and accuracy" not in render(older)
 
 
+def test_members_that_are_no_networks_are_named_as_that_with_their_shares() -> None:
+    found = report()
+    text = re.sub(r"<[^>]+>", "", render(found))
+    assert "mixed ensemble with gradient boosting (not a network, share 0.62)1246" in text
+    assert "Beside the networks gradient boosting (not a network; 0.4800 alone, share 0.62) could be chosen" in text
+    assert "the mixed ensemble, with trial 0 (0.38), has 0.4400 on the same rows" in text
+    assert "was fitted on 90 of 90 training rows and is fitted again to predict" in text
+    assert "Only the first column is a network; baselines are not." in text
+    line = next(line for line in summary_lines(found) if line.startswith("mixed ensemble"))
+    assert line.endswith("(62% gradient boosting, not a network)")
+    mixed = found["search"]["ensemble"]["mixed"]
+    assert all("candidate" not in member for member in mixed["members"])
+    unused = mixed | {"simple": [mixed["simple"][0] | {"share": 0.0}]}
+    unchosen = found | {"search": found["search"] | {"ensemble": found["search"]["ensemble"] | {"mixed": unused}}}
+    text = re.sub(r"<[^>]+>", "", render(unchosen))
+    assert "could be chosen. What is no network" in text
+    assert "the mixed ensemble, with" not in text
+    alone = found | {"search": found["search"] | {"ensemble": found["search"]["ensemble"] | {"mixed": None}}}
+    assert "could be chosen" not in re.sub(r"<[^>]+>", "", render(alone))
+
+
 def test_words_are_clean_and_short() -> None:
     assert clean("a\x00b\u202ec") == "a\\u0000b\\u202ec"
     assert len(clean("x" * 500)) == 200

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from pipeline.core.contracts import Number, Scores
-from pipeline.evaluate import ensemble_verdict, flat_metrics, shown, speed_and_accuracy, total
-from pipeline.evaluation import judge_for
+from pipeline.evaluate import flat_metrics, parts_words, shown
+from pipeline.evaluation import ensemble, ensemble_verdict, judge_for, mixed_ensemble, single_network, total
 from pipeline.metrics.intervals import proportion
 from tests.evaluation.test_judges import NO_ROWS, SETTINGS, X, problem
 from tests.reporting.records import records
 
 CARD, Y, P = problem("multiclass")
 JUDGE = judge_for(CARD, SETTINGS, 7, Y, NO_ROWS, X)
-MODEL, MEMBERS = records().model, records().ensemble.members
+MODEL, MEMBERS, MIXED = records().model, records().ensemble.members, records().ensemble.mixed
 
 
 def blurred(share_wrong: float) -> np.ndarray:
@@ -25,26 +25,32 @@ def blurred(share_wrong: float) -> np.ndarray:
 
 def test_the_ensemble_is_paired_with_the_single_network_and_costs_what_its_members_cost() -> None:
     p, q = blurred(0.3), blurred(0.1)
-    single, ensemble = speed_and_accuracy(MODEL, JUDGE.metrics(p, ""), MEMBERS, JUDGE, p, q)
+    single, several = single_network(MODEL, JUDGE.metrics(p, "")), ensemble(MEMBERS, JUDGE, p, q)
     assert (single.name, single.networks, single.parameters, single.multiply_adds) == ("single network", 1, 123, 456)
-    assert (ensemble.name, ensemble.networks, ensemble.parameters, ensemble.multiply_adds) == ("ensemble", 2, 246, 912)
-    assert (single.gain, single.verdict) == (None, "handed on")
+    assert (several.name, several.networks, several.parameters, several.multiply_adds) == ("ensemble", 2, 246, 912)
+    assert (single.gain, single.verdict, several.simple) == (None, "handed on", ())
     assert single.metrics["accuracy"].value == pytest.approx(0.7)
-    assert ensemble.metrics["accuracy"].value == pytest.approx(0.9)
-    assert ensemble.gain is not None
-    assert ensemble.gain.value == pytest.approx(0.2)
-    assert ensemble.gain.ci_low is not None
-    assert 0.1 < ensemble.gain.ci_low < 0.2
-    assert ensemble.verdict == "better than the single network, if what it costs can be paid"
-    worse = speed_and_accuracy(MODEL, JUDGE.metrics(q, ""), MEMBERS, JUDGE, q, p)[1]
-    assert worse.verdict == "worse than the single network"
-    same = speed_and_accuracy(MODEL, JUDGE.metrics(q, ""), MEMBERS, JUDGE, q, q)[1]
-    assert same.verdict == "not shown to be better than the single network"
+    assert several.metrics["accuracy"].value == pytest.approx(0.9)
+    assert several.gain is not None
+    assert several.gain.value == pytest.approx(0.2)
+    assert several.gain.ci_low is not None
+    assert 0.1 < several.gain.ci_low < 0.2
+    assert several.verdict == "better than the single network, if what it costs can be paid"
+    assert ensemble(MEMBERS, JUDGE, q, p).verdict == "worse than the single network"
+    assert ensemble(MEMBERS, JUDGE, q, q).verdict == "not shown to be better than the single network"
 
 
-def test_without_an_ensemble_the_single_network_stands_alone() -> None:
-    found = speed_and_accuracy(MODEL, JUDGE.metrics(P, ""), (), JUDGE, P, None)
-    assert [other.name for other in found] == ["single network"]
+def test_a_mixed_ensemble_names_what_is_no_network_and_counts_its_networks_alone() -> None:
+    assert MIXED is not None
+    p, q = blurred(0.3), blurred(0.1)
+    found = mixed_ensemble(MIXED.members, MIXED.chosen, JUDGE, p, q)
+    assert (found.name, found.networks, found.parameters) == ("mixed ensemble", 1, 123)
+    assert found.simple == (("gradient_boosting", 0.625),)
+    assert found.gain == ensemble(MEMBERS, JUDGE, p, q).gain
+    assert parts_words(found) == "1 network and gradient boosting (not a network, share 0.62)"
+    trees = mixed_ensemble((), MIXED.chosen, JUDGE, p, q)
+    assert (trees.networks, trees.parameters) == (0, 0)
+    assert parts_words(trees) == "gradient boosting (not a network, share 0.62)"
 
 
 def test_a_gain_without_an_interval_is_not_judged() -> None:
@@ -62,6 +68,7 @@ def test_the_ensemble_stands_among_the_flat_metrics() -> None:
     scores: Scores = records().scores
     flat = flat_metrics(scores)
     assert flat["ensemble_accuracy"] == scores.front[1].metrics["accuracy"].value
+    assert flat["mixed_ensemble_accuracy"] == scores.front[2].metrics["accuracy"].value
     assert "single network_accuracy" not in flat
     undefined = replace(scores.front[1], metrics={"accuracy": Number(value=None, n=0, reason="no_rows")})
     assert "ensemble_accuracy" not in flat_metrics(replace(scores, front=(scores.front[0], undefined)))

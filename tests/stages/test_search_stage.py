@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.core.settings import SearchSlice
-from pipeline.search import study_name, trials_table
+from pipeline.search import shares_words, study_name, trials_table
 from pipeline.stage import compose, slice_for
 from tests.reporting.records import records
 
@@ -18,11 +18,19 @@ def chosen(*overrides: str) -> SearchSlice:
 def test_a_study_is_named_by_all_its_inputs_but_the_budget() -> None:
     name = study_name(chosen(), "data")
     assert name.startswith("search-")
-    for budget in ("search.n_trials=9", "search.seconds=60", "search.storage=sqlite:///x.db", "search.keep=1"):
+    for budget in ("search.n_trials=9", "search.seconds=60", "search.storage=sqlite:///x.db", "search.keep=1",
+                   "search.members=[linear]", "search.member_rows=9"):  # fmt: skip
         assert study_name(chosen(budget), "data") == name
     for other in ("search.epochs=3", "seed=8", "space.optimizer.batch_size=32", "trainer=cpu"):
         assert study_name(chosen(other), "data") != name
     assert study_name(chosen(), "other data") != name
+
+
+def test_who_is_in_an_ensemble_is_said_in_words() -> None:
+    mixed = records().ensemble.mixed
+    assert mixed is not None
+    again = replace(mixed.members[0], repeat=2)
+    assert shares_words((*mixed.chosen, again)) == "62% gradient boosting (not a network), 38% trial 0 seed 2"
 
 
 def test_the_table_has_a_row_per_trial_and_a_column_per_name() -> None:

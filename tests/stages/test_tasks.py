@@ -57,19 +57,25 @@ def run(space: str, data: Mapping[str, Any], *overrides: str) -> dict[str, Any]:
 
 
 def check_front(report: Mapping[str, Any]) -> None:
-    """The single network comes first; an ensemble of several members costs what they cost together."""
+    """The single network comes first; an ensemble costs what its networks cost together."""
     single, *others = report["evaluate"]["front"]
     metric = report["headline"]["metric"]
     assert single["metrics"] == report["evaluate"]["metrics"]
     assert single["multiply_adds"] == report["model"]["multiply_adds"]
-    members = report["search"]["ensemble"]["members"]
-    assert len(members) >= 1
-    assert len(others) == (len(members) > 1)
-    for other in others:
+    record = report["search"]["ensemble"]
+    assert len(record["members"]) >= 1
+    simple = [member for member in (record["mixed"] or {"simple": []})["simple"] if member["share"]]
+    wanted = {"ensemble": record["members"]} if len(record["members"]) > 1 else {}
+    wanted |= {"mixed ensemble": record["mixed"]["members"]} if simple else {}
+    assert [other["name"] for other in others] == list(wanted)
+    for other, members in zip(others, wanted.values(), strict=True):
         assert other["networks"] == len(members)
         assert other["multiply_adds"] == sum(member["multiply_adds"] for member in members)
         difference = other["metrics"][metric]["value"] - single["metrics"][metric]["value"]
         assert other["gain"]["value"] == pytest.approx(difference)
+    if simple:
+        assert others[-1]["simple"] == [[member["name"], member["share"]] for member in simple]
+        assert sum(member["share"] for member in (*simple, *record["mixed"]["members"])) == pytest.approx(1)
 
 
 def page() -> str:

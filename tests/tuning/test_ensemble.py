@@ -22,7 +22,7 @@ from pipeline.training.heads import best_temperature, head_for, softening
 from pipeline.training.members import load_ensemble, member_file, predict_ensemble
 from pipeline.training.predict import predict
 from pipeline.tuning import Keeper, Problem, Search, hand_over, open_keeper
-from pipeline.tuning.ensemble import loss_on, select
+from pipeline.tuning.selection import loss_on, select
 from tests.training.test_fit import DATA, on_cpu, stripes
 from tests.tuning.test_search import TINY, problem, study
 

@@ -41,10 +41,12 @@ from pipeline.core.contracts.search import (
     FrontRecord,
     Latency,
     Member,
+    MixedEnsemble,
     ModelCard,
     Optimizer,
     Origin,
     SearchRecord,
+    SimpleMember,
     TrialRecord,
 )
 from pipeline.core.contracts.trust import (
@@ -92,6 +94,7 @@ __all__ = [
     "Latency",
     "Member",
     "MethodCheck",
+    "MixedEnsemble",
     "ModelCard",
     "Number",
     "NumericColumn",
@@ -101,6 +104,7 @@ __all__ = [
     "Scores",
     "SearchRecord",
     "SeriesInputs",
+    "SimpleMember",
     "SplitName",
     "StepError",
     "TableInputs",

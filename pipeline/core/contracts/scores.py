@@ -45,8 +45,11 @@ class BaselineScores:
 class Alternative:
     """One way to use what was found: how well it predicts, and what a prediction costs."""
 
-    name: Literal["single network", "ensemble"]
+    name: Literal["single network", "ensemble", "mixed ensemble"]
+    """ensemble: of networks alone; mixed: of networks and simple models."""
     networks: int
+    simple: tuple[tuple[str, float], ...] = ()
+    """(name, share) of the members that are no networks."""
     parameters: int | None
     """Of all networks together."""
     multiply_adds: int | None
@@ -118,7 +121,7 @@ class Scores:
     """Forecasts: errors by step ahead."""
     baselines: tuple[BaselineScores, ...]
     front: tuple[Alternative, ...] = ()
-    """Speed and accuracy: the single network, and the ensemble of the search where there is one."""
+    """Speed and accuracy: the single network, and the ensembles of the search where there are any."""
     constraints: tuple[ConstraintCheck, ...] = ()
     """The bounds of the search, each on the final network."""
     latency_ms: Number

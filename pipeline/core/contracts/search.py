@@ -254,6 +254,47 @@ class Member:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SimpleMember:
+    """A simple model, no network, as a member of an ensemble.
+
+    Nothing fitted is stored: evaluate fits it again from the same training rows, and what it says of the rows the
+    ensemble was chosen on must be what lies in artifacts/search/members/<name>.npy.
+    """
+
+    kind: str
+    """As in search.members."""
+    name: str
+    """What the model of this kind is called for such data."""
+    share: float
+    """How much its predictions count; 0: fitted, and not chosen."""
+    score: float
+    """Its own, on the rows the ensemble was chosen on."""
+    rows: int
+    """It is fitted on at most so many training rows, drawn with `seed`."""
+    seed: int
+    fitted_on: str
+    """The same in words."""
+    predictions_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MixedEnsemble:
+    """An ensemble that was free to choose among networks and simple models; all shares sum to 1."""
+
+    members: tuple[Member, ...]
+    """Networks, largest share first; none where simple models alone are best."""
+    simple: tuple[SimpleMember, ...]
+    """All that were fitted, largest share first."""
+    score: float
+    """On the rows it was chosen on; flattered by the choice."""
+
+    @property
+    def chosen(self) -> tuple[SimpleMember, ...]:
+        """The simple models that count."""
+        return tuple(simple for simple in self.simple if simple.share > 0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EnsembleRecord:
     """artifacts/search/ensemble.json: trials that predict best together, an alternative to the winner."""
 
@@ -272,6 +313,8 @@ class EnsembleRecord:
     rows: int
     considered: tuple[int, ...]
     """Trials whose weights were there to choose from."""
+    mixed: MixedEnsemble | None = None
+    """Chosen from the same networks and simple models; None where none was fitted."""
     notes: tuple[str, ...] = ()
 
 
