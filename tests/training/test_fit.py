@@ -67,7 +67,7 @@ def test_it_learns_and_the_seed_decides_everything() -> None:
     assert same(first, again)
     assert not same(first, other)
     assert [r.epoch for r in first.records] == [1, 2, 3, 4, 5, 6]
-    assert (first.passes, first.device, first.precision, first.stopped) == (6.0, "cpu", "fp32", False)
+    assert (first.passes, first.device, first.policy.precision, first.stopped) == (6.0, "cpu", "fp32", False)
 
 
 @pytest.mark.parametrize("kind", ["adamw", "sgd"])

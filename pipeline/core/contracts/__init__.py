@@ -42,6 +42,7 @@ from pipeline.core.contracts.search import (
     ModelCard,
     Optimizer,
     Origin,
+    Policy,
     SearchRecord,
     TrialRecord,
 )
@@ -93,6 +94,7 @@ __all__ = [
     "NumericColumn",
     "Optimizer",
     "Origin",
+    "Policy",
     "Provenance",
     "Scores",
     "SearchRecord",
