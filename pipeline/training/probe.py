@@ -26,8 +26,12 @@ LEAST_GAIN = 1.05
 """So many times as fast as the usual policy another has to be."""
 _LEAST_TURNS, _MOST_TURNS = 3, 25
 _PARITY_STEPS = 8
-_GRADIENT, _LOSS = 0.1, 0.05
-"""Largest distance of the first gradient as a share of its norm, and of the loss after the steps above as a share."""
+_GRADIENT, _LOSS = 0.2, 0.05
+"""Largest distance of the first gradient as a share of its norm, and of the loss after the steps above as a share.
+
+On Fashion-MNIST bf16 was 0.01 to 0.03 away for most families and 0.16 for speednet, whose whitening magnifies what
+rounding leaves; the gradients of two batches of 64 rows were 0.6 to 1.1 apart.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,9 +7,7 @@ searches do not measure again. A row keeps its policy: nothing is decided twice,
 import logging
 import math
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -47,8 +45,6 @@ class Policies:
         self._machine = machine_words(self.usual.device)
         self._found: dict[str, Probed] = {}
         self._spent = 0.0
-        if (why := why_no_bf16(problem.trainer, self.usual.device)) is not None:
-            log.debug("bf16 is not tried: %s", why)
 
     @property
     def measures(self) -> bool:
@@ -69,7 +65,7 @@ class Policies:
             return self.usual
         if bucket not in self._found:
             kept = self._kept().get(bucket)
-            self._found[bucket] = read(Probed, kept, str(self.path)) if kept is not None else self._probed(candidate)
+            self._found[bucket] = kept or self._probed(candidate)
             if kept is None and self._found[bucket].turns:
                 self._keep(bucket)
         return policy_for(self.problem.trainer, self.problem.data.inputs, self._found[bucket].policy)
@@ -105,28 +101,29 @@ class Policies:
             found = Probed(policy=self.usual, turns=0)
         self._spent += time.monotonic() - began
         if found.turns:
-            log.info("%s like this train in %s%s", candidate.architecture["kind"], found.policy.words, _others(found))
+            why = why_no_bf16(problem.trainer, self.usual.device)
+            log.info("%s of this size: %s%s%s", candidate.architecture["kind"], found.policy.words, _others(found),
+                     "" if why is None else f"; no bf16, {why}")  # fmt: skip
         return found
 
-    def _kept(self) -> Mapping[str, Any]:
+    def _kept(self) -> dict[str, Probed]:
         """Return what was measured on this machine, by bucket."""
-        found = self._file().get(self._machine, {})
-        return found if isinstance(found, Mapping) else {}
+        return self._file().get(self._machine, {})
 
-    def _file(self) -> Mapping[str, Any]:
+    def _file(self) -> dict[str, dict[str, Probed]]:
+        """Return what was measured, by machine and bucket."""
         if not self.path.exists():
             return {}
         try:
-            found = read_json(self.path)
+            return read(dict[str, dict[str, Probed]], read_json(self.path), str(self.path), ArtifactError)
         except ArtifactError as wrong:
             log.warning("%s; it is measured again", str(wrong).partition("\n")[0])
             return {}
-        return found if isinstance(found, Mapping) else {}
 
     def _keep(self, bucket: str) -> None:
         """Add to the file; of two searches that write at once one has to measure again."""
-        whole = dict(self._file())
-        whole[self._machine] = {**self._kept(), bucket: plain(self._found[bucket])}
+        whole = self._file()
+        whole[self._machine] = whole.get(self._machine, {}) | {bucket: self._found[bucket]}
         write_json(self.path, whole)
 
 

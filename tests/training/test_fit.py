@@ -294,7 +294,7 @@ def test_weights_that_do_not_match_the_card_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.gpu
 def test_the_gpu_trains_in_bf16_and_agrees_with_the_cpu() -> None:
-    done = fit(CANDIDATE, DATA, Budget(epochs=6), seed=3, trainer=TrainerSettings())
-    assert done.precision == "bf16"
+    done = fit(CANDIDATE, DATA, Budget(epochs=6), seed=3, trainer=TrainerSettings(precision="bf16"))
+    assert done.policy.precision == "bf16"
     assert done.device != "cpu"
     assert done.records[-1].val_quality > 0.95
