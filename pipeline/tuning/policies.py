@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from pipeline.core.contracts import Candidate, Policy
 from pipeline.core.errors import ArtifactError, PipelineError
@@ -17,7 +18,7 @@ from pipeline.core.store import read_json, write_json
 from pipeline.core.strict import plain, read
 from pipeline.training.budgets import batch_of
 from pipeline.training.machine import machine_words
-from pipeline.training.policy import policy_for, why_no_bf16
+from pipeline.training.policy import policy_for, variants, why_no_bf16
 from pipeline.training.probe import Parity, Probed, probe
 from pipeline.tuning.constraints import weights_of
 from pipeline.tuning.jobs import Problem
@@ -45,19 +46,21 @@ class Policies:
         self._machine = machine_words(self.usual.device)
         self._found: dict[str, Probed] = {}
         self._spent = 0.0
+        self._measures = self._worth_it()
 
-    @property
-    def measures(self) -> bool:
-        """Whether anything is measured.
+    def _worth_it(self) -> bool:
+        """Say whether anything is measured: something must be left to choose.
 
-        What is measured differs from run to run, so on the CPU, where a search without `seconds` repeats, it takes
-        what is usual.
+        What is measured differs from run to run, so a search without `seconds` on the CPU, which repeats, takes what
+        is usual.
         """
-        return self.problem.settings.seconds is not None or self.usual.device == "cuda"
+        on_gpu = self.usual.device == "cuda"
+        every = variants(self.problem.trainer, nn.Conv2d(1, 1, 1, device="meta"), self.usual, compiled=on_gpu)
+        return len(every) > 1 and (on_gpu or self.problem.settings.seconds is not None)
 
     def of(self, candidate: Candidate) -> Policy:
         """Return the policy of a candidate: as measured for its bucket, or what is usual."""
-        if not self.measures:
+        if not self._measures:
             return self.usual
         try:
             bucket = self.bucket(candidate)
