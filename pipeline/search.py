@@ -54,6 +54,7 @@ def trials_table(record: SearchRecord) -> "pd.DataFrame":
         row["curve"] = [list(point) for point in trial.curve]
         row |= {f"amounts.{name}": amount for name, (amount, _) in row.pop("amounts").items()}
         row |= {f"objectives.{name}": amount for name, amount in row.pop("objectives").items()}
+        row |= spread(row.pop("policy") or {}, "policy")
         rows.append(row | spread(candidate))
     names = dict.fromkeys(name for row in rows for name in row)
     return pd.DataFrame({name: _column([row.get(name) for row in rows]) for name in names})
@@ -130,7 +131,8 @@ def run(settings: SearchSlice) -> None:
         assert best.score is not None
         with fresh_folder(SEARCH) as folder:
             write_json(folder / "search.json", record)
-            handed_on = Best(number=best.number, score=best.score, candidate=best.candidate, feasible=record.feasible)
+            handed_on = Best(number=best.number, score=best.score, candidate=best.candidate, policy=best.policy,
+                             feasible=record.feasible)  # fmt: skip
             write_json(folder / "best.json", handed_on)
             write_json(folder / "front.json", front := front_of(record))
             trials_table(record).to_parquet(folder / "trials.parquet", index=False)

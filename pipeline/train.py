@@ -68,7 +68,9 @@ def model_card(
         latency=latency,
         seed=settings.seed,
         device=done.device,
-        precision=done.precision,
+        precision=done.policy.precision,
+        memory_format=done.policy.memory_format,
+        compiled=done.policy.compile,
         epochs=done.records,
         seconds=round(done.seconds, 3),
         search_score=best.score,
@@ -118,13 +120,14 @@ def run(settings: TrainSlice) -> None:
         seed=settings.seed,
         trainer=settings.trainer,
         watch=Watch(on_score=on_score, checkpoints=checkpoints),
+        policy=best.policy,
     )
     with fresh_folder(TRAIN) as folder:
         weights = save_weights(folder, done.network)
         write_json(folder / "card.json", model_card(settings, card, best, budget, done, weights))
     shutil.rmtree(checkpoints)
     log.info(
-        "trained on %s in %s: %s weights, %.1f s", done.device, done.precision, f"{done.parameters:,}", done.seconds
+        "trained on %s in %s: %s weights, %.1f s", done.device, done.policy.words, f"{done.parameters:,}", done.seconds
     )
 
 

@@ -29,6 +29,9 @@ class TrainerSettings:
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
+    """Of images."""
+    compile: bool | Literal["auto"] = "auto"
     threads: int = 1
     """CPU threads of one training process; more than one is slower when cores are shared."""
 

@@ -1,20 +1,20 @@
 """Where and in which precision numbers are computed. What was chosen is always said."""
 
+from typing import Literal
+
 import torch
 
 from pipeline.core.errors import DeviceError
 from pipeline.core.settings import TrainerSettings
 
 
-def choose_device(settings: TrainerSettings) -> tuple[str, str]:
-    """Return ("cpu" | "cuda", "fp32" | "bf16"); a device that was insisted on and is not here is a DeviceError."""
+def choose_device(settings: TrainerSettings) -> tuple[Literal["cpu", "cuda"], Literal["fp32", "bf16"]]:
+    """Return device and precision before anything is measured; a device that must be and is not is a DeviceError."""
     here = torch.cuda.is_available()
     if settings.device == "cuda" and not here:
         raise DeviceError("conf.trainer.device: cuda, but PyTorch sees no GPU", fix="use trainer=auto or trainer=cpu")
-    device = "cuda" if here and settings.device != "cpu" else "cpu"
-    if settings.precision == "auto":
-        return device, "bf16" if device == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
-    return device, settings.precision
+    device: Literal["cpu", "cuda"] = "cuda" if here and settings.device != "cpu" else "cpu"
+    return device, "fp32" if settings.precision == "auto" else settings.precision
 
 
 def device_words(device: str) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.core.contracts import Budget, Candidate, EpochRecord
+from pipeline.core.contracts import Budget, Candidate, EpochRecord, Policy
 from pipeline.core.settings import TrainerSettings
+from pipeline.core.strict import read
 from pipeline.models import Network, parameter_count
 from pipeline.training.checkpoints import load_checkpoint, save_checkpoint
 from pipeline.training.data import Data
@@ -37,7 +38,7 @@ class Fit:
     start_seconds: float
     """Of these, before the first step: what parts of the network learned from the training rows."""
     device: str
-    precision: str
+    policy: Policy
     stopped: bool
     """Whether `on_score` or the deadline ended it early."""
 
@@ -68,15 +69,19 @@ def fit(
     seed: int,
     trainer: TrainerSettings,
     watch: Watch | None = None,
+    policy: Policy | None = None,
 ) -> Fit:
     """Train `candidate` on the training split, score it on the validation split.
 
     Raises FloatingPointError when the loss is no longer finite. On the CPU the result depends on the arguments alone,
-    whether or not the training was interrupted and resumed, as long as `budget.seconds` does not bind.
+    whether or not the training was interrupted and resumed, as long as `budget.seconds` does not bind. `policy`: of the
+    candidate's trial; a training that goes on keeps its own.
     """
     watch = watch or Watch()
-    training = Training(candidate, data, budget, seed=seed, trainer=trainer)
     saved = load_checkpoint(watch.checkpoints) if watch.checkpoints else None
+    if saved is not None:
+        policy = read(Policy, saved["policy"], "checkpoint")
+    training = Training(candidate, data, budget, seed=seed, trainer=trainer, policy=policy)
     if saved is not None:
         training.resume(saved)
         log.info("continuing after epoch %d", training.pace.epoch)
@@ -124,6 +129,6 @@ def finished(training: Training, *, stopped: bool) -> Fit:
         seconds=training.pace.seconds,
         start_seconds=training.start_seconds,
         device=device_words(device),
-        precision=training.precision,
+        policy=training.policy,
         stopped=stopped,
     )

@@ -1,5 +1,6 @@
 """The Lightning module of every training: the loss of the task over a batch, and who steps."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
@@ -23,10 +24,12 @@ class Learner(pl.LightningModule):
         self.head = head
         self.loss_sum = torch.zeros(())
         self.loss_steps = 0
+        self.members: Callable[[Tensor], Tensor] = network.members
+        """Compiled, where the training's policy says so."""
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the mean loss of a batch; the sum stays on the device, nothing waits for it."""
-        out = self.network.members(batch.x)
+        out = self.members(batch.x)
         loss = self._loss(out, batch.y, batch.weight)
         if batch.share < 1:
             loss = batch.share * loss + (1 - batch.share) * self._loss(out, batch.other, batch.other_weight)

@@ -103,6 +103,8 @@ class PackTraining:
 
 
 def check_precision(trainer: TrainerSettings) -> None:
-    """Refuse to compute a pack in anything but fp32."""
+    """Refuse to compute a pack in anything but fp32, or compiled."""
     if choose_device(trainer)[1] != "fp32":
         raise SpaceError("conf.trainer.precision: a pack computes in fp32", fix="trainer.precision=fp32")
+    if trainer.compile is True:
+        raise SpaceError("conf.trainer.compile: a pack is not compiled", fix="trainer.compile=false")

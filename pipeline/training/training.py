@@ -3,22 +3,27 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from pipeline.core.contracts import Budget, Candidate, EpochRecord
+from pipeline.core.contracts import Budget, Candidate, EpochRecord, Policy
 from pipeline.core.seeds import stream_seed
 from pipeline.core.settings import TrainerSettings
+from pipeline.core.strict import plain
 from pipeline.models import build
+from pipeline.models.network import ImageStem
 from pipeline.training.averaging import Average
 from pipeline.training.batches import Batch, Batches
 from pipeline.training.data import Data
 from pipeline.training.device import choose_device
 from pipeline.training.heads import ValidationScore, head_for
+from pipeline.training.machine import keep_memory, stepping
 from pipeline.training.module import Learner
 from pipeline.training.pace import Pace, learning_rate_factor
+from pipeline.training.policy import laid_out, policy_for
 from pipeline.training.predict import score
 
 RUNG_HALF_LIFE = 0.04
@@ -42,18 +47,25 @@ class Training:
         seed: int,
         trainer: TrainerSettings,
         rung_average: bool = False,
+        policy: Policy | None = None,
     ) -> None:
         """`rung_average`: score an average of the weights before the end, where the candidate keeps none itself.
 
-        At a high learning rate weights as they are rank candidates almost at random.
+        At a high learning rate weights as they are rank candidates almost at random. `policy`: as measured or
+        recorded; what `trainer` declares goes before it.
         """
         self.candidate, self.data, self.seed = candidate, data, seed
-        self.device, self.precision = choose_device(trainer)
+        self.device = choose_device(trainer)[0]
+        self.policy = policy_for(trainer, data.inputs, policy)
+        keep_memory()
         torch.set_num_threads(trainer.threads)
         torch.manual_seed(stream_seed(seed, "weights"))
         self.head = head_for(data.task, data.inputs, data.targets, candidate.optimizer, data.train.y, data.train.weight)
         self.network = build(candidate.architecture, data.inputs, data.outputs)
+        self._stems = [part for part in self.network.modules() if isinstance(part, ImageStem)]
         self.module = Learner(self.network, candidate.optimizer, self.head).to(self.device)
+        if self.policy.compile:
+            self.module.members = torch.compile(self.network.members)
         self.optimizer = self.module.configure_optimizers()
         for group in self.optimizer.param_groups:
             group["peak"] = group["lr"]
@@ -99,12 +111,9 @@ class Training:
         with the present pass as well.
         """
         self.network.train()
-        in_precision: AbstractContextManager[Any] = nullcontext()
-        if self.precision == "bf16":
-            in_precision = torch.autocast("cuda" if self.device == "cuda" else "cpu", dtype=torch.bfloat16)
         pace, settings = self.pace, self.candidate.optimizer
         self._restore_random()
-        with pace.running():
+        with pace.running(), stepping(self.device):
             while pace.progress < until:
                 if deadline is not None and pace.step and time.monotonic() >= deadline:
                     self._keep_random()
@@ -115,8 +124,7 @@ class Training:
                 factor = learning_rate_factor(pace.progress, settings)
                 for group in self.optimizer.param_groups:
                     group["lr"] = group["peak"] * factor
-                with in_precision:
-                    loss = self.module.training_step(batch, 0)
+                loss = self.loss(batch)
                 self.optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 self.module.configure_gradient_clipping(self.optimizer)
@@ -129,6 +137,12 @@ class Training:
                     break
         self._keep_random()
         return True
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the mean loss of a batch, computed as the policy says."""
+        layout = laid_out(self._stems, self.policy.memory_format)
+        with layout, torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.policy.precision == "bf16"):
+            return self.module.training_step(batch, 0)
 
     def _next_batch(self) -> Batch:
         """Return the batch of this step. Dropout of an epoch depends on (seed, epoch) alone."""
@@ -188,8 +202,9 @@ class Training:
         self._average = None
 
     def state(self) -> dict[str, Any]:
-        """Return all that a later process needs to go on."""
+        """Return all that a later process needs to go on; it makes the training with the same policy."""
         return {
+            "policy": plain(self.policy),
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": self._average.state() if self._average else None,

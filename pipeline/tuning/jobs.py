@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.core.bounds import Amounts
-from pipeline.core.contracts import Budget, Candidate
+from pipeline.core.contracts import Budget, Candidate, Policy
 from pipeline.core.errors import DeviceError, SpaceError
 from pipeline.core.objectives import ObjectiveSettings
 from pipeline.core.seeds import stream_seed
 from pipeline.core.settings import SearchSettings, TrainerSettings
+from pipeline.core.strict import read
 from pipeline.models import parameter_count
 from pipeline.models.cost import cost_of
 from pipeline.training.budgets import budget_of, usual_batch
@@ -78,6 +79,8 @@ class Job:
     repeat: int = 0
     deadline: float | None = None
     """Of time.monotonic(), the same in all processes of a machine."""
+    policy: Policy | None = None
+    """As the row's record says; None: as is usual."""
     folder: Path
     """Where paused trials and the weights of finished ones lie."""
 
@@ -167,10 +170,10 @@ def failure(outcome: Outcome, wrong: Exception, seconds: float) -> Outcome:
 def _continued(problem: Problem, job: Job) -> Training:
     """Return the training where it paused, or before its first step."""
     seed = problem.seed if job.repeat == 0 else stream_seed(problem.seed, "repeat", job.repeat)
-    training = Training(
-        job.candidate, problem.data, problem.budget, seed=seed, trainer=problem.trainer, rung_average=True
-    )
     saved = load_checkpoint(job.folder / job.name)
+    policy = job.policy if saved is None else read(Policy, saved["policy"], "checkpoint")
+    training = Training(job.candidate, problem.data, problem.budget, seed=seed, trainer=problem.trainer,
+                        rung_average=True, policy=policy)  # fmt: skip
     if saved is not None:
         training.resume(saved)
         return training

@@ -23,6 +23,7 @@ from pipeline.tuning.live import Live, phase_of
 from pipeline.tuning.notes import name_objectives, save_note
 from pipeline.tuning.packs import Packs, Work, pack_job, unfinished
 from pipeline.tuning.plan import plan_for, plan_words
+from pipeline.tuning.policies import POLICIES, Policies
 from pipeline.tuning.proposals import Exhausted, First, feasible, proposal, stock_study
 from pipeline.tuning.standing import quality_name
 from pipeline.tuning.strategies import DECIDES
@@ -55,6 +56,7 @@ class Search:
         self.spent: Spent | None = None
         """By this process; None where there was nothing left to do."""
         self.packs = Packs(problem)
+        self.policies = Policies(problem, folder.parent / POLICIES)
         self.open = True
         """Whether the space may still have candidates that were not tried."""
         self._finished: list[str] = []
@@ -71,8 +73,8 @@ class Search:
         self._warm()
         self.first = self._within_bounds()
         default = self._first_candidate()
-        plan = plan_for(self.problem, default, self.study, lambda: self.clock.used)
-        self.problem = self.problem.within(plan.trial_seconds)
+        plan = plan_for(self.problem, default, self.study, lambda: self.clock.used, self.policies.of)
+        self.problem = self.policies.problem = self.problem.within(plan.trial_seconds)
         self.mode = plan.mode
         log.info("%s · %d worker%s", plan_words(plan, settings.seconds, settings.strategy), size, "s" * (size != 1))
         name_objectives(self.study, self.problem.data.task, self.problem.objective.others)
@@ -205,6 +207,7 @@ class Search:
         size = self.packs.size(row, self.table.rows) if rung == 0 < len(self.problem.rungs) - 1 else 1
         if size > 1:
             row = replace(row, pack=(row.place, size))
+        row = replace(row, policy=self.policies.usual if size > 1 else self.policies.of(row.candidate))
         self.table.add(row)
         if size > 1:
             self._gather(row)
@@ -218,7 +221,7 @@ class Search:
                 row = self._proposed(leader)
             except Exhausted:
                 return
-            self.table.add(replace(row, pack=leader.pack))
+            self.table.add(replace(row, pack=leader.pack, policy=leader.policy))
 
     def _until(self, share: float) -> float | None:
         """Return when, of time.monotonic(), this share of the seconds will be used; None where only trials count."""
@@ -226,7 +229,7 @@ class Search:
         return None if seconds is None else self.clock.moment(share * seconds)
 
     def _job(self, row: Row, rung: int, repeat: int = 0) -> Work:
-        job = Job(place=row.place, candidate=row.candidate, rung=rung, repeat=repeat,
+        job = Job(place=row.place, candidate=row.candidate, rung=rung, repeat=repeat, policy=row.policy,
                   deadline=self._until(CONFIRM_UNTIL), folder=self.folder)  # fmt: skip
         return pack_job(job, row, self.table.rows)
 

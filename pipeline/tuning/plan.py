@@ -8,7 +8,7 @@ from typing import Literal
 
 import optuna
 
-from pipeline.core.contracts import Candidate
+from pipeline.core.contracts import Candidate, Policy
 from pipeline.core.strict import plain, read
 from pipeline.training.budgets import budget_of, settled
 from pipeline.training.training import Training
@@ -36,10 +36,16 @@ class Plan:
     """What the default would take for the usual passes, as estimated from its first steps."""
 
 
-def plan_for(problem: Problem, default: Candidate, study: optuna.Study, used: Callable[[], float]) -> Plan:
+def plan_for(
+    problem: Problem,
+    default: Candidate,
+    study: optuna.Study,
+    used: Callable[[], float],
+    policy_of: Callable[[Candidate], Policy],
+) -> Plan:
     """Return the plan kept with the study, or make one; a trial keeps its budget when `seconds` are raised.
 
-    `used`: returns the seconds gone so far.
+    `used`: returns the seconds gone so far; `policy_of`: how a candidate is computed.
     """
     seconds = problem.settings.seconds
     if seconds is None:
@@ -50,7 +56,7 @@ def plan_for(problem: Problem, default: Candidate, study: optuna.Study, used: Ca
     before = read(Plan, kept["plan"], "study") if kept is not None else None
     takes = before.default_seconds if before is not None else None
     if takes is None:
-        takes = seconds_of_training(problem, default)
+        takes = seconds_of_training(problem, default, policy_of(default))
     if problem.settings.strategy == "engine" and seconds < _LEAST_DEFAULTS * takes:
         left = max(1e-3, CONFIRM_UNTIL * seconds - used())
         plan = Plan(mode="seeds", trial_seconds=min(takes, left), default_seconds=takes)
@@ -63,12 +69,12 @@ def plan_for(problem: Problem, default: Candidate, study: optuna.Study, used: Ca
     return plan
 
 
-def seconds_of_training(problem: Problem, candidate: Candidate) -> float:
+def seconds_of_training(problem: Problem, candidate: Candidate, policy: Policy) -> float:
     """Return what the usual passes would take, from as many steps as fit into a second or two."""
     data = problem.data
     candidate = settled(candidate, data.inputs, len(data.train.y))
     budget = budget_of(problem.settings.epochs, None, data.inputs, len(data.train.y))
-    training = Training(candidate, data, budget, seed=problem.seed, trainer=problem.trainer)
+    training = Training(candidate, data, budget, seed=problem.seed, trainer=problem.trainer, policy=policy)
     training.start()
     start = training.pace.seconds
     total = budget.epochs * training.pace.steps_per_epoch

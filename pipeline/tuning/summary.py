@@ -52,6 +52,9 @@ def summary(record: SearchRecord, quality: str, spent: Spent | None) -> Iterator
     if whole:
         parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in record.phases)
         yield f"  {whole:.1f} s: {parts}"
+    policies = Counter(trial.policy.words for trial in record.trials if trial.policy is not None)
+    if policies:
+        yield f"  computed in {'; '.join(f'{words} ({count})' for words, count in policies.most_common())}"
     if spent is not None:
         of = f"{spent.workers} worker{'s' * (spent.workers != 1)}"
         yield f"  {100 * spent.outside:.1f} % of the time of {of} went elsewhere than into training and scoring"

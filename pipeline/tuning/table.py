@@ -14,7 +14,7 @@ from optuna.trial import Trial, TrialState
 
 from pipeline.core import bounds
 from pipeline.core.bounds import Amounts
-from pipeline.core.contracts import Candidate, Origin, Task, TrialRecord
+from pipeline.core.contracts import Candidate, Origin, Policy, Task, TrialRecord
 from pipeline.core.strict import plain, read
 from pipeline.space import Scalar
 from pipeline.tuning.jobs import Outcome
@@ -42,6 +42,8 @@ class Row:
     """(amount, its bound) of what was known before training."""
     aimed: Mapping[str, float] = field(default_factory=dict)
     """What is minimised beside the score, as far as it was known before training."""
+    policy: Policy | None = None
+    """How it is computed, decided once."""
     outcome: Outcome | None = None
     repeats: tuple[Outcome, ...] = ()
     """With fresh seeds."""
@@ -110,6 +112,7 @@ class Row:
             reserve_score=outcome.reserve_score,
             origin=self.origin,
             candidate=self.candidate,
+            policy=self.policy,
             parameters=None if self.failed else outcome.parameters,
             multiply_adds=outcome.multiply_adds,
             epochs=outcome.passes,
@@ -150,6 +153,7 @@ class Table:
                     skipped=tuple(kept["skipped"]),
                     gauged={name: (amount, bound) for name, (amount, bound) in kept["gauged"].items()},
                     aimed=kept.get("aimed", {}),
+                    policy=read(Policy, kept["policy"], "study") if kept["policy"] else None,
                     outcome=read(Outcome, kept["outcome"], "study") if "outcome" in kept else None,
                     repeats=tuple(read(Outcome, repeat, "study") for repeat in repeats),
                     pack=tuple(kept["pack"]) if "pack" in kept else None,
@@ -209,7 +213,7 @@ class Table:
     def _create(self, row: Row) -> None:
         kept = {
             "place": row.place, "candidate": plain(row.candidate), "skipped": list(row.skipped),
-            "gauged": plain(row.gauged),
+            "gauged": plain(row.gauged), "policy": None if row.policy is None else plain(row.policy),
         }  # fmt: skip
         if row.aimed:
             kept["aimed"] = dict(row.aimed)

@@ -67,7 +67,7 @@ def test_it_learns_and_the_seed_decides_everything() -> None:
     assert same(first, again)
     assert not same(first, other)
     assert [r.epoch for r in first.records] == [1, 2, 3, 4, 5, 6]
-    assert (first.passes, first.device, first.precision, first.stopped) == (6.0, "cpu", "fp32", False)
+    assert (first.passes, first.device, first.policy.precision, first.stopped) == (6.0, "cpu", "fp32", False)
 
 
 @pytest.mark.parametrize("kind", ["adamw", "sgd"])
@@ -294,7 +294,7 @@ def test_weights_that_do_not_match_the_card_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.gpu
 def test_the_gpu_trains_in_bf16_and_agrees_with_the_cpu() -> None:
-    done = fit(CANDIDATE, DATA, Budget(epochs=6), seed=3, trainer=TrainerSettings())
-    assert done.precision == "bf16"
+    done = fit(CANDIDATE, DATA, Budget(epochs=6), seed=3, trainer=TrainerSettings(precision="bf16"))
+    assert done.policy.precision == "bf16"
     assert done.device != "cpu"
     assert done.records[-1].val_quality > 0.95

@@ -82,6 +82,24 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Policy:
+    """How the numbers of a training are computed. Part of its record: who goes on with it computes as it did."""
+
+    device: Literal["cpu", "cuda"]
+    precision: Literal["fp32", "bf16"]
+    """bf16: of forward and backward pass; weights, optimiser and all scores are fp32."""
+    memory_format: Literal["contiguous", "channels_last"] | None
+    """Of images; None where there are none."""
+    compile: bool
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        layout = "" if self.memory_format is None else f", {self.memory_format.replace('_', ' ')}"
+        return f"{self.precision}{layout}{', compiled' if self.compile else ''}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Budget:
     """What one training may spend. The schedule ends where the first of the two runs out."""
 
@@ -108,6 +126,8 @@ class TrialRecord:
     """The score of a complete trial on the reserve, which no proposal and no early stop ever saw."""
     origin: Origin
     candidate: Candidate
+    policy: Policy | None = None
+    """None in records written before it was chosen per trial."""
     parameters: int | None
     """Trainable weights of the network."""
     multiply_adds: int | None = None
@@ -185,6 +205,8 @@ class Best:
     number: int
     score: float
     candidate: Candidate
+    policy: Policy | None = None
+    """How its trial was computed; None as in TrialRecord."""
     feasible: bool | None = True
     """Whether it keeps all bounds of the search on validation rows; None if that was not measured."""
 
@@ -363,6 +385,9 @@ class ModelCard:
     seed: int
     device: str
     precision: str
+    memory_format: Literal["contiguous", "channels_last"] | None = None
+    """In which images lay while training; None where there are none, and in cards written before it was chosen."""
+    compiled: bool = False
     epochs: tuple[EpochRecord, ...]
     seconds: float
     search_score: float
