@@ -20,6 +20,7 @@ from pipeline.core.contracts.data import (
     TaskFacts,
     TextInputs,
 )
+from pipeline.core.contracts.intake import Intake, SeriesScale
 from pipeline.core.contracts.scores import (
     Alternative,
     BaselineScores,
@@ -85,6 +86,7 @@ __all__ = [
     "ImageInputs",
     "Importance",
     "Inputs",
+    "Intake",
     "Latency",
     "Member",
     "MethodCheck",
@@ -97,6 +99,7 @@ __all__ = [
     "Scores",
     "SearchRecord",
     "SeriesInputs",
+    "SeriesScale",
     "SplitName",
     "StepError",
     "TableInputs",
