@@ -18,7 +18,7 @@ in words; `refused`: why there is no prediction. Targets may be there, and are n
 import logging
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -64,7 +64,7 @@ def run(arguments: Sequence[str]) -> None:
     source, target = Path(wishes.input), Path(wishes.output)
     if source.exists() and target.exists() and source.samefile(target):
         raise ConfigError("predict: output is the input", fix="name another file")
-    model = load(wishes.model, wishes.device)
+    model = replace(load(wishes.model, wishes.device), spread=True)
     for note in model.notes:
         log.info("note: %s", note)
     rows = flagged = refused = 0

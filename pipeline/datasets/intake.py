@@ -15,7 +15,7 @@ from pipeline.datasets.packed import Prepared, chunks
 OTHER = 1
 """Number of a word that is not in the vocabulary."""
 _TEXTS = 0.999
-"""Share of the training texts that call an amount of unknown words usual: a text of one rare word is all unknown."""
+"""Share of the validation texts with at most the unknown words that count as usual; training texts know their own."""
 
 Measures = Mapping[str, NDArray[np.float64]]
 """What is looked at in every row, by name: (N,) or (N, …), NaN where a row has none."""
@@ -36,7 +36,7 @@ def intake_of(settings: DataSettings, prepared: Prepared) -> Intake:
         classes=card.classes,
         targets=card.targets,
         columns=(*columns, *settings.text) if plain else (),
-        usual=_usual(train.x, card.inputs),
+        usual=_usual((prepared.splits["val"] if isinstance(card.inputs, TextInputs) else train).x, card.inputs),
         pieces=prepared.pieces,
         scales=prepared.scales,
     )
@@ -60,7 +60,7 @@ def measured(x: NDArray[Any], inputs: Inputs) -> Measures:
 
 
 def _usual(x: NDArray[Any], inputs: Inputs) -> dict[str, tuple[float, float]]:
-    """Return least and most of each measure in the training rows, some rows at a time."""
+    """Return least and most of each measure in some rows, read piece by piece."""
     if isinstance(inputs, ForecastInputs):
         x = x[None]  # all steps of the training series, side by side
     parts = [measured(part, inputs) for part in chunks(x, max(1, 2**20 // math.prod(x.shape[1:])))]

@@ -125,17 +125,18 @@ def read_album(where: str, files: Iterable[File], settings: DataSettings, store:
     return album
 
 
-def decoded(files: Iterable[File], side: int | None) -> Iterator[Photo]:
+def decoded(files: Iterable[File], side: int | None, *, spread: bool = True) -> Iterator[Photo]:
     """Yield every image in order; all cores decode where there are over a thousand, some thousands held at a time.
 
     Processes, not threads: decoding holds Python's lock for too long (threads on two cores gave 1.2 times one's speed).
-    Files of a folder are read by the processes as well, so that this one is left to write.
+    Files of a folder are read by the processes as well, so that this one is left to write. Without `spread` this
+    process does all: a script that starts others must guard its main part.
     """
     one = partial(decode, side=side)
     rest = iter(files)
     first = list(islice(rest, _AT_ONCE))
-    if len(first) < _AT_ONCE:
-        yield from map(one, first)
+    if len(first) < _AT_ONCE or not spread:
+        yield from map(one, chain(first, rest))
         return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([decode.__module__])  # imported once, not once per process

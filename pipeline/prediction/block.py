@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.contracts import Inputs, Intake
+from pipeline.core.contracts import Inputs, Intake, TextInputs
 from pipeline.datasets.intake import measured
 
 
@@ -67,11 +67,8 @@ def unusual(x: NDArray[Any], inputs: Inputs, intake: Intake, remarks: Remarks, a
             which = np.zeros(remarks.rows, bool)
             which[at[beyond]] = True
             found = dict(zip(at[beyond].tolist(), extreme[beyond].tolist(), strict=True))
-            remarks.add(which, lambda row, f=found, n=name, s=(low, high): _beyond(n, f[row], *s))  # type: ignore[misc]
-
-
-def _beyond(name: str, value: float, low: float, high: float) -> str:
-    return f"{name} {value:.4g}, {low:.4g} to {high:.4g} in training"
+            usual = f"{low:.4g} to {high:.4g} in {'validation' if isinstance(inputs, TextInputs) else 'training'}"
+            remarks.add(which, lambda row, f=found, n=name, u=usual: f"{n} {f[row]:.4g}, {u}")  # type: ignore[misc]
 
 
 def joined(blocks: Iterable[Iterator[Block]]) -> Iterator[Block]:

@@ -29,21 +29,23 @@ _IMAGES = ("x_test", "test_images", "x", "images")
 """Names of the array that is read of an .npz file; of a file with one array it may be any."""
 
 
-def image_blocks(source: Path | pd.DataFrame | NDArray[Any], intake: Intake, inputs: ImageInputs) -> Iterator[Block]:
-    """Yield encoded images."""
+def image_blocks(
+    source: Path | pd.DataFrame | NDArray[Any], intake: Intake, inputs: ImageInputs, *, spread: bool = False
+) -> Iterator[Block]:
+    """Yield encoded images; `spread` lets all cores decode files, in processes of their own."""
     if isinstance(source, np.ndarray):
         return _array_blocks("the array", source, "", intake, inputs)
     if isinstance(source, pd.DataFrame) or _is_table(source, intake):
-        return _table_blocks(source, intake, inputs)
+        return _table_blocks(source, intake, inputs, spread)
     if not source.exists():
         raise DataError(f"{source}: not found", fix="check the path")
     ending = Path(source.name.removesuffix(".gz")).suffix.lower()
     if source.is_file() and ending == ".npz":
         return _array_blocks(str(source), _npz(source), source.name, intake, inputs)
     if source.is_dir() or is_archive(source):
-        return _file_blocks(str(source), members(source, SUFFIXES), intake, inputs)
+        return _file_blocks(str(source), members(source, SUFFIXES), intake, inputs, spread)
     if ending in SUFFIXES:
-        return _file_blocks(str(source), [OnDisk(source.name, str(source))], intake, inputs)
+        return _file_blocks(str(source), [OnDisk(source.name, str(source))], intake, inputs, spread)
     return _array_blocks(str(source), read_idx(source, 3)[:, None], source.name, intake, inputs)
 
 
@@ -52,8 +54,10 @@ def _is_table(path: Path, intake: Intake) -> bool:
     return intake.data.image_column is not None and ending in (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 
-def _file_blocks(where: str, files: Iterable[File], intake: Intake, inputs: ImageInputs) -> Iterator[Block]:
-    photos, some = decoded(files, intake.data.side), False
+def _file_blocks(
+    where: str, files: Iterable[File], intake: Intake, inputs: ImageInputs, spread: bool
+) -> Iterator[Block]:
+    photos, some = decoded(files, intake.data.side, spread=spread), False
     while held := list(islice(photos, _at_once(inputs))):
         some = True
         yield _photo_block(held, [photo.name for photo in held], intake, inputs)
@@ -61,7 +65,7 @@ def _file_blocks(where: str, files: Iterable[File], intake: Intake, inputs: Imag
         raise DataError(f"{where}: no images", fix="give a folder or an archive with image files")
 
 
-def _table_blocks(source: Path | pd.DataFrame, intake: Intake, inputs: ImageInputs) -> Iterator[Block]:
+def _table_blocks(source: Path | pd.DataFrame, intake: Intake, inputs: ImageInputs, spread: bool) -> Iterator[Block]:
     """Yield the images that a table names; paths start at the folder of the table, of a frame at the working folder."""
     column = intake.data.image_column
     if column is None:
@@ -71,7 +75,7 @@ def _table_blocks(source: Path | pd.DataFrame, intake: Intake, inputs: ImageInpu
         named = cells.frame[column].tolist()
         wrong = [why or refusal(name) for why, name in zip(cells.refused, named, strict=True)]
         files = (OnDisk(name, f"{folder}/{name}") for name, why in zip(named, wrong, strict=True) if not why)
-        photos = decoded(files, intake.data.side)
+        photos = decoded(files, intake.data.side, spread=spread)
         for start in range(0, len(named), _at_once(inputs)):
             ids = cells.ids[start : start + _at_once(inputs)]
             held = [Photo(i, "", None, failure=why) if why else next(photos)

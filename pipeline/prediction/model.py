@@ -37,6 +37,8 @@ class Model:
     inputs: Inputs
     intake: Intake
     device: str = "cpu"
+    spread: bool = False
+    """Whether all cores decode image files, in processes of their own; a script must then guard its main part."""
 
     def predict(self, source: Source, *, windows: Windows = "last") -> pd.DataFrame:
         """Return one line per row: row_id, what is predicted, `flag` (unusual) and `refused` (no prediction, why).
@@ -70,7 +72,7 @@ class Model:
     def _blocks(self, source: Path | pd.DataFrame | NDArray[Any], windows: Windows) -> Iterator[Block]:
         match self.inputs:
             case ImageInputs():
-                return image_blocks(source, self.intake, self.inputs)
+                return image_blocks(source, self.intake, self.inputs, spread=self.spread)
             case TableInputs() if not isinstance(source, np.ndarray):
                 return table_blocks(source, self.intake, self.inputs)
             case TextInputs() if not isinstance(source, np.ndarray):

@@ -68,7 +68,7 @@ def _block(held: Sequence[One], intake: Intake, inputs: SeriesInputs) -> Block:
 def _ts(path: Path, settings: DataSettings) -> Iterator[One]:
     if not path.exists():
         raise DataError(f"{path}: not found", fix="check the path")
-    stem, count, in_data, labelled = path.name.removesuffix(".gz"), 0, False, True
+    stem, count, in_data, labelled = path.name, 0, False, True
     for number, line in text_lines(path, settings):
         text = line.strip()
         if text.startswith("#"):
