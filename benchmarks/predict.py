@@ -43,32 +43,46 @@ from scratch import (
 
 from pipeline.core.contracts import TableInputs
 from pipeline.predict import load
-from pipeline.prediction import output_file
+from pipeline.prediction import Model, output_file
 
 DEFAULTS = {"rows": 1_000_000, "repeats": 1, "out": RESULTS / "predict.json"}
 _CHUNK = 8192
 _BATCH = 1024
 
 
-def make(path: Path, inputs: TableInputs, rows: int) -> None:
-    """Write rows whose cells are drawn from what training had in their columns."""
+def names_of(model: Model) -> list[str]:
+    """Return the columns of the file: those of the training file where it had no header, else the inputs alone."""
+    declared = model.intake.data
+    if declared.header:
+        return [column.name for column in inputs_of(model).columns]
+    return [name for name in declared.columns if name not in declared.targets]
+
+
+def inputs_of(model: Model) -> TableInputs:
+    """Return what a network of a table reads."""
+    if not isinstance(model.inputs, TableInputs) or not model.intake.classes:
+        raise mistake(f"the model reads {model.inputs.kind}", "give the folder of a model of a table with classes")
+    return model.inputs
+
+
+def make(path: Path, model: Model, rows: int) -> None:
+    """Write rows whose cells are drawn from what training had in their columns; columns that are no inputs hold 0."""
     rng = np.random.default_rng(7)
+    columns = {column.name: column for column in inputs_of(model).columns}
     for start in range(0, rows, 100_000):
         n = min(100_000, rows - start)
-        frame = {}
-        for column in inputs.columns:
-            if column.kind == "numeric":
-                frame[column.name] = rng.choice(np.array(column.edges), n)
-            else:
-                frame[column.name] = rng.choice([c for c in column.categories if c != "(missing)"], n)
-        pd.DataFrame(frame).to_csv(path, mode="a" if start else "w", header=not start, index=False)
+        frame: dict[str, Any] = dict.fromkeys(names_of(model), np.zeros(n, int))
+        for name, column in columns.items():
+            known = column.edges if column.kind == "numeric" else [c for c in column.categories if c != "(missing)"]
+            frame[name] = rng.choice(np.array(known), n)
+        header = model.intake.data.header and not start
+        pd.DataFrame(frame).to_csv(path, mode="a" if start else "w", header=header, index=False)
 
 
 def loop(folder: Path, source: Path, target: Path) -> float:
     """Predict a file as a script would; return the seconds it took."""
     model = load(folder)
-    inputs, network = model.inputs, model.network
-    assert isinstance(inputs, TableInputs)
+    inputs, network = inputs_of(model), model.network
     codes = {c.name: {v: i + 1 for i, v in enumerate(c.categories)} for c in inputs.columns if c.kind == "categorical"}
 
     def encoded(frame: pd.DataFrame) -> np.ndarray:
@@ -83,11 +97,13 @@ def loop(folder: Path, source: Path, target: Path) -> float:
                 marks.append(cells.isna().to_numpy(np.float32))
         return np.stack([*places, *marks], axis=1)
 
-    kinds = dict.fromkeys(codes, str)
+    declared = {"names": names_of(model), "header": 0 if model.intake.data.header else None,
+                "usecols": [column.name for column in inputs.columns], "dtype": dict.fromkeys(codes, str),
+                "skipinitialspace": True, "na_values": list(model.intake.data.missing)}  # fmt: skip
     start = time.perf_counter()
     writer = None
     with torch.no_grad():
-        for frame in pd.read_csv(source, chunksize=_CHUNK, dtype=kinds, skipinitialspace=True, na_values=["?"]):
+        for frame in pd.read_csv(source, chunksize=_CHUNK, **declared):
             x = torch.from_numpy(encoded(frame))
             p = torch.cat([network(part).double().softmax(1) for part in x.split(_BATCH)]).numpy()
             table = pa.table({f"p_{k}": p[:, k] for k in range(p.shape[1])})
@@ -105,17 +121,15 @@ def ours(folder: Path, source: Path, target: Path) -> float:
     with output_file(target) as output:
         for frame in model.stream(source):
             output.write(frame)
+            assert frame["refused"].isna().all(), frame["refused"].iloc[0]
     return time.perf_counter() - start
 
 
 def compare(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
     """Return seconds, rates, their ratio and memory."""
-    inputs = load(folder).inputs
-    if not isinstance(inputs, TableInputs):
-        raise mistake(f"{folder}: reads {inputs.kind}", "give the folder of a model of a table with classes")
     with tempfile.TemporaryDirectory() as place:
         source = Path(place) / "rows.csv"
-        make(source, inputs, asked["rows"])
+        make(source, load(folder), asked["rows"])
 
         def run(what: str) -> tuple[Measured, float]:
             command = [sys.executable, str(Path(__file__).resolve()), f"--{what}", str(folder.resolve()), str(source),

@@ -111,6 +111,10 @@ def _csv(path: Path, settings: DataSettings, pick: Pick) -> tuple[Sequence[str],
         names = first[1]
     else:
         unlabelled = [name for name in settings.columns if name not in settings.targets]
+        if len(first[1]) not in (len(unlabelled), len(settings.columns)):
+            raise DataError(f"{path}, line {first[0]}: {len(first[1])} cells; the training file had no header and "
+                            f"{len(settings.columns)} columns, {len(unlabelled)} without target",
+                            fix=f"give these in order: {', '.join(unlabelled)}")  # fmt: skip
         names = unlabelled if len(first[1]) == len(unlabelled) else list(settings.columns)
         lines = chain([first], lines)
     wanted = pick(str(path), names)

@@ -81,6 +81,19 @@ def test_files_that_are_refused(trained: Train, capsys: pytest.CaptureFixture[st
     assert [p.name for p in Path().iterdir() if p.name.endswith(".part")] == []
 
 
+def test_a_file_without_header_has_the_columns_of_the_training_file_or_lacks_the_target(trained: Train) -> None:
+    rows = [f"{i % 10},{'red' if i % 3 else 'blue'},{'yes' if (i * 7 + i % 10) % 11 > 4 else 'no'}" for i in range(200)]
+    Path("rows.csv").write_text("\n".join(rows))
+    model = trained({"kind": "mlp", "width": 8, "depth": 1, "dropout": 0.0}, format="csv", train_file="rows.csv",
+                    header=False, columns=("size", "colour", "label"), target="label",
+                    duplicates="keep").model  # fmt: skip
+    Path("bare.csv").write_text("\n".join(row.rpartition(",")[0] for row in rows))
+    assert np.array_equal(model.predict("bare.csv")["p_yes"], model.predict("rows.csv")["p_yes"])
+    Path("narrow.csv").write_text("5\n6\n")
+    with pytest.raises(DataError, match="line 1: 1 cells; the training file had no header and 3 columns, 2 without"):
+        model.predict("narrow.csv")
+
+
 def test_columns_that_training_did_not_have_are_told(trained: Train, capsys: pytest.CaptureFixture[str]) -> None:
     made = people(trained)
     Path("new.csv").write_text("extra,colour,size,label\n1,red,5,yes\n")
