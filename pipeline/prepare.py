@@ -10,13 +10,14 @@ log = logging.getLogger("pipeline.prepare")
 
 
 def run(settings: PrepareSlice) -> None:
-    """Write artifacts/prepare/fit (card, train, val) and artifacts/prepare/test."""
-    from pipeline.datasets import prepare_dataset, write_split
+    """Write artifacts/prepare/fit (card, intake, train, val) and artifacts/prepare/test."""
+    from pipeline.datasets import intake_of, prepare_dataset, write_split
 
     prepared = prepare_dataset(settings.data, settings.seed)
     card = prepared.card
     with fresh_folder(FIT) as fit, fresh_folder(TEST) as test:
         write_json(fit / "dataset.json", card)
+        write_json(fit / "intake.json", intake_of(settings.data, prepared))
         for split, packed in prepared.splits.items():
             write_split(test if split == "test" else fit, split, packed)
     rows = ", ".join(f"{split} {n:,}" for split, n in card.rows.items())

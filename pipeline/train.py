@@ -1,16 +1,19 @@
-"""The best candidate on the full budget → weights and the card that rebuilds the network.
+"""The best candidate on the full budget → weights, the card that rebuilds the network, and how it reads raw rows.
 
 The same `fit` as a trial. Checkpoints lie under state/ and vanish when the training is done.
 """
 
 import logging
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pipeline.core.contracts import TASKS, Best, Budget, DatasetCard, Latency, ModelCard
+from pipeline import __version__
+from pipeline.core.contracts import TASKS, Best, Budget, DatasetCard, Intake, Latency, ModelCard
 from pipeline.core.settings import TrainSlice
 from pipeline.core.store import (
     FIT,
+    PREDICTING,
     SEARCH,
     TRAIN,
     code_digest,
@@ -82,8 +85,9 @@ def model_card(
 
 
 def run(settings: TrainSlice) -> None:
-    """Train or continue, write model.safetensors and card.json."""
+    """Train or continue, write model.safetensors, card.json and intake.json."""
     card, best = read_record(DatasetCard, FIT / "dataset.json"), read_record(Best, SEARCH / "best.json")
+    intake = read_record(Intake, FIT / "intake.json")
 
     from pipeline.core.contracts import EpochRecord
     from pipeline.training.budgets import budget_of
@@ -125,6 +129,7 @@ def run(settings: TrainSlice) -> None:
     with fresh_folder(TRAIN) as folder:
         weights = save_weights(folder, done.network)
         write_json(folder / "card.json", model_card(settings, card, best, budget, done, weights))
+        write_json(folder / "intake.json", replace(intake, version=__version__, code=code_digest(*PREDICTING)))
     shutil.rmtree(checkpoints)
     log.info(
         "trained on %s in %s: %s weights, %.1f s", done.device, done.policy.words, f"{done.parameters:,}", done.seconds

@@ -26,6 +26,8 @@ EVALUATE = ARTIFACTS / "evaluate"
 INTERPRET = ARTIFACTS / "interpret"
 FAIRNESS = ARTIFACTS / "fairness"
 REPORTS = Path("reports")
+PREDICTING = ("core", "datasets", "models", "training")
+"""Packages whose code decides what a network answers to raw rows."""
 
 
 def write_bytes(path: Path, data: bytes) -> None:

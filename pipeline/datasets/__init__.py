@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 from pipeline.core.data_settings import DataSettings
+from pipeline.datasets.intake import intake_of
 from pipeline.datasets.packed import Prepared, Split, load_split, write_split
 
-__all__ = ["Prepared", "Split", "load_split", "prepare_dataset", "write_split"]
+__all__ = ["Prepared", "Split", "intake_of", "load_split", "prepare_dataset", "write_split"]
 
 
 def prepare_dataset(settings: DataSettings, seed: int) -> Prepared:

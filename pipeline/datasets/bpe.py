@@ -34,6 +34,11 @@ class Pieces:
                 found.append([self.names[i] for i in cut.ids])
         return found
 
+    @property
+    def fitted(self) -> str:
+        """The cutter in the library's own JSON."""
+        return str(self.model.to_str())
+
 
 def fit_pieces(train: Sequence[str], settings: DataSettings) -> Pieces:
     """Learn at most data.vocabulary pieces; the same texts give the same pieces, on every machine.
@@ -57,6 +62,17 @@ def fit_pieces(train: Sequence[str], settings: DataSettings) -> Pieces:
         show_progress=False,
     )
     model.train_from_iterator((_plain(text) for text in train), trainer)
+    return _named(model)
+
+
+def read_pieces(fitted: str) -> Pieces:
+    """Return the cutter that `Pieces.fitted` wrote."""
+    from tokenizers import Tokenizer
+
+    return _named(Tokenizer.from_str(fitted))
+
+
+def _named(model: "Tokenizer") -> Pieces:
     byte, numbers = _byte_signs(), model.get_vocab()
     signs = sorted(numbers, key=lambda piece: numbers[piece])
     return Pieces(model, tuple(readable(bytes(byte[sign] for sign in piece)) for piece in signs))

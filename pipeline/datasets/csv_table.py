@@ -5,6 +5,7 @@ import csv
 import gzip
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, cast
@@ -27,7 +28,7 @@ def read_csv(path: Path, settings: DataSettings, separator: str = ",") -> pd.Dat
     Lines of empty cells alone are no rows; attrs["hollow"] lists their numbers.
     """
     hollow: list[int] = []
-    lines = _lines(path, settings, separator, hollow)
+    lines = csv_lines(path, settings, separator, hollow)
     names = list(settings.columns) if not settings.header else next(lines, (0, []))[1]
     if not names:
         raise DataError(f"{path}: the file is empty", fix="point data.path at a file with rows")
@@ -63,7 +64,7 @@ def hollow_lines(path: Path, frame: pd.DataFrame) -> list[str]:
 
 def line_number(path: Path, settings: DataSettings, separator: str, row: int) -> int:
     """Return the line of the file on which row number `row` (from 0, without the header) ends."""
-    lines = _lines(path, settings, separator, [])
+    lines = csv_lines(path, settings, separator, [])
     return next(islice(lines, row + settings.header, None))[0]
 
 
@@ -90,9 +91,12 @@ def require_folder(settings: DataSettings) -> Path:
     return folder
 
 
-def _lines(path: Path, settings: DataSettings, separator: str, hollow: list[int]) -> Iterator[tuple[int, list[str]]]:
-    encoding = "utf-8-sig" if settings.encoding == "utf-8" else settings.encoding
-    with _opened(path, encoding) as opened:
+def csv_lines(path: Path, settings: DataSettings, separator: str, hollow: list[int]) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of each line (of its last one, where a cell holds line breaks) and its cells, stripped.
+
+    Lines of empty cells alone are left out, and their numbers put into `hollow`.
+    """
+    with _opened(path, settings.encoding) as opened, _readable(path, settings.encoding):
         quoting: Any = csv.QUOTE_MINIMAL if settings.quotes else csv.QUOTE_NONE
         lines = _bounded(opened, path)
         reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True, quoting=quoting)
@@ -102,24 +106,43 @@ def _lines(path: Path, settings: DataSettings, separator: str, hollow: list[int]
                     yield reader.line_num, list(map(str.strip, cells))
                 elif cells:
                     hollow.append(reader.line_num)
-        except UnicodeDecodeError as wrong:
-            line, start = _undecodable(path, encoding)
-            guess = "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "latin-1"
-            raise DataError(
-                f"{path}, line {line}: not {settings.encoding} ({wrong.reason})",
-                fix=f"declare the file's encoding (data.encoding), for example {guess}",
-            ) from None
-        except (OSError, EOFError, zlib.error, UnicodeError) as wrong:
-            raise DataError(f"{path}: cannot be unpacked ({wrong})", fix="download the file again") from None
         except csv.Error as wrong:
             raise DataError(f"{path}, line {reader.line_num}: {wrong}", fix="repair the quotes of this line") from None
 
 
-def _opened(path: Path, encoding: str) -> IO[str]:
+def text_lines(path: Path, settings: DataSettings) -> Iterator[tuple[int, str]]:
+    """Yield number and text of the lines of a file that are not blank, without their ends; memory stays flat."""
+    with _opened(path, settings.encoding, newline=None) as opened, _readable(path, settings.encoding):
+        for number, line in enumerate(_bounded(opened, path), 1):
+            if line.strip():
+                yield number, line.rstrip("\n")
+
+
+@contextmanager
+def _readable(path: Path, encoding: str) -> Iterator[None]:
+    """Turn what can go wrong in reading text into errors that name the place."""
+    try:
+        yield
+    except UnicodeDecodeError as wrong:
+        line, start = _undecodable(path, _codec(encoding))
+        guess = "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "latin-1"
+        raise DataError(
+            f"{path}, line {line}: not {encoding} ({wrong.reason})",
+            fix=f"declare the file's encoding (data.encoding), for example {guess}",
+        ) from None
+    except (OSError, EOFError, zlib.error, UnicodeError) as wrong:
+        raise DataError(f"{path}: cannot be unpacked ({wrong})", fix="download the file again") from None
+
+
+def _codec(encoding: str) -> str:
+    return "utf-8-sig" if encoding == "utf-8" else encoding
+
+
+def _opened(path: Path, encoding: str, newline: str | None = "") -> IO[str]:
     try:
         if path.suffix == ".gz":
-            return cast(IO[str], gzip.open(path, "rt", encoding=encoding, newline=""))
-        return path.open(encoding=encoding, newline="")
+            return cast(IO[str], gzip.open(path, "rt", encoding=_codec(encoding), newline=newline))
+        return path.open(encoding=_codec(encoding), newline=newline)
     except OSError as wrong:
         raise DataError(f"{path}: cannot be opened ({wrong.strerror})", fix="make the file readable") from None
 

@@ -4,14 +4,14 @@ A split owns a stretch of time. Its windows forecast steps of that stretch alone
 what a window looks back on may lie before it. Legend: C channels, S steps, W window, H horizon.
 """
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.core.contracts import ForecastInputs, SplitName, Target
+from pipeline.core.contracts import ForecastInputs, SeriesScale, SplitName, Target
 from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.datasets.assemble import Part, assemble
@@ -65,10 +65,12 @@ def prepare_forecast(settings: DataSettings, seed: int) -> Prepared:
     )
     refuse_copies(series, inputs, str(files["train"]))
     notes += _missing_notes(series, names)
-    parts, targets = pack_series(series, inputs, settings, str(files["train"]))
+    scales = scales_of(series, inputs, settings, str(files["train"]))
+    parts, targets = pack_series(series, scales, inputs, settings)
     labels = Labels("forecast", (), names[: inputs.targets], np.empty(0), targets)
     notes.append(f"{len(series):,} series; windows of {inputs.window} steps forecast the next {inputs.horizon}")
-    return assemble(settings, labels, inputs, parts, digest_files(list(files.values())), notes)
+    prepared = assemble(settings, labels, inputs, parts, digest_files(list(files.values())), notes)
+    return replace(prepared, scales=scales)
 
 
 def default_window(series: list[OneSeries], settings: DataSettings) -> int:
@@ -101,28 +103,43 @@ def stretches(series: OneSeries, settings: DataSettings) -> Stretch:
     return {split: (int(a), int(b)) for split, a, b in zip(_ORDER, cuts, cuts[1:], strict=False) if b > a}
 
 
-def pack_series(
+def scales_of(
     series: list[OneSeries], inputs: ForecastInputs, settings: DataSettings, where: str
-) -> tuple[dict[SplitName, Part], tuple[Target, ...]]:
-    """Return the packed splits and the statistics of the targets over all series."""
-    packing: dict[SplitName, _Packing] = {}
-    train_parts = []
+) -> tuple[SeriesScale, ...]:
+    """Return mean and deviation of each series' training steps, which must hold a window and a horizon."""
+    found = []
     for one in series:
-        stretch = stretches(one, settings)
-        train = one.values[:, : stretch["train"][1]]
+        train = one.values[:, : stretches(one, settings)["train"][1]]
         if train.shape[1] < inputs.window + inputs.horizon:
             raise DataError(
                 f"{where}: series '{one.name}' has {max(0, train.shape[1]):,} training steps, a window of "
                 f"{inputs.window} and a horizon of {inputs.horizon} need {inputs.window + inputs.horizon}",
                 fix="lower data.window or data.horizon, or leave the series out",
             )
-        mean, std = _statistics(train, one.name, inputs, where)
-        scaled = ((one.values - mean[:, None]) / std[:, None]).astype(np.float32)
-        scale = np.concatenate([mean, std])[np.r_[: inputs.targets, len(mean) : len(mean) + inputs.targets]]
-        change = seasonal_change(train[: inputs.targets], inputs.season or 1)
-        train_parts.append((train[: inputs.targets], change))
+        found.append(scale_of(train, one.name, inputs, where))
+    return tuple(found)
+
+
+def scaled(values: NDArray[np.float64], scale: SeriesScale) -> NDArray[np.float32]:
+    """Return values (C, S) in deviations from the mean of the training steps."""
+    mean, std = np.array(scale.mean), np.array(scale.std)
+    return np.asarray((values - mean[:, None]) / std[:, None], dtype=np.float32)
+
+
+def pack_series(
+    series: list[OneSeries], scales: Sequence[SeriesScale], inputs: ForecastInputs, settings: DataSettings
+) -> tuple[dict[SplitName, Part], tuple[Target, ...]]:
+    """Return the packed splits and the statistics of the targets over all series."""
+    packing: dict[SplitName, _Packing] = {}
+    train_parts = []
+    for one, scale in zip(series, scales, strict=True):
+        stretch = stretches(one, settings)
+        train = one.values[: inputs.targets, : stretch["train"][1]]
+        change = seasonal_change(train, inputs.season or 1)
+        train_parts.append((train, change))
+        facts = np.r_[scale.mean[: inputs.targets], scale.std[: inputs.targets], change]
         for split, (first, after) in stretch.items():
-            _add(packing.setdefault(split, _Packing()), one, scaled, (first, after), inputs, np.r_[scale, change])
+            _add(packing.setdefault(split, _Packing()), one, scaled(one.values, scale), (first, after), inputs, facts)
     columns = [f"{kind}.{i}" for kind in ("offset", "scale", "change") for i in range(inputs.targets)]
     parts: dict[SplitName, Part] = {}
     for split, held in packing.items():
@@ -134,32 +151,34 @@ def pack_series(
 def _add(
     held: _Packing,
     one: OneSeries,
-    scaled: NDArray[np.float32],
+    values: NDArray[np.float32],
     stretch: tuple[int, int],
     inputs: ForecastInputs,
-    scale: NDArray[np.float64],
+    facts: NDArray[np.float64],
 ) -> None:
     """Add the windows of one series that forecast steps of a stretch, and the values they need."""
     first, after = max(stretch[0], inputs.window), stretch[1]
     begin = first - inputs.window
     at = np.arange(first, after - inputs.horizon + 1)
-    known = ~np.isnan(scaled[: inputs.targets])
+    known = ~np.isnan(values[: inputs.targets])
     some = np.concatenate([[0], known.any(axis=0).cumsum()])
     at = at[some[at + inputs.horizon] > some[at]]  # windows without any known truth teach and test nothing
-    held.values.append(scaled[:, begin:after])
+    held.values.append(values[:, begin:after])
     held.starts.append(at - begin + held.used)
     held.ids += [f"{one.name} @ {one.steps[i]}" for i in at]
-    held.scales.append(np.tile(scale, (len(at), 1)))
+    held.scales.append(np.tile(facts, (len(at), 1)))
     held.used += after - begin
 
 
-def _statistics(train: NDArray[np.float64], name: str, inputs: ForecastInputs, where: str) -> tuple[Any, Any]:
-    known = (~np.isnan(train)).sum(axis=1)
+def scale_of(values: NDArray[np.float64], name: str, inputs: ForecastInputs, where: str) -> SeriesScale:
+    """Return mean and deviation of each channel (C, S) of a series."""
+    known = (~np.isnan(values)).sum(axis=1)
     if (known < 2).any():
         channel = inputs.channels[int((known < 2).argmax())]
         raise DataError(f"{where}: series '{name}': '{channel}' has no known training steps", fix="leave it out")
-    std = np.nanstd(train, axis=1)
-    return np.nanmean(train, axis=1), np.where(std > 1e-12, std, 1.0)
+    std = np.nanstd(values, axis=1)
+    std = np.where(std > 1e-12, std, 1.0)
+    return SeriesScale(name=name, mean=tuple(np.nanmean(values, axis=1).tolist()), std=tuple(std.tolist()))
 
 
 def seasonal_change(train: NDArray[np.float64], season: int) -> NDArray[np.float64]:

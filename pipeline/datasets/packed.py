@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.core.contracts import DatasetCard, SplitName
+from pipeline.core.contracts import DatasetCard, SeriesScale, SplitName
 from pipeline.core.store import missing
 
 T = TypeVar("T")
@@ -41,6 +41,10 @@ class Prepared:
 
     card: DatasetCard
     splits: Mapping[SplitName, Split]
+    pieces: str | None = None
+    """data.tokens=bpe: the fitted cutter, in the library's own JSON."""
+    scales: tuple[SeriesScale, ...] = ()
+    """Forecasts: mean and deviation of each training series."""
 
 
 def chunks(x: NDArray[Any], rows: int = 2048) -> Iterator[NDArray[Any]]:

@@ -36,7 +36,7 @@ def prepare_photo_table(settings: DataSettings, seed: int) -> Prepared:
     rows: list[int] = []
     refused: list[str] = []
     for row, (name, cell) in enumerate(zip(pool.frame.index, pool.frame[column], strict=True)):
-        if why := _refusal(cell):
+        if why := refusal(cell):
             refused.append(f"{name} {cell or ''}".strip() + f" ({why})")
         else:
             files.append(OnDisk(cell, f"{folder}/{cell}"))
@@ -78,7 +78,7 @@ def _image_column(settings: DataSettings, pool: Pool) -> str:
     return settings.image_column
 
 
-def _refusal(cell: str | None) -> str | None:
+def refusal(cell: str | None) -> str | None:
     """Return why a cell cannot be a path below the folder; links in the folder are followed, they are the user's."""
     if not cell:
         return "no path"

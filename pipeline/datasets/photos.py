@@ -10,13 +10,13 @@ import multiprocessing
 import os
 import tempfile
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -126,11 +126,10 @@ def read_album(where: str, files: Iterable[File], settings: DataSettings, store:
 
 
 def decoded(files: Iterable[File], side: int | None, store: Store) -> Iterator[Photo]:
-    """Write every image to the store and yield the rest of it in order, some thousands at a time.
+    """Write every image to the store and yield the rest of it in order.
 
-    All cores decode where there are over a thousand. Processes, not threads: decoding holds Python's lock for too long
-    (threads on two cores gave 1.2 times one's speed). They read the files of a folder and write the pixels themselves:
-    pixels that came back through a pipe would be copied five times on the way.
+    Processes read the files of a folder and write the pixels themselves: pixels that came back through a pipe would be
+    copied five times on the way.
     """
     rest = enumerate(files)
     shape: tuple[int, ...] | None = None if side is None else (side, side, 3)
@@ -138,14 +137,36 @@ def decoded(files: Iterable[File], side: int | None, store: Store) -> Iterator[P
         photo = put(*item, side, None, store)
         shape = photo.shape or None
         yield photo
+    here = partial(put, side=side, shape=shape, store=store)
+    yield from on_all_processes(partial(put_received, side=side, shape=shape), rest, here, store)
+
+
+def pictured(files: Iterable[File], side: int | None, *, spread: bool) -> Iterator[Photo]:
+    """Yield every image in order, with its pixels.
+
+    Without `spread` this process does all: a script that starts others must guard its main part.
+    """
+    one = partial(decode, side=side)
+    yield from on_all_processes(one, ((file,) for file in files), one) if spread else map(one, files)
+
+
+def on_all_processes(
+    one: Callable[..., Photo], items: Iterable[tuple[Any, ...]], here: Callable[..., Photo], store: Store | None = None
+) -> Iterator[Photo]:
+    """Yield one(*item) in order, some thousands at a time; all cores work where there are over a thousand items.
+
+    Processes, not threads: decoding holds Python's lock for too long (threads on two cores gave 1.2 times one's speed).
+    `here` does the same in this process, for few; `store` is handed to every process as it starts.
+    """
+    rest = iter(items)
     first = list(islice(rest, _AT_ONCE))
     if len(first) < _AT_ONCE:
-        yield from (put(*item, side, shape, store) for item in first)
+        yield from (here(*item) for item in first)
         return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([decode.__module__])  # imported once, not once per process
-    one = partial(put_received, side=side, shape=shape)
-    with ProcessPoolExecutor(os.cpu_count(), context, receive, (store,)) as workers:
+    begin = () if store is None else (receive, (store,))
+    with ProcessPoolExecutor(os.cpu_count(), context, *begin) as workers:
         batches = chain([first], iter(lambda: list(islice(rest, _AT_ONCE)), []))
         under_way: deque[Iterator[Photo]] = deque()
         for batch in batches:

@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 log = logging.getLogger("pipeline.prepare")
@@ -12,16 +12,26 @@ T = TypeVar("T")
 _QUIET_SECONDS = 10.0
 
 
-def told(items: Iterable[T], unit: str, total: int | None = None) -> Iterator[T]:
-    """Pass items on, and tell how many of how many there were and how fast; short work says nothing."""
+def told(
+    items: Iterable[T], unit: str, total: int | None = None, size: Callable[[T], int] = lambda item: 1
+) -> Iterator[T]:
+    """Pass items on, and tell how many of how many there were and how fast; short work says nothing.
+
+    `size` says for how many an item counts.
+    """
     if sys.stderr.isatty():
         from tqdm import tqdm
 
-        yield from tqdm(items, total=total, unit=f" {unit}", delay=1.0, leave=False, dynamic_ncols=True)
+        with tqdm(total=total, unit=f" {unit}", delay=1.0, leave=False, dynamic_ncols=True) as bar:
+            for item in items:
+                yield item
+                bar.update(size(item))
         return
     start = last = time.monotonic()
-    for done, item in enumerate(items, 1):
+    done = 0
+    for item in items:
         yield item
+        done += size(item)
         now = time.monotonic()
         if now - last >= _QUIET_SECONDS:
             last = now

@@ -28,8 +28,8 @@ def read_rows(path: Path, settings: DataSettings) -> pd.DataFrame:
 def place_of(path: Path, settings: DataSettings, row: int) -> str:
     """Return "file, line n" of a row (from 0) that read_rows gave; formats without lines: "file, row n" (from 1)."""
     layout = _layout(path, settings)
-    if layout in _SEPARATORS:
-        return f"{path}, line {line_number(path, settings, _SEPARATORS[layout], row)}"
+    if layout in SEPARATORS:
+        return f"{path}, line {line_number(path, settings, SEPARATORS[layout], row)}"
     if layout in ("jsonl", "label_text"):
         lines = enumerate(lines_of(text_of(path, settings.encoding)), 1)
         return f"{path}, line {[number for number, line in lines if line.strip()][row]}"
@@ -39,7 +39,7 @@ def place_of(path: Path, settings: DataSettings, row: int) -> str:
 def _layout(path: Path, settings: DataSettings) -> str:
     if path.is_dir() or is_archive(path):
         return "folder"
-    return settings.layout or _LAYOUTS.get(Path(path.name.removesuffix(".gz")).suffix.lower(), "csv")
+    return settings.layout or LAYOUTS.get(Path(path.name.removesuffix(".gz")).suffix.lower(), "csv")
 
 
 def text_of(path: Path, encoding: str) -> str:
@@ -67,23 +67,25 @@ def decoded(data: bytes, encoding: str, where: str) -> str:
 
 
 def _json_lines(path: Path, settings: DataSettings) -> pd.DataFrame:
-    rows = []
-    for number, line in enumerate(lines_of(text_of(path, settings.encoding)), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line, object_pairs_hook=_object)
-            if _ESCAPED_HALF.search(line):
-                json.dumps(row, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            raise DataError(f"{path}, line {number}: \\ud800 to \\udfff alone is half a character",
-                            fix="write both halves, or \\ufffd for what is lost") from None  # fmt: skip
-        except (ValueError, RecursionError) as wrong:
-            raise DataError(f"{path}, line {number}: not JSON ({wrong})", fix="repair the line") from None
-        if not isinstance(row, dict):
-            raise DataError(f"{path}, line {number}: not a JSON object", fix="write one {…} per line")
-        rows.append(row)
+    lines = enumerate(lines_of(text_of(path, settings.encoding)), 1)
+    rows = [json_row(line, f"{path}, line {number}") for number, line in lines if line.strip()]
     return _as_text(path, pd.DataFrame(rows, dtype=object), settings)
+
+
+def json_row(line: str, where: str) -> dict[str, Any]:
+    """Return the object on a line; anything else is refused."""
+    try:
+        row = json.loads(line, object_pairs_hook=_object)
+        if _ESCAPED_HALF.search(line):
+            json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise DataError(f"{where}: \\ud800 to \\udfff alone is half a character",
+                        fix="write both halves, or \\ufffd for what is lost") from None  # fmt: skip
+    except (ValueError, RecursionError) as wrong:
+        raise DataError(f"{where}: not JSON ({wrong})", fix="repair the line") from None
+    if not isinstance(row, dict):
+        raise DataError(f"{where}: not a JSON object", fix="write one {…} per line")
+    return row
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -108,11 +110,11 @@ def _as_text(path: Path, frame: pd.DataFrame, settings: DataSettings) -> pd.Data
     if frame.empty:
         raise DataError(f"{path}: holds no rows", fix="point data.path at a file with rows")
     check_names(path, [str(name) for name in frame.columns], settings)
-    text = frame.map(_cell).astype(object)
+    text = frame.map(cell_text).astype(object)
     return text.where(text.notna() & ~text.isin(settings.missing), None)
 
 
-def _cell(value: Any) -> str | None:
+def cell_text(value: Any) -> str | None:
     """Return a value as text; lists and records as JSON."""
     if isinstance(value, list | dict | np.ndarray):
         plain = value.tolist() if isinstance(value, np.ndarray) else value
@@ -155,11 +157,11 @@ def _bytes(file: File, path: Path) -> bytes:
         raise DataError(f"{path}: {file.name} cannot be read ({why})", fix="repair or remove it") from None
 
 
-_LAYOUTS = {".csv": "csv", ".data": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
-_SEPARATORS = {"csv": ",", "tsv": "\t"}
+LAYOUTS = {".csv": "csv", ".data": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+SEPARATORS = {"csv": ",", "tsv": "\t"}
 _READERS: Mapping[str, Callable[[Path, DataSettings], pd.DataFrame]] = {
     "csv": read_csv,
-    "tsv": lambda path, settings: read_csv(path, settings, _SEPARATORS["tsv"]),
+    "tsv": lambda path, settings: read_csv(path, settings, SEPARATORS["tsv"]),
     "jsonl": _json_lines,
     "parquet": _parquet,
     "label_text": _label_text,

@@ -97,14 +97,11 @@ def read_ts(path: Path, settings: DataSettings) -> tuple[Series, list[str]]:
         if not text or text.startswith("#"):
             continue
         if not in_data:
-            head = text.lower().split()
-            if head[:2] in (["@timestamps", "true"], ["@classlabel", "false"]):
-                raise DataError(f"{path}, line {number}: {text.split()[0]} {head[1]} is not supported yet",
-                                fix="give series with a label and without time stamps")  # fmt: skip
-            in_data = head[0] == "@data"
+            refuse_head(text, ("@timestamps true", "@classlabel false"), f"{path}, line {number}")
+            in_data = text.lower().split()[0] == "@data"
             continue
         *channels, label = text.split(":")
-        rows.append(_row(path, number, channels))
+        rows.append(ts_row(str(path), number, channels))
         labels.append(label.strip())
     if not rows:
         raise DataError(f"{path}: holds no series", fix="check that the file is in the .ts format, with @data")
@@ -113,18 +110,26 @@ def read_ts(path: Path, settings: DataSettings) -> tuple[Series, list[str]]:
     return rows, labels
 
 
-def _row(path: Path, number: int, channels: list[str]) -> NDArray[np.float32]:
+def refuse_head(text: str, kinds: tuple[str, ...], where: str) -> None:
+    """Refuse a line of the head that announces what is not read here."""
+    if " ".join(text.lower().split()[:2]) in kinds:
+        raise DataError(f"{where}: {' '.join(text.split()[:2])} is not supported yet",
+                        fix="give series with a label and without time stamps")  # fmt: skip
+
+
+def ts_row(where: str, number: int, channels: list[str]) -> NDArray[np.float32]:
+    """Return one series (C, T) from the text of each channel."""
     found = []
     for channel in channels:
         try:
             found.append([np.nan if cell.strip() in _MISSING else float(cell) for cell in channel.split(",")])
         except ValueError as wrong:
-            raise DataError(f"{path}, line {number}: {wrong}", fix="values are numbers, or ? where missing") from None
+            raise DataError(f"{where}, line {number}: {wrong}", fix="values are numbers, or ? where missing") from None
     if not found or len({len(c) for c in found}) > 1:
-        raise DataError(f"{path}, line {number}: channels of different length", fix="pad them with ?")
+        raise DataError(f"{where}, line {number}: channels of different length", fix="pad them with ?")
     row = np.array(found, np.float32)
     if np.isinf(row).any():
-        raise DataError(f"{path}, line {number}: an infinite value", fix="write ? for a missing value")
+        raise DataError(f"{where}, line {number}: an infinite value", fix="write ? for a missing value")
     return row
 
 

@@ -43,10 +43,14 @@ def read_long(path: Path, settings: DataSettings) -> SeriesRows:
         DataError: a cell that is no number or no time, two lines of one series and time, a label or weight that
             changes.
     """
+    return long_series(path, settings, read_rows(path, settings))
+
+
+def long_series(path: Path, settings: DataSettings, frame: pd.DataFrame) -> SeriesRows:
+    """Return the series of a long table whose lines are read already; see read_long."""
     series_id, time = settings.series_id, settings.time
     if series_id is None or time is None:
         raise ConfigError("data.series_id, data.time: not set", fix="name the columns with the series and the time")
-    frame = read_rows(path, settings)
     _check_columns(path, frame, settings)
     target = settings.targets[0]
     _no_gaps(path, settings, frame, series_id, "no series")
@@ -90,12 +94,12 @@ def read_wide(path: Path, settings: DataSettings) -> SeriesRows:
                           fix="give data.series_id too if a line is one step, or leave out data.time")  # fmt: skip
     frame = read_rows(path, settings)
     _check_columns(path, frame, settings)
-    steps, notes = _value_columns(settings, frame.drop(columns=settings.series_id or []))
+    steps, notes = value_columns(settings, frame.drop(columns=settings.series_id or []))
     if not steps:
         raise DataError(f"{path}: no columns with steps", fix="give one column per step besides target and series_id")
     _no_gaps(path, settings, frame, settings.targets[0], "no label")
     cells = frame[steps].to_numpy(object)
-    values = _numbers(cells.ravel()).reshape(cells.shape)
+    values = as_float32(cells.ravel()).reshape(cells.shape)
     known = np.asarray(pd.notna(cells), dtype=bool)
     if (wrong := known & ~np.isfinite(values)).any():
         row, place = (int(i) for i in np.argwhere(wrong)[0])
@@ -136,7 +140,7 @@ def _check_columns(path: Path, frame: pd.DataFrame, settings: DataSettings) -> N
         taken[column] = key
 
 
-def _value_columns(settings: DataSettings, frame: pd.DataFrame) -> tuple[list[str], list[str]]:
+def value_columns(settings: DataSettings, frame: pd.DataFrame) -> tuple[list[str], list[str]]:
     """Return data.channels or all columns that may be inputs, and a note on those held back."""
     allowed, notes = input_columns(settings, frame)
     if held := [c for c in settings.channels if c not in allowed]:
@@ -149,11 +153,11 @@ def _channels(
     path: Path, settings: DataSettings, frame: pd.DataFrame
 ) -> tuple[NDArray[np.float32], tuple[str, ...], list[str]]:
     """Return values (C, lines) of the named or of all number columns, their names, and notes."""
-    columns, notes = _value_columns(settings, frame)
+    columns, notes = value_columns(settings, frame)
     values, left_out, gaps = {}, [], []
     for column in columns:
         cells = frame[column].to_numpy(object)
-        numbers = _numbers(cells)
+        numbers = as_float32(cells)
         known = np.asarray(frame[column].notna())
         right = known & np.isfinite(numbers)
         if not settings.channels and (not known.any() or (~np.isnan(numbers)).sum() < _MOSTLY * known.sum()):
@@ -174,7 +178,7 @@ def _channels(
     return np.stack(list(values.values())), tuple(values), notes
 
 
-def _numbers(cells: NDArray[Any]) -> NDArray[np.float32]:
+def as_float32(cells: NDArray[Any]) -> NDArray[np.float32]:
     """Return float32 numbers; NaN for a missing cell and for one that is no number, infinite for one too large."""
     with np.errstate(over="ignore"):
         return np.asarray(pd.to_numeric(pd.Series(cells, dtype=object), errors="coerce"), dtype=float).astype(

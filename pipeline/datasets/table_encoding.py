@@ -57,8 +57,9 @@ def encode_table(frame: pd.DataFrame, inputs: TableInputs, where: str) -> NDArra
     for column in inputs.columns:
         if column.kind == "categorical":
             codes = {value: i + 1 for i, value in enumerate(column.categories)}
-            texts = frame[column.name].map(lambda v: "(missing)" if v is None else v)
-            places.append(texts.map(codes).fillna(0).to_numpy(np.float32))
+            texts = frame[column.name]  # a loop over a list takes a third of the time of two Series.map
+            coded = [codes.get("(missing)" if v is None else v, 0) for v in texts.tolist()]
+            places.append(np.array(coded, np.float32))
             continue
         cells = frame[column.name]
         numbers = as_numbers(cells) if cells.notna().any() else np.full(len(cells), np.nan)

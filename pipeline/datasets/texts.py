@@ -4,8 +4,9 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,13 +17,16 @@ from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import ConfigError
 from pipeline.datasets.assemble import Part, assemble
 from pipeline.datasets.idx import digest_files
+from pipeline.datasets.intake import OTHER
 from pipeline.datasets.labels import read_labels
 from pipeline.datasets.packed import Prepared
 from pipeline.datasets.row_weights import read_weights
 from pipeline.datasets.tables import read_pool, split_pool
 
+if TYPE_CHECKING:
+    from pipeline.datasets.bpe import Pieces
+
 _WORD = re.compile(r"[\w'’]+|[^\w\s]")
-OTHER = 1
 Cut = Callable[[Sequence[str]], list[list[str]]]
 """Texts to the words or pieces of each."""
 
@@ -42,9 +46,10 @@ def prepare_texts(settings: DataSettings, seed: int) -> Prepared:
     texts = joined(pool.frame, settings)
     keys = [hashlib.blake2b("\0".join(words(text)).encode(), digest_size=16).digest() for text in texts]
     places, notes = split_pool(settings, seed, pool, keys, labels)
-    cut, pieces = cutter([texts[i] for i in places["train"]], settings)
+    pieces = fitted_pieces([texts[i] for i in places["train"]], settings)
+    cut = cutter(pieces)
     split_words = {split: cut([texts[i] for i in rows]) for split, rows in places.items()}
-    inputs, fitted_notes = fit_texts(split_words["train"], settings, pieces)
+    inputs, fitted_notes = fit_texts(split_words["train"], settings, pieces.names if pieces else ())
     notes += fitted_notes
     parts: dict[SplitName, Part] = {}
     for split, rows in places.items():
@@ -57,7 +62,8 @@ def prepare_texts(settings: DataSettings, seed: int) -> Prepared:
         x, ids = encode_texts(split_words[split], inputs), [str(i) for i in frame.index]
         own = None if weight is None else weight[rows]
         parts[split] = Part(x, labels.y[rows], ids, {"length": counts}, kept, paths, own)
-    return assemble(settings, labels, inputs, parts, digest_files(_raw(pool.files)), notes)
+    prepared = assemble(settings, labels, inputs, parts, digest_files(_raw(pool.files)), notes)
+    return replace(prepared, pieces=pieces.fitted if pieces else None)
 
 
 def joined(frame: pd.DataFrame, settings: DataSettings) -> list[str]:
@@ -66,14 +72,18 @@ def joined(frame: pd.DataFrame, settings: DataSettings) -> list[str]:
     return ["\n".join(parts) for parts in zip(*cells, strict=True)]
 
 
-def cutter(train: Sequence[str], settings: DataSettings) -> tuple[Cut, tuple[str, ...]]:
-    """Return what cuts texts, by data.tokens, and all pieces it may give; none are listed for words."""
+def fitted_pieces(train: Sequence[str], settings: DataSettings) -> "Pieces | None":
+    """Return the byte-pair pieces that data.tokens asks for, None for words."""
     if settings.tokens == "words":
-        return lambda texts: [words(text) for text in texts], ()
+        return None
     from pipeline.datasets.bpe import fit_pieces
 
-    fitted = fit_pieces(train, settings)
-    return fitted.cut, fitted.names
+    return fit_pieces(train, settings)
+
+
+def cutter(pieces: "Pieces | None") -> Cut:
+    """Return what cuts texts into pieces, or into words where there are none."""
+    return pieces.cut if pieces else lambda texts: [words(text) for text in texts]
 
 
 def fit_texts(

@@ -15,7 +15,7 @@ from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import DataError
 from pipeline.datasets import Prepared, prepare_dataset
 from pipeline.datasets.forecast_tables import OneSeries
-from pipeline.datasets.forecasts import pack_series, stretches
+from pipeline.datasets.forecasts import pack_series, scales_of, stretches
 
 RNG = np.random.default_rng(4)
 NOISE = RNG.normal(10, 3, 400)
@@ -58,7 +58,7 @@ def test_no_target_step_is_in_two_splits_and_windows_end_before_their_targets(
     shape: tuple[list[OneSeries], ForecastInputs, DataSettings],
 ) -> None:
     series, inputs, declared = shape
-    parts, _ = pack_series(series, inputs, declared, "a.csv")
+    parts, _ = pack_series(series, scales_of(series, inputs, declared, "a.csv"), inputs, declared)
     targets: dict[str, set[tuple[str, int]]] = {}
     for split, part in parts.items():
         assert part.columns is not None
@@ -84,13 +84,13 @@ def test_no_target_step_is_in_two_splits_and_windows_end_before_their_targets(
 @given(shape=shapes())
 def test_scaling_uses_training_steps_alone(shape: tuple[list[OneSeries], ForecastInputs, DataSettings]) -> None:
     series, inputs, declared = shape
-    parts, targets = pack_series(series, inputs, declared, "a.csv")
+    parts, targets = pack_series(series, scales_of(series, inputs, declared, "a.csv"), inputs, declared)
     later = []
     for one in series:
         end = stretches(one, declared)["train"][1]
         later.append(OneSeries(one.name, np.where(np.arange(one.values.shape[1]) < end, one.values, -1e6), one.steps,
                                one.given))  # fmt: skip
-    again, same = pack_series(later, inputs, declared, "a.csv")
+    again, same = pack_series(later, scales_of(later, inputs, declared, "a.csv"), inputs, declared)
     assert same == targets
     assert np.array_equal(again["train"].x, parts["train"].x)
     held, before = again["train"].columns, parts["train"].columns

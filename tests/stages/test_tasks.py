@@ -15,7 +15,7 @@ from pipeline import evaluate, fairness, interpret, prepare, report, search, tra
 from pipeline.core import settings as kinds
 from pipeline.core.data_settings import AuditSettings, DataSettings
 from pipeline.core.store import FIT, TEST, fresh_folder, write_json
-from pipeline.datasets import write_split
+from pipeline.datasets import intake_of, write_split
 from pipeline.datasets.images import ImageRows, prepare_arrays
 from pipeline.datasets.splits import given_splits
 from pipeline.stage import compose, slice_for
@@ -183,6 +183,7 @@ def test_images_with_a_number_each() -> None:
     prepared = prepare_arrays(settings, 7, [rows], given_splits(train=300), "0" * 64)
     with fresh_folder(FIT) as fit, fresh_folder(TEST) as test:
         write_json(fit / "dataset.json", prepared.card)
+        write_json(fit / "intake.json", intake_of(settings, prepared))
         for split, part in prepared.splits.items():
             write_split(test if split == "test" else fit, split, part)
     config = compose(["data=digits", *SMALL, "train.epochs=20"])

@@ -20,6 +20,7 @@ from pipeline.core.contracts.data import (
     TaskFacts,
     TextInputs,
 )
+from pipeline.core.contracts.intake import Intake, SeriesScale
 from pipeline.core.contracts.scores import (
     Alternative,
     BaselineScores,
@@ -92,6 +93,7 @@ __all__ = [
     "ImageInputs",
     "Importance",
     "Inputs",
+    "Intake",
     "Latency",
     "Member",
     "MethodCheck",
@@ -106,6 +108,7 @@ __all__ = [
     "Scores",
     "SearchRecord",
     "SeriesInputs",
+    "SeriesScale",
     "SimpleMember",
     "SplitName",
     "StepError",

@@ -1,0 +1,111 @@
+"""Raw rows of the same kind as the training input → a file of predictions. One bad row costs that row alone.
+
+    python -m pipeline.predict input=PATH output=FILE [key=value …]
+
+    input=<path>       a file or folder like the training data: CSV, TSV, JSON lines, Parquet; texts also .txt (one by
+                       line); images as files, a folder, an archive, idx or .npz; series as .ts, long or wide tables
+    output=<file>      .csv or .parquet
+    model=<folder>     what train wrote; artifacts/train unless said otherwise
+    windows=<which>    forecasts: last, the steps after the end of each series, or all windows of the file
+    device=<device>    cpu, cuda, or auto
+
+In Python: from pipeline.predict import load; model = load("artifacts/train"); model.predict(path_or_frame)
+
+Per row: row_id (its place), predicted and p_<class>, or predicted_<target>; `flag`: what is unlike the training rows,
+in words; `refused`: why there is no prediction. Targets may be there, and are not read.
+"""
+
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pipeline.core.errors import ConfigError, PipelineError
+from pipeline.core.settings import TrainerSettings
+from pipeline.core.store import TRAIN
+from pipeline.core.strict import read
+from pipeline.stage import prepare_terminal
+
+if TYPE_CHECKING:
+    from pipeline.prediction import Model
+
+log = logging.getLogger("pipeline.predict")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wishes:
+    """The command line."""
+
+    input: str
+    output: str
+    model: str = str(TRAIN)
+    windows: Literal["last", "all"] = "last"
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
+
+
+def load(folder: str | Path, device: Literal["auto", "cpu", "cuda"] = "cpu") -> "Model":
+    """Return the trained network of a folder that train wrote, ready for `predict`."""
+    from pipeline.prediction import load_folder
+    from pipeline.training.device import choose_device
+
+    if not Path(folder).is_dir():
+        raise ConfigError(f"predict: model={folder}: no such folder", fix="run `dvc repro train`, or name its folder")
+    return load_folder(Path(folder), choose_device(TrainerSettings(device=device))[0])
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Predict a file, and tell how it went."""
+    wishes = _wishes(arguments)
+    from pipeline.datasets.progress import told
+    from pipeline.prediction import output_file
+
+    source, target = Path(wishes.input), Path(wishes.output)
+    if source.exists() and target.exists() and source.samefile(target):
+        raise ConfigError("predict: output is the input", fix="name another file")
+    model = replace(load(wishes.model, wishes.device), spread=True)
+    for note in model.notes:
+        log.info("note: %s", note)
+    rows = flagged = refused = 0
+    with output_file(target) as output:
+        frames = model.stream(source, windows=wishes.windows)
+        for frame in told(frames, "rows", model.rows_about(source), len):
+            output.write(frame)
+            rows += len(frame)
+            flagged += int(frame["flag"].notna().sum())
+            refused += int(frame["refused"].notna().sum())
+            if refused == len(frame) == rows:
+                log.info("the first %s rows are all refused: %s", f"{rows:,}", frame["refused"].iloc[0])
+    log.info("%s: %s rows, %s flagged, %s refused", target, f"{rows:,}", f"{flagged:,}", f"{refused:,}")
+
+
+def _wishes(arguments: Sequence[str]) -> Wishes:
+    said = {}
+    for argument in arguments:
+        key, given, value = argument.partition("=")
+        if not given or not value:
+            raise ConfigError(f"predict: {argument!r} is not key=value", fix="input=<path> output=<file>")
+        said[key] = value
+    return read(Wishes, said, "predict")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run and return the exit code."""
+    prepare_terminal("predict")
+    if not arguments or set(arguments) & {"-h", "--help"}:
+        sys.stdout.write(f"{__doc__}\n")
+        return 0
+    try:
+        run(arguments)
+    except PipelineError as mistake:
+        sys.stderr.write(f"error: {mistake}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; nothing was written\n")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,109 @@
+"""What is said about each row: the columns, and files of them that are whole or not there at all.
+
+What belongs to all rows of a task stands in `answers`; sets of classes with a promised coverage will be columns there.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.core.contracts import ForecastInputs, Inputs, Intake
+from pipeline.core.errors import ConfigError
+from pipeline.prediction.block import Block
+
+SUFFIXES = (".csv", ".parquet")
+
+
+def answers(intake: Intake, inputs: Inputs, p: NDArray[np.float64]) -> dict[str, Any]:
+    """Return the columns that answer rows with predictions p (N, K): classes and probabilities, or numbers."""
+    if isinstance(inputs, ForecastInputs):
+        names = [f"predicted_{target.name}_{step + 1}" for step in range(inputs.horizon) for target in intake.targets]
+        return {name: p[:, k] for k, name in enumerate(names)}
+    if intake.task == "regression":
+        return {f"predicted_{target.name}": p[:, k] for k, target in enumerate(intake.targets)}
+    classes = np.array(intake.classes, dtype=object)
+    if intake.task == "multilabel":
+        mark = intake.data.label_separator or "|"
+        predicted = [mark.join(classes[row >= 0.5]) for row in p]
+    else:
+        predicted = list(classes[p.argmax(axis=1)])
+    return {"predicted": predicted} | {f"p_{name}": p[:, k] for k, name in enumerate(intake.classes)}
+
+
+def table_of(block: Block, intake: Intake, inputs: Inputs, p: NDArray[np.float64]) -> pd.DataFrame:
+    """Return one line per row of the block: row_id, the answers, null where there are none, flag and refused."""
+    frame = pd.DataFrame(answers(intake, inputs, p))
+    if any(block.refused):
+        kept = np.flatnonzero([why is None for why in block.refused])
+        frame = frame.set_axis(kept, axis=0).reindex(range(len(block.ids)))
+        if "predicted" in frame:
+            frame["predicted"] = frame["predicted"].astype(object).where(frame["predicted"].notna(), None)
+    frame.insert(0, "row_id", pd.Series(list(block.ids), dtype=object))
+    frame["flag"] = pd.Series(list(block.flags), dtype=object)
+    frame["refused"] = pd.Series(list(block.refused), dtype=object)
+    return frame
+
+
+class Output:
+    """A file of predictions under its temporary name."""
+
+    def __init__(self, path: Path, kind: str) -> None:
+        self.path, self.kind = path, kind
+        self._writer: Any = None
+
+    def write(self, frame: pd.DataFrame) -> None:
+        """Add rows: a row group of Parquet, lines of CSV."""
+        texts = ("row_id", "predicted", "flag", "refused")
+        schema = pa.schema([(str(c), pa.string() if c in texts else pa.float64()) for c in frame.columns])
+        table = pa.Table.from_pandas(frame, schema, preserve_index=False)
+        if self._writer is None:
+            self._writer = _writer(self.path, self.kind, schema)
+        self._writer.write_table(table)
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._writer is not None:
+            self._writer.close()
+
+
+def _writer(path: Path, kind: str, schema: pa.Schema) -> Any:
+    if kind == ".parquet":
+        from pyarrow.parquet import ParquetWriter
+
+        return ParquetWriter(path, schema)
+    from pyarrow.csv import CSVWriter
+
+    return CSVWriter(path, schema)
+
+
+@contextmanager
+def output_file(path: Path) -> Iterator[Output]:
+    """Give a file to write to; it takes its name when all is written, and vanishes otherwise."""
+    kind = path.suffix.lower()
+    if kind not in SUFFIXES:
+        raise ConfigError(
+            f"predict: output={path}: what to write is told by the ending", fix="end it in .csv or .parquet"
+        )
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise ConfigError(
+            f"predict: output={path}: no such folder, or a folder", fix="name a file in a folder that is there"
+        )
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    output = Output(temporary, kind)
+    try:
+        try:
+            yield output
+        finally:
+            output.close()
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,103 @@
+"""Raw tables and labelled texts to encoded rows."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.core.contracts import Intake, NumericColumn, TableInputs, TextInputs
+from pipeline.core.errors import DataError
+from pipeline.core.strict import nearest
+from pipeline.datasets.bpe import read_pieces
+from pipeline.datasets.table_encoding import encode_table
+from pipeline.datasets.texts import cutter, encode_texts, joined
+from pipeline.prediction.block import Block, Remarks, unusual
+from pipeline.prediction.cells import Cells, Pick, cells_of
+
+log = logging.getLogger("pipeline.predict")
+
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def wanted(columns: Sequence[str], intake: Intake) -> Pick:
+    """Return what picks these columns; a file that lacks one is refused, columns new to it are told and not read."""
+
+    def pick(where: str, names: Sequence[str]) -> Sequence[str]:
+        for name in columns:
+            if name not in names:
+                near = nearest(name, list(names))
+                fix = f"did you mean '{near}'?" if near else f"columns: {', '.join(names[:20])}"
+                raise DataError(f"{where}: no column '{name}', which the network reads", fix=fix)
+            if list(names).count(name) > 1:
+                raise DataError(f"{where}: column '{name}' appears twice", fix="rename one of them")
+        if strange := [name for name in names if intake.columns and name not in intake.columns]:
+            log.info("%s: not read, because the training file had no such columns: %s", where, ", ".join(strange[:20]))
+        return columns
+
+    return pick
+
+
+def table_blocks(source: Path | pd.DataFrame, intake: Intake, inputs: TableInputs) -> Iterator[Block]:
+    """Yield encoded rows of a table."""
+    pick = wanted([column.name for column in inputs.columns], intake)
+    for cells in cells_of(source, intake.data, pick):
+        yield _table_block(cells, inputs)
+
+
+def _table_block(cells: Cells, inputs: TableInputs) -> Block:
+    remarks, reasons = Remarks(len(cells.ids)), Remarks(len(cells.ids))
+    read = np.array([why is None for why in cells.refused])
+    frame = cells.frame.copy(deep=False)
+    for column in inputs.columns:
+        if column.kind == "numeric":
+            frame[column.name] = _numbers(cells.frame[column.name], column, remarks, reasons, read)
+    x = encode_table(frame, inputs, "rows")
+    for place, column in enumerate(inputs.columns):
+        text = cells.frame[column.name]
+        if column.kind == "numeric":
+            low, high = column.edges[0], column.edges[-1]
+            remarks.add(read & ((x[:, place] < low) | (x[:, place] > high)),
+                        lambda row, c=column.name, t=text, s=(low, high):
+                        f"{c} {t.iat[row]}, {s[0]:.6g} to {s[1]:.6g} in training")  # type: ignore[misc]  # fmt: skip
+        else:
+            remarks.add(read & (x[:, place] == 0), lambda row, c=column.name, t=text: _unknown(c, t.iat[row]))  # type: ignore[misc]
+    refused = [why or wrong for why, wrong in zip(cells.refused, reasons.listed(), strict=True)]
+    kept = np.array([why is None for why in refused])
+    flags = [None if why else flag for flag, why in zip(remarks.listed(), refused, strict=True)]
+    return Block(ids=cells.ids, x=x[kept], flags=flags, refused=refused)
+
+
+def _numbers(
+    text: pd.Series, column: NumericColumn, remarks: Remarks, reasons: Remarks, read: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return a column as numbers, NaN where missing; cells that are none are reasons to refuse the row."""
+    numbers = np.array(pd.to_numeric(text, errors="coerce"), dtype=np.float64)
+    known = text.notna().to_numpy(bool)
+    with np.errstate(invalid="ignore"):
+        right = np.abs(numbers) <= _LARGEST
+    reasons.add(known & ~right, lambda row: f"{column.name}: {text.iat[row]!r} is no finite number of 32 bits")
+    remarks.add(read & ~known, f"{column.name} missing, {column.median:g} stands in")
+    numbers[~right] = np.nan
+    return numbers
+
+
+def _unknown(name: str, cell: str | None) -> str:
+    return f"{name} {'missing' if cell is None else repr(cell)}, as in few training rows or none"
+
+
+def text_blocks(source: Path | pd.DataFrame, intake: Intake, inputs: TextInputs) -> Iterator[Block]:
+    """Yield encoded texts."""
+    cut = cutter(read_pieces(intake.pieces) if intake.pieces else None)
+    for cells in cells_of(source, intake.data, wanted(intake.data.text, intake)):
+        remarks = Remarks(len(cells.ids))
+        kept = np.flatnonzero([why is None for why in cells.refused])
+        texts = cut(joined(cells.frame.iloc[kept], intake.data))
+        x = encode_texts(texts, inputs)
+        empty = np.zeros(len(cells.ids), bool)
+        empty[kept] = ~x.any(axis=1)
+        remarks.add(empty, "no words")
+        unusual(x, inputs, intake, remarks, kept)
+        yield Block(ids=cells.ids, x=x, flags=remarks.listed(), refused=cells.refused)
