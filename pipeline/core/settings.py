@@ -71,6 +71,8 @@ class SearchSettings:
     """Larger networks are refused before training."""
     keep: int = 8
     """Weights of so many best trials are kept for an ensemble; 0: none, and no ensemble."""
+    disk_mb: float = 2000.0
+    """Megabytes (10^6) under state/ that paused trials may take; a trial that lost its files starts anew."""
     constraints: Constraints = Constraints()  # noqa: RUF009  frozen
     """Upper bounds that the model handed on has to keep."""
     latency_batch: int = 1
@@ -88,6 +90,8 @@ class SearchSettings:
             raise ValueError("repeats and workers must not be negative, grid_points and silence be positive")
         if self.keep < 0 or self.latency_batch < 1 or (self.pack is not None and self.pack < 1):
             raise ValueError("keep must not be negative, latency_batch and pack at least 1")
+        if self.disk_mb <= 0:
+            raise ValueError("disk_mb must be positive")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

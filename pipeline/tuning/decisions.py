@@ -66,6 +66,8 @@ class View:
     used: float = 0.0
     """Of these."""
     trial_seconds: float | None = None
+    lost: frozenset[int] = frozenset()
+    """Places of paused rows whose files are gone: they start anew."""
 
     @property
     def share(self) -> float:
@@ -97,7 +99,8 @@ class View:
             return self.trial_seconds or 0.0
         share = outcome.curve[-1][0]
         alone = row.pack[1] if row.pack is not None and len(outcome.curve) == 1 else 1  # at most so much slower
-        return alone * outcome.seconds * (self.rungs[rung] - share) / share
+        had = 0.0 if row.place in self.lost else share
+        return alone * outcome.seconds * (self.rungs[rung] - had) / share
 
 
 def interrupted(view: View) -> Decision | None:
@@ -106,6 +109,11 @@ def interrupted(view: View) -> Decision | None:
         if row.outcome is None and not row.busy and not row.over:
             return Continue(row.place, view.last if row.place == 0 else 0)
     return None
+
+
+def cut_default(view: View) -> Continue | None:
+    """Return the default where a budget ended before it did, and was raised."""
+    return Continue(0, view.last) if view.rows[0].paused else None
 
 
 def promotion(view: View, least: int = 0) -> Continue | None:
@@ -180,7 +188,7 @@ def engine(view: View) -> Decision | None:
     """Default, promotions, new candidates; then the best paused ones to their end, then fresh seeds."""
     if not view.rows:
         return Start(view.last)
-    if again := interrupted(view):
+    if again := interrupted(view) or cut_default(view):
         return again
     if view.mode == "seeds":
         return confirming(view)
@@ -204,13 +212,13 @@ def default_only(view: View) -> Decision | None:
     """The default, once."""
     if not view.rows:
         return Start(view.last)
-    return interrupted(view)
+    return interrupted(view) or cut_default(view)
 
 
 def to_the_end(view: View) -> Decision | None:
     """One candidate after the other, each to its end: random search and grid search."""
     for row in view.rows:
-        if row.outcome is None and not row.busy and not row.over:
+        if row.paused or (row.outcome is None and not row.busy and not row.over):
             return Continue(row.place, view.last)
     if len(view.rows) < view.n_trials and view.share < CONFIRM_UNTIL:
         return Start(view.last)

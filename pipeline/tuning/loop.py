@@ -1,7 +1,6 @@
 """The search: decide, propose, train, note, until the budget is spent."""
 
 import logging
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from pipeline.tuning.notes import name_score, save_note
 from pipeline.tuning.packs import Packs, Work, pack_job, unfinished
 from pipeline.tuning.plan import plan_for, plan_words
 from pipeline.tuning.proposals import Exhausted, First, feasible, proposal, stock_study
+from pipeline.tuning.shelf import Shelf
 from pipeline.tuning.standing import quality_name
 from pipeline.tuning.study import together
 from pipeline.tuning.summary import Spent, summary, training_seconds
@@ -51,6 +51,7 @@ class Search:
         self.spent: Spent | None = None
         """By this process; None where there was nothing left to do."""
         self.packs = Packs(problem)
+        self.shelf = Shelf(folder, problem.settings.disk_mb)
         self.open = True
         """Whether the space may still have candidates that were not tried."""
         self._finished: list[str] = []
@@ -68,7 +69,9 @@ class Search:
         plan = plan_for(self.problem, default, self.study, lambda: self.clock.used)
         self.problem = self.problem.within(plan.trial_seconds)
         self.mode = plan.mode
-        log.info("%s · %d worker%s", plan_words(plan, settings.seconds, settings.strategy), size, "s" * (size != 1))
+        words = plan_words(plan, settings.seconds, settings.strategy)
+        log.info("%s · %d worker%s · up to %s MB of disk for paused trials", words, size, "s" * (size != 1),
+                 f"{settings.disk_mb:,.0f}")  # fmt: skip
         name_score(self.study, self.problem.data.task)
         trained, self.live.workers = training_seconds(self.table.rows), max(1, size)
         with self.live, crew_of(self.problem, size, settings.silence, on_fit, self.live.tick) as crew:
@@ -82,24 +85,27 @@ class Search:
                     break
                 job, outcome = crew.take()
                 self._note(outcome)
-                if outcome.state != "paused":
+                if outcome.state in ("complete", "failed"):
                     self._finished.append(job.name)
+                else:
+                    self.shelf.put(job.name)
         with together(self.study):
             self.table.close()
             self.clock.keep()
             self.study.set_user_attr("over", _extent(self.problem))
         trained = training_seconds(self.table.rows) - trained
-        self.spent = Spent(wall=self.clock.running, workers=self.live.workers, training=trained)
-        for paused in self.folder.glob("trial-*"):
-            shutil.rmtree(paused)
+        self.spent = Spent(wall=self.clock.running, workers=self.live.workers, training=trained,
+                           disk=self.shelf.words())  # fmt: skip
+        self.shelf.tidy(self.table.rows)
 
     def _store(self) -> None:
         """Write what is not written yet; files of trials that are over go after that."""
         with together(self.study):
             self.table.flush()
             self.clock.keep()
-        while self._finished:
-            shutil.rmtree(self.folder / self._finished.pop(), ignore_errors=True)
+        self.shelf.remove(self._finished)
+        self._finished.clear()
+        self.shelf.bound(self.table.rows, self.problem.rungs)
 
     def _within_bounds(self) -> First:
         """Return the defaults without those that break a bound, as the study decided once: latencies vary."""
@@ -161,6 +167,7 @@ class Search:
             seconds=settings.seconds,
             used=self.clock.used,
             trial_seconds=self.problem.trial_seconds,
+            lost=self.shelf.lost(self.table.rows),
         )
 
     def _next_job(self) -> Work | None:

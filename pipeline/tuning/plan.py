@@ -82,7 +82,7 @@ def seconds_of_training(problem: Problem, candidate: Candidate) -> float:
 
 
 def plan_words(plan: Plan, seconds: float | None, strategy: str) -> str:
-    """Say how the budget is spent."""
+    """Say how the budget of time is spent."""
     if seconds is None or strategy != "engine":
         return f"plan: {strategy}, " + ("trials alone count" if seconds is None else f"{seconds:g} s")
     if plan.mode == "seeds":
