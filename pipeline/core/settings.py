@@ -37,7 +37,7 @@ Strategy = Literal["engine", "random", "grid", "tpe_hyperband", "one_epoch_topk"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchSettings:
-    """conf/search/*.yaml. `n_trials` and `seconds` are totals over all restarts."""
+    """conf/search/*.yaml. `n_trials`, `seconds` and `energy_wh` are totals over all restarts."""
 
     strategy: Strategy = "engine"
     """engine: ours. The others are what it is measured against: blind draws, all combinations, Optuna's own TPE with
@@ -45,6 +45,8 @@ class SearchSettings:
     n_trials: int
     seconds: float | None = None
     """Of wall time."""
+    energy_wh: float | None = None
+    """Watt-hours of what trains (core/energy.py): the GPU and, where it can be read, the CPU."""
     epochs: int | None = None
     """Budget of a trial that is never stopped; None: what is usual for the data (training/budgets.py)."""
     eta: int = 3
@@ -82,8 +84,8 @@ class SearchSettings:
         """A search needs at least one trial of at least one epoch."""
         if self.n_trials < 1 or (self.epochs is not None and self.epochs < 1) or self.eta < 2:
             raise ValueError("n_trials and epochs must be at least 1, eta at least 2")
-        if self.seconds is not None and self.seconds <= 0:
-            raise ValueError("seconds must be positive")
+        if min(self.seconds or 1, self.energy_wh or 1) <= 0 or 0 in (self.seconds, self.energy_wh):
+            raise ValueError("seconds and energy_wh must be positive")
         if not 0 < self.trial_share <= 1:
             raise ValueError("trial_share must lie in (0, 1]")
         if self.repeats < 0 or self.grid_points < 1 or self.silence <= 0 or (self.workers or 0) < 0:

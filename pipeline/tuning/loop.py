@@ -1,6 +1,7 @@
 """The search: decide, propose, train, note, until the budget is spent."""
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from pipeline.core.errors import SpaceError
 from pipeline.models import read_architecture
 from pipeline.space import DefaultChooser, Scalar, Space, first_answers, sample
 from pipeline.tuning.choice import export
-from pipeline.tuning.clock import Clock, kept_phases
+from pipeline.tuning.clock import Clock, kept_energy, kept_phases, meter_of, refuse_unmeasured
 from pipeline.tuning.constraints import MARK, Gauge, OutOfBounds, refuse_unmeasurable
 from pipeline.tuning.decisions import CONFIRM_UNTIL, DECIDES, Continue, Repeat, Start, View
 from pipeline.tuning.jobs import Job, OnFit, Outcome, Problem
@@ -40,7 +41,8 @@ class Search:
     def __init__(self, problem: Problem, space: Space, study: optuna.Study, folder: Path) -> None:
         """`folder`: where paused trials and weights lie."""
         self.problem, self.space, self.study, self.folder = problem, space, study, folder
-        self.clock = Clock(study)
+        self.clock = Clock(study, meter_of(problem.trainer))
+        refuse_unmeasured(problem.settings, self.clock)
         refuse_unmeasurable(problem.data, problem.settings.constraints)
         self.gauge = Gauge(data=problem.data, settings=problem.settings, trainer=problem.trainer)
         self.first: First = first_answers(space)
@@ -66,15 +68,15 @@ class Search:
         self._warm()
         self.first = self._within_bounds()
         default = self._first_candidate()
-        plan = plan_for(self.problem, default, self.study, lambda: self.clock.used)
+        plan = plan_for(self.problem, default, self.study, self.clock)
         self.problem = self.problem.within(plan.trial_seconds)
         self.mode = plan.mode
-        words = plan_words(plan, settings.seconds, settings.strategy)
+        words = plan_words(plan, self.clock.total(settings), settings.strategy)
         log.info("%s · %d worker%s · up to %s MB of disk for paused trials", words, size, "s" * (size != 1),
                  f"{settings.disk_mb:,.0f}")  # fmt: skip
         name_score(self.study, self.problem.data.task)
         trained, self.live.workers = training_seconds(self.table.rows), max(1, size)
-        with self.live, crew_of(self.problem, size, settings.silence, on_fit, self.live.tick) as crew:
+        with self.live, crew_of(self.problem, size, settings.silence, on_fit, self._on_wait) as crew:
             while True:
                 while crew.free() and (job := self._next_job()) is not None:
                     for place in job.places:
@@ -97,6 +99,10 @@ class Search:
         self.spent = Spent(wall=self.clock.running, workers=self.live.workers, training=trained,
                            disk=self.shelf.words())  # fmt: skip
         self.shelf.tidy(self.table.rows)
+
+    def _on_wait(self) -> None:
+        self.clock.look()
+        self.live.tick()
 
     def _store(self) -> None:
         """Write what is not written yet; files of trials that are over go after that."""
@@ -164,7 +170,7 @@ class Search:
             seed=self.problem.seed,
             repeats=settings.repeats,
             mode=self.mode,
-            seconds=settings.seconds,
+            seconds=self.clock.total(settings),
             used=self.clock.used,
             trial_seconds=self.problem.trial_seconds,
             lost=self.shelf.lost(self.table.rows),
@@ -219,8 +225,8 @@ class Search:
             self.table.add(replace(row, pack=leader.pack))
 
     def _job(self, row: Row, rung: int, repeat: int = 0) -> Work:
-        seconds = self.problem.settings.seconds
-        deadline = None if seconds is None else self.clock.moment(CONFIRM_UNTIL * seconds)
+        seconds = self.clock.total(self.problem.settings)
+        deadline = None if seconds in (None, math.inf) else self.clock.moment(CONFIRM_UNTIL * seconds)
         job = Job(place=row.place, candidate=row.candidate, rung=rung, repeat=repeat, deadline=deadline,
                   folder=self.folder)  # fmt: skip
         return pack_job(job, row, self.table.rows)
@@ -250,7 +256,8 @@ class Search:
         kept = self.study.user_attrs
         passed_over = [reason for reason in (*kept.get("defaults", ()), kept.get("ended")) if reason is not None]
         phases = kept_phases(self.study)
-        return export(self.problem, self.study.study_name, self.table.rows, storage, passed_over, phases)
+        return export(self.problem, self.study.study_name, self.table.rows, storage, passed_over, phases,
+                      kept_energy(self.study))  # fmt: skip
 
     def summary(self, record: SearchRecord) -> list[str]:
         """Return why the search went as it did, and keep it as the study's note."""
@@ -262,7 +269,8 @@ class Search:
 
 def _extent(problem: Problem) -> dict[str, float | int | None]:
     settings = problem.settings
-    return {"n_trials": settings.n_trials, "seconds": settings.seconds, "repeats": settings.repeats}
+    return {"n_trials": settings.n_trials, "seconds": settings.seconds, "energy_wh": settings.energy_wh,
+            "repeats": settings.repeats}  # fmt: skip
 
 
 def study_is_over(study: optuna.Study, problem: Problem) -> bool:

@@ -1,8 +1,8 @@
 """What a budget of seconds is spent on, decided before the first trial and kept with the study."""
 
 import logging
+import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +12,7 @@ from pipeline.core.contracts import Candidate
 from pipeline.core.strict import plain, read
 from pipeline.training.budgets import budget_of, settled
 from pipeline.training.training import Training
+from pipeline.tuning.clock import Clock
 from pipeline.tuning.decisions import CONFIRM_UNTIL, FINISH_UNTIL, SEARCH_UNTIL
 from pipeline.tuning.jobs import Problem
 
@@ -36,30 +37,30 @@ class Plan:
     """What the default would take for the usual passes, as estimated from its first steps."""
 
 
-def plan_for(problem: Problem, default: Candidate, study: optuna.Study, used: Callable[[], float]) -> Plan:
-    """Return the plan kept with the study, or make one; a trial keeps its budget when `seconds` are raised.
-
-    `used`: returns the seconds gone so far.
-    """
-    seconds = problem.settings.seconds
-    if seconds is None:
+def plan_for(problem: Problem, default: Candidate, study: optuna.Study, clock: Clock) -> Plan:
+    """Return the plan kept with the study, or make one; a trial keeps its budget when that of the search is raised."""
+    settings = problem.settings
+    budget = {"seconds": settings.seconds, "energy_wh": settings.energy_wh}
+    if all(amount is None for amount in budget.values()):
         return Plan(mode="search", trial_seconds=None)
     kept = study.user_attrs.get("plan")
-    if kept is not None and kept["seconds"] == seconds:
+    if kept is not None and kept["budget"] == budget:
         return read(Plan, kept["plan"], "study")
     before = read(Plan, kept["plan"], "study") if kept is not None else None
     takes = before.default_seconds if before is not None else None
     if takes is None:
         takes = seconds_of_training(problem, default)
-    if problem.settings.strategy == "engine" and seconds < _LEAST_DEFAULTS * takes:
-        left = max(1e-3, CONFIRM_UNTIL * seconds - used())
+    seconds = clock.total(settings)  # of energy it is known only now, when something was trained
+    assert seconds is not None
+    if settings.strategy == "engine" and seconds < _LEAST_DEFAULTS * takes:
+        left = max(1e-3, CONFIRM_UNTIL * seconds - clock.used)
         plan = Plan(mode="seeds", trial_seconds=min(takes, left), default_seconds=takes)
     else:
-        share = problem.settings.trial_share * seconds
+        share = settings.trial_share * seconds
         plan = Plan(mode="search", trial_seconds=min(takes, share), default_seconds=takes)
     if before is not None and before.mode == plan.mode:
         plan = Plan(mode=plan.mode, trial_seconds=before.trial_seconds, default_seconds=takes)
-    study.set_user_attr("plan", {"seconds": seconds, "plan": plain(plan)})
+    study.set_user_attr("plan", {"budget": budget, "plan": plain(plan)})
     return plan
 
 
@@ -82,7 +83,9 @@ def seconds_of_training(problem: Problem, candidate: Candidate) -> float:
 
 
 def plan_words(plan: Plan, seconds: float | None, strategy: str) -> str:
-    """Say how the budget of time is spent."""
+    """Say how the budget of time is spent, or that of energy as the seconds it comes to."""
+    if seconds is not None and math.isinf(seconds):
+        return "plan: as long as search.energy_wh last; nothing was counted yet"
     if seconds is None or strategy != "engine":
         return f"plan: {strategy}, " + ("trials alone count" if seconds is None else f"{seconds:g} s")
     if plan.mode == "seeds":

@@ -1,9 +1,9 @@
 """Where paused trials lie, and how much disk they may take there.
 
 Over the bound those least likely to be promoted lose their files: the worst of the lowest rung first. Such a trial is
-trained from its start if it is promoted after all, with the same scores as if it had gone on. So the bound costs seconds
-and changes no decision, and a search that was killed needs no memory of what was dropped. The default keeps its files;
-weights of complete trials lie elsewhere (keeper.py), as many as `search.keep` says.
+trained from its start if it is promoted after all, with the same scores as if it had gone on. So the bound costs
+seconds and changes no decision, and a search that was killed needs no memory of what was dropped. The default keeps its
+files; weights of complete trials lie elsewhere (keeper.py), as many as `search.keep` says.
 """
 
 import shutil

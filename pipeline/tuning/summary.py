@@ -54,6 +54,8 @@ def summary(record: SearchRecord, quality: str, spent: Spent | None) -> Iterator
     if whole:
         parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in record.phases)
         yield f"  {whole:.1f} s: {parts}"
+    used = "not measured" if record.energy_wh is None else f"{record.energy_wh:.4g} Wh"
+    yield f"  energy: {used}" + (f" ({record.energy_of})" if record.energy_of else "")
     if spent is not None:
         of = f"{spent.workers} worker{'s' * (spent.workers != 1)}"
         yield f"  {100 * spent.outside:.1f} % of the time of {of} went elsewhere than into training and scoring"

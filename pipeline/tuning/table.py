@@ -231,8 +231,10 @@ class Table:
         save_note(self.study, self._ids[row.place], note, version=1 + len(row.repeats))
 
     def _tell(self, row: Row, closed: bool | None = None) -> None:
-        """End the trial in the database, with what the dashboard shows of it; `closed`: whether a larger budget may
-        let it go on, of a paused one."""
+        """End the trial in the database, with what the dashboard shows of it.
+
+        `closed`: whether a larger budget may let it go on, of a paused one.
+        """
         trial = self._ids[row.place]
         self._told.add(row.place)
         if closed is not None:

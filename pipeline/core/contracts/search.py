@@ -153,6 +153,10 @@ class SearchRecord:
     """Training seconds of all trials, over restarts."""
     phases: tuple[tuple[str, float], ...] = ()
     """(what the search was at, wall seconds), over restarts; none in records written before they were counted."""
+    energy_wh: float | None = None
+    """Watt-hours over restarts; None where not all was measured."""
+    energy_of: str = ""
+    """What they are of, with all else that ran on it, or why nothing was measured."""
     constraints: Mapping[str, float] = field(default_factory=dict)
     """Upper bounds by name."""
     latency_batch: int = 1
