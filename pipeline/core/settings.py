@@ -55,6 +55,9 @@ class SearchSettings:
     """No trial may use more than this share of `seconds`; its schedule then ends in time."""
     repeats: int = 2
     """The best few are trained again with so many fresh seeds, as far as `seconds` allow."""
+    refine: int = 40
+    """strategy=engine: so many candidates at most are the best one with other numbers, towards the end of a search with
+    `seconds` or `energy_wh` whose trials take longer than five seconds; 0: none."""
     grid_points: int = 3
     """strategy=grid: values per float."""
     workers: int | None = None
@@ -92,8 +95,8 @@ class SearchSettings:
             raise ValueError("repeats and workers must not be negative, grid_points and silence be positive")
         if self.keep < 0 or self.latency_batch < 1 or (self.pack is not None and self.pack < 1):
             raise ValueError("keep must not be negative, latency_batch and pack at least 1")
-        if self.disk_mb <= 0:
-            raise ValueError("disk_mb must be positive")
+        if self.disk_mb <= 0 or self.refine < 0:
+            raise ValueError("disk_mb must be positive, refine not negative")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

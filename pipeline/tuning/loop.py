@@ -15,13 +15,14 @@ from pipeline.space import DefaultChooser, Scalar, Space, first_answers, sample
 from pipeline.tuning.choice import export
 from pipeline.tuning.clock import Clock, kept_energy, kept_phases, meter_of, refuse_unmeasured
 from pipeline.tuning.constraints import MARK, Gauge, OutOfBounds, refuse_unmeasurable
-from pipeline.tuning.decisions import CONFIRM_UNTIL, DECIDES, Continue, Repeat, Start, View
+from pipeline.tuning.decisions import CONFIRM_UNTIL, DECIDES, Continue, Refine, Repeat, Start, View
 from pipeline.tuning.jobs import Job, OnFit, Outcome, Problem
 from pipeline.tuning.live import Live, phase_of
 from pipeline.tuning.notes import name_score, save_note
 from pipeline.tuning.packs import Packs, Work, pack_job, unfinished
 from pipeline.tuning.plan import plan_for, plan_words
-from pipeline.tuning.proposals import Exhausted, First, feasible, proposal, stock_study
+from pipeline.tuning.proposals import Exhausted, First, feasible, proposal
+from pipeline.tuning.samplers import stock_study
 from pipeline.tuning.shelf import Shelf
 from pipeline.tuning.standing import quality_name
 from pipeline.tuning.study import together
@@ -56,6 +57,8 @@ class Search:
         self.shelf = Shelf(folder, problem.settings.disk_mb)
         self.open = True
         """Whether the space may still have candidates that were not tried."""
+        self.refine: int | None = None
+        """Rung at which numbers of the best candidate are compared, while there may be others."""
         self._finished: list[str] = []
         """Names of the files of trainings that are over."""
 
@@ -68,9 +71,9 @@ class Search:
         self._warm()
         self.first = self._within_bounds()
         default = self._first_candidate()
-        plan = plan_for(self.problem, default, self.study, self.clock)
+        plan = plan_for(self.problem, default, self.study, self.clock, size)
         self.problem = self.problem.within(plan.trial_seconds)
-        self.mode = plan.mode
+        self.mode, self.refine = plan.mode, plan.refine
         words = plan_words(plan, self.clock.total(settings), settings.strategy)
         log.info("%s · %d worker%s · up to %s MB of disk for paused trials", words, size, "s" * (size != 1),
                  f"{settings.disk_mb:,.0f}")  # fmt: skip
@@ -144,10 +147,10 @@ class Search:
             return self.table.rows[0].candidate
         return self._proposed().candidate
 
-    def _proposed(self, like: Row | None = None) -> Row:
-        """Return a row for the next place; with `like`, one whose candidate can be packed with that row's."""
+    def _proposed(self, wanted: Row | Refine | None = None) -> Row:
+        """Return a row for the next place: `wanted`, one that can be packed with that row, or other numbers."""
         rungs, seed = self.problem.rungs, self.problem.seed
-        found = proposal(self.space, self.table.rows, rungs, self.first, self.gauge, seed, like)
+        found = proposal(self.space, self.table.rows, rungs, self.first, self.gauge, seed, wanted)
         return Row(place=found.place, origin=found.origin, candidate=found.candidate, answers=found.answers,
                    distributions=found.distributions, skipped=found.skipped, gauged=found.gauged)  # fmt: skip
 
@@ -173,6 +176,8 @@ class Search:
             seconds=self.clock.total(settings),
             used=self.clock.used,
             trial_seconds=self.problem.trial_seconds,
+            refine=self.refine,
+            most_refined=settings.refine,
             lost=self.shelf.lost(self.table.rows),
         )
 
@@ -189,6 +194,8 @@ class Search:
         match decision:
             case Start(rung):
                 return self._started(rung)
+            case Refine():
+                return self._refined(decision)
             case Continue(place, rung):
                 return self._job(self.table.rows[place], rung)
             case Repeat(place, repeat):
@@ -213,6 +220,15 @@ class Search:
         if size > 1:
             self._gather(row)
         return self._job(row, rung)
+
+    def _refined(self, wanted: Refine) -> Work | None:
+        try:
+            row = self._proposed(wanted)
+        except Exhausted:
+            self.refine = None
+            return self._next_job()
+        self.table.add(row)
+        return self._job(row, wanted.rung)
 
     def _gather(self, leader: Row) -> None:
         """Add the candidates that are packed with a leader, as many as there are different ones."""

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import optuna
@@ -13,13 +13,17 @@ from pipeline.core.strict import plain, read
 from pipeline.training.budgets import budget_of, settled
 from pipeline.training.training import Training
 from pipeline.tuning.clock import Clock
-from pipeline.tuning.decisions import CONFIRM_UNTIL, FINISH_UNTIL, SEARCH_UNTIL
+from pipeline.tuning.decisions import CONFIRM_UNTIL, FINISH_UNTIL, REFINE_SHARE, SEARCH_UNTIL
 from pipeline.tuning.jobs import Problem
 
 log = logging.getLogger("pipeline.search")
 
 _LEAST_DEFAULTS = 3
 """With less time than for so many trainings of the default nothing is searched."""
+_EXPENSIVE = 5.0
+"""Seconds of a trial from which its numbers are worth a Gaussian process."""
+_LEAST_REFINED = 8
+"""So many candidates have to fit into that phase: fewer teach a process nothing."""
 _PROBE_SHARE = 0.02
 _PROBE_SECONDS = 2.0
 _PROBE_STEPS = 30
@@ -35,9 +39,11 @@ class Plan:
     """What one trial may take."""
     default_seconds: float | None = None
     """What the default would take for the usual passes, as estimated from its first steps."""
+    refine: int | None = None
+    """Rung at which numbers of the best candidate are compared; None: they are not refined."""
 
 
-def plan_for(problem: Problem, default: Candidate, study: optuna.Study, clock: Clock) -> Plan:
+def plan_for(problem: Problem, default: Candidate, study: optuna.Study, clock: Clock, workers: int = 1) -> Plan:
     """Return the plan kept with the study, or make one; a trial keeps its budget when that of the search is raised."""
     settings = problem.settings
     budget = {"seconds": settings.seconds, "energy_wh": settings.energy_wh}
@@ -59,9 +65,24 @@ def plan_for(problem: Problem, default: Candidate, study: optuna.Study, clock: C
         share = settings.trial_share * seconds
         plan = Plan(mode="search", trial_seconds=min(takes, share), default_seconds=takes)
     if before is not None and before.mode == plan.mode:
-        plan = Plan(mode=plan.mode, trial_seconds=before.trial_seconds, default_seconds=takes)
+        plan = replace(plan, trial_seconds=before.trial_seconds)
+    plan = replace(plan, refine=_refine_rung(problem, plan, seconds * max(1, workers)))
     study.set_user_attr("plan", {"budget": budget, "plan": plain(plan)})
     return plan
+
+
+def _refine_rung(problem: Problem, plan: Plan, seconds: float) -> int | None:
+    """Return the highest rung to which enough candidates can be trained in that phase; the higher, the truer.
+
+    `seconds`: of all workers. Without a budget of time nothing is refined: which trials take long differs from run to
+    run, and a search of so many trials repeats.
+    """
+    settings, takes = problem.settings, plan.trial_seconds
+    if settings.strategy != "engine" or not settings.refine or plan.mode == "seeds" or (takes or 0.0) <= _EXPENSIVE:
+        return None
+    assert takes is not None
+    most = REFINE_SHARE * seconds / _LEAST_REFINED
+    return max((rung for rung, share in enumerate(problem.rungs[:-1]) if share * takes <= most), default=None)
 
 
 def seconds_of_training(problem: Problem, candidate: Candidate) -> float:
@@ -93,8 +114,8 @@ def plan_words(plan: Plan, seconds: float | None, strategy: str) -> str:
             f"plan: {seconds:g} s are less than {_LEAST_DEFAULTS} trainings of the default (about "
             f"{plan.default_seconds:.0f} s each): it alone is trained, with more seeds if time is left"
         )
-    ends = [f"{share * seconds:.0f} s" for share in (SEARCH_UNTIL, FINISH_UNTIL, CONFIRM_UNTIL)]
-    return (
-        f"plan: the default first, up to {plan.trial_seconds:.1f} s a trial; search until {ends[0]}, "
-        f"best ones to their end until {ends[1]}, fresh seeds until {ends[2]}"
-    )
+    parts = [("search", SEARCH_UNTIL), ("best ones to their end", FINISH_UNTIL), ("fresh seeds", CONFIRM_UNTIL)]
+    if plan.refine is not None:
+        parts[:1] = [("search", SEARCH_UNTIL - REFINE_SHARE), ("numbers of the best one", SEARCH_UNTIL)]
+    ends = ", ".join(f"{what} until {share * seconds:.0f} s" for what, share in parts)
+    return f"plan: the default first, up to {plan.trial_seconds:.1f} s a trial; {ends}"

@@ -19,10 +19,11 @@ from pipeline.space import parse
 from pipeline.training.pack_training import PackTraining
 from pipeline.training.packing import Gain, bucket
 from pipeline.tuning import Problem, Search
+from pipeline.tuning.chooser import free
 from pipeline.tuning.decisions import View
 from pipeline.tuning.jobs import Job, Outcome, run_job
 from pipeline.tuning.packs import PackJob, Packs, work
-from pipeline.tuning.proposals import Exhausted, free, proposal
+from pipeline.tuning.proposals import Exhausted, proposal
 from pipeline.tuning.table import Row, Table
 from tests.training.test_fit import CPU
 from tests.training.test_packing import candidates, data

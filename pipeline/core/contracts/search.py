@@ -8,9 +8,10 @@ from pipeline.core import bounds
 from pipeline.core.bounds import Amounts
 from pipeline.core.contracts.data import Inputs
 
-Origin = Literal["default", "warm_start", "prior", "mutation", "tpe", "random", "grid"]
+Origin = Literal["default", "warm_start", "prior", "mutation", "tpe", "random", "grid", "refine"]
 """Who proposed a candidate: a family's default, the space's warm_start list, a draw around the defaults, a change of
-one of the best so far, Optuna's TPE sampler, a blind draw, or the next one of a grid."""
+one of the best so far, Optuna's TPE sampler, a blind draw, the next one of a grid, or the best so far with numbers from
+a Gaussian process."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
