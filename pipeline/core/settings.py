@@ -43,7 +43,7 @@ Strategy = Literal["engine", "random", "grid", "tpe_hyperband", "one_epoch_topk"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchSettings:
-    """conf/search/*.yaml. `n_trials` and `seconds` are totals over all restarts."""
+    """conf/search/*.yaml. `n_trials`, `seconds` and `energy_wh` are totals over all restarts."""
 
     strategy: Strategy = "engine"
     """engine: ours. The others are what it is measured against: blind draws, all combinations, Optuna's own TPE with
@@ -51,6 +51,8 @@ class SearchSettings:
     n_trials: int
     seconds: float | None = None
     """Of wall time."""
+    energy_wh: float | None = None
+    """Watt-hours of what trains (core/energy.py): the GPU and, where it can be read, the CPU."""
     epochs: int | None = None
     """Budget of a trial that is never stopped; None: what is usual for the data (training/budgets.py)."""
     eta: int = 3
@@ -59,6 +61,9 @@ class SearchSettings:
     """No trial may use more than this share of `seconds`; its schedule then ends in time."""
     repeats: int = 2
     """The best few are trained again with so many fresh seeds, as far as `seconds` allow."""
+    refine: int = 40
+    """strategy=engine: so many candidates at most are the best one with other numbers, towards the end of a search with
+    `seconds` or `energy_wh` whose trials take longer than five seconds; 0: none."""
     grid_points: int = 3
     """strategy=grid: values per float."""
     workers: int | None = None
@@ -81,6 +86,8 @@ class SearchSettings:
     """Simple models that may be members of an ensemble as well; auto: the strong one of such data, if there is one."""
     member_rows: int = 50_000
     """They are fitted on at most this many training rows."""
+    disk_mb: float = 2000.0
+    """Megabytes (10^6) under state/ that paused trials may take; a trial that lost its files starts anew."""
     constraints: Constraints = Constraints()  # noqa: RUF009  frozen
     """Upper bounds that the model handed on has to keep."""
     latency_batch: int = 1
@@ -90,8 +97,8 @@ class SearchSettings:
         """A search needs at least one trial of at least one epoch."""
         if self.n_trials < 1 or (self.epochs is not None and self.epochs < 1) or self.eta < 2:
             raise ValueError("n_trials and epochs must be at least 1, eta at least 2")
-        if self.seconds is not None and self.seconds <= 0:
-            raise ValueError("seconds must be positive")
+        if min(self.seconds or 1, self.energy_wh or 1) <= 0 or 0 in (self.seconds, self.energy_wh):
+            raise ValueError("seconds and energy_wh must be positive")
         if not 0 < self.trial_share <= 1:
             raise ValueError("trial_share must lie in (0, 1]")
         if self.repeats < 0 or self.grid_points < 1 or self.silence <= 0 or (self.workers or 0) < 0:
@@ -100,6 +107,8 @@ class SearchSettings:
             raise ValueError("keep must not be negative, latency_batch and pack at least 1")
         if self.member_rows < 1 or len(set(self.members)) < len(self.members):
             raise ValueError("member_rows must be at least 1, members differ from each other")
+        if self.disk_mb <= 0 or self.refine < 0:
+            raise ValueError("disk_mb must be positive, refine not negative")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

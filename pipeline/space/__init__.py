@@ -7,6 +7,7 @@ from pipeline.space.choosers import (
     MutationChooser,
     PriorChooser,
     RandomChooser,
+    near_number,
 )
 from pipeline.space.grammar import (
     Choice,
@@ -45,6 +46,7 @@ __all__ = [
     "Space",
     "answers",
     "first_answers",
+    "near_number",
     "parse",
     "sample",
 ]

@@ -17,6 +17,11 @@ def choose_device(settings: TrainerSettings) -> tuple[Literal["cpu", "cuda"], Li
     return device, "fp32" if settings.precision == "auto" else settings.precision
 
 
+def gpu_name() -> str:
+    """Return how nvidia-smi calls the GPU that is used: its UUID, since both count GPUs differently."""
+    return f"GPU-{torch.cuda.get_device_properties(0).uuid}"
+
+
 def device_words(device: str) -> str:
     """Return the device for people and records: "cpu", or the GPU's name."""
     return torch.cuda.get_device_name() if device == "cuda" else "cpu"

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pipeline.core.bounds import amount_words, violation_words
 from pipeline.core.contracts import TASKS, SearchRecord, TrialRecord
 from pipeline.core.errors import SpaceError
+from pipeline.core.settings import SearchSettings
 from pipeline.tuning.aims import ALONE
 from pipeline.tuning.constraints import MARK
 from pipeline.tuning.front import members_of
@@ -105,6 +106,18 @@ def _bound_notes(
         yield f"{len(skipped)} draws broke a bound before training and did not count; the last had {last}"
 
 
+def _first_limit(
+    settings: SearchSettings, phases: tuple[tuple[str, float], ...], energy_wh: float | None
+) -> str | None:
+    """Return the budget, other than of trials, of which the larger share is used."""
+    shares = {}
+    if settings.seconds is not None:
+        shares["search.seconds"] = sum(seconds for _, seconds in phases) / settings.seconds
+    if settings.energy_wh is not None:
+        shares["search.energy_wh"] = (energy_wh or 0.0) / settings.energy_wh
+    return max(shares, key=lambda name: shares[name], default=None)
+
+
 def export(
     problem: Problem,
     name: str,
@@ -112,6 +125,7 @@ def export(
     storage: str,
     passed_over: Sequence[str] = (),
     phases: tuple[tuple[str, float], ...] = (),
+    energy: tuple[float | None, str] = (None, ""),
 ) -> SearchRecord:
     """Return the first `n_trials` trials as a record; the same study gives the same bytes.
 
@@ -133,8 +147,8 @@ def export(
     if forbidden := [reason for reason in skipped if not reason.startswith(MARK)]:
         notes.append(f"{len(forbidden)} draws were no candidates and did not count; the last: {forbidden[-1]}")
     notes += _bound_notes(done, best, [reason for reason in skipped if reason.startswith(MARK)], passed_over)
-    if settings.seconds is not None and len(done) < settings.n_trials:
-        notes.append(f"search.seconds ended the study after {len(done)} of {settings.n_trials} trials")
+    if (limit := _first_limit(settings, phases, energy[0])) is not None and len(done) < settings.n_trials:
+        notes.append(f"{limit} ended the study after {len(done)} of {settings.n_trials} trials")
     if best.state != "complete":
         share = 100 * best.curve[-1][0]
         notes.append(f"no trial came to its end; trial {best.number}, handed on, spent {share:.0f} % of its budget")
@@ -151,5 +165,7 @@ def export(
         best=chosen.number,
         seconds=round(sum(r.seconds for r in done) + sum(x.seconds for row in rows for x in row.repeats), 3),
         phases=phases,
+        energy_wh=energy[0],
+        energy_of=energy[1],
         notes=tuple(notes),
     )

@@ -14,6 +14,8 @@ from pipeline.tuning.table import Row
 
 SEARCH_UNTIL = 0.72
 """Share of the seconds after which no new candidate starts, …"""
+REFINE_SHARE = 0.10
+"""The last so much before that goes to numbers of the best candidate, where trials take long enough, …"""
 FINISH_UNTIL = 0.86
 """… the best paused ones were trained on, …"""
 CONFIRM_UNTIL = 0.97
@@ -47,7 +49,14 @@ class Repeat:
     repeat: int
 
 
-Decision = Start | Continue | Repeat
+@dataclass(frozen=True, slots=True)
+class Refine:
+    """The best candidate with other numbers, trained to this rung."""
+
+    rung: int
+
+
+Decision = Start | Continue | Repeat | Refine
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +76,11 @@ class View:
     """Of these."""
     trial_seconds: float | None = None
     objectives: tuple[str, ...] = ALONE
+    refine: int | None = None
+    """The rung at which numbers of the best candidate are compared; None: they are not refined."""
+    most_refined: int = 0
+    lost: frozenset[int] = frozenset()
+    """Places of paused rows whose files are gone: they start anew."""
 
     @property
     def share(self) -> float:
@@ -81,7 +95,18 @@ class View:
     @property
     def open(self) -> bool:
         """Whether candidates may be added."""
-        return len(self.rows) < self.n_trials and self.share < SEARCH_UNTIL
+        return len(self.rows) < self.n_trials and self.share < self.search_until
+
+    @property
+    def search_until(self) -> float:
+        """Share of the seconds after which none is."""
+        return SEARCH_UNTIL - (REFINE_SHARE if self.refine is not None else 0.0)
+
+    @property
+    def refining(self) -> bool:
+        """Whether the best candidate may have other numbers tried."""
+        count = sum(row.origin == "refine" for row in self.rows)
+        return len(self.rows) < self.n_trials and self.share < SEARCH_UNTIL and count < self.most_refined
 
     def time_for(self, seconds: float, until: float) -> bool:
         """Say whether so many seconds end before that share of all seconds."""
@@ -98,15 +123,22 @@ class View:
             return self.trial_seconds or 0.0
         share = outcome.curve[-1][0]
         alone = row.pack[1] if row.pack is not None and len(outcome.curve) == 1 else 1  # at most so much slower
-        return alone * outcome.seconds * (self.rungs[rung] - share) / share
+        had = 0.0 if row.place in self.lost else share
+        return alone * outcome.seconds * (self.rungs[rung] - had) / share
 
 
 def interrupted(view: View) -> Decision | None:
     """Return the job of a row that has no outcome yet: a process died in its first job."""
     for row in view.rows:
         if row.outcome is None and not row.busy and not row.over:
-            return Continue(row.place, view.last if row.place == 0 else 0)
+            refined = view.refine if row.origin == "refine" and view.refine is not None else 0
+            return Continue(row.place, view.last if row.place == 0 else refined)
     return None
+
+
+def cut_default(view: View) -> Continue | None:
+    """Return the default where a budget ended before it did, and was raised."""
+    return Continue(0, view.last) if view.rows[0].paused else None
 
 
 def promotion(view: View, least: int = 0) -> Continue | None:
@@ -197,17 +229,19 @@ def final_score(row: Row) -> float:
 
 
 def engine(view: View) -> Decision | None:
-    """Default, promotions, new candidates; then the best paused ones to their end, then fresh seeds."""
+    """Default, promotions, new candidates; numbers of the best, the best paused ones to their end, fresh seeds."""
     if not view.rows:
         return Start(view.last)
-    if again := interrupted(view):
+    if again := interrupted(view) or cut_default(view):
         return again
     if view.mode == "seeds":
         return confirming(view)
-    if view.share < SEARCH_UNTIL and (up := promotion(view)):
+    if view.share < view.search_until and (up := promotion(view)):
         return up
     if view.open:
         return Start(0)
+    if view.refine is not None and view.refining:
+        return Refine(view.refine)
     if any(row.busy for row in view.rows) and view.seconds is None:
         return None  # what runs may change who leads
     if view.seconds is None and (up := promotion(view, least=1)):

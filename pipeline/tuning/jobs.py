@@ -195,6 +195,7 @@ def _climb(problem: Problem, job: Job, training: Training, on_sign: OnSign | Non
             return False
         if not training.advance(rungs[rung], deadline=job.deadline, on_step=on_sign):
             training.record()
+            pause(job, training)  # the budget may be raised
             return None
         training.record()
     if not training.records:  # what parts learned from the rows before the first step took all seconds

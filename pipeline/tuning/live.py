@@ -10,7 +10,7 @@ from types import TracebackType
 
 from pipeline.core.bounds import violation_words
 from pipeline.tuning.clock import Clock, Phase
-from pipeline.tuning.decisions import Continue, Decision, Repeat, View
+from pipeline.tuning.decisions import Continue, Decision, Refine, Repeat, View
 from pipeline.tuning.jobs import Outcome, Problem
 from pipeline.tuning.standing import Standing, best_row, class_of, line_of, quality_name, standing_of
 from pipeline.tuning.table import Row, Table
@@ -34,6 +34,8 @@ def phase_of(view: View, decision: Decision) -> Phase:
         return "confirm"
     if isinstance(decision, Continue) and decision.place == 0:
         return "default"
+    if isinstance(decision, Refine):
+        return "refine"
     return "search" if view.open else "finish"
 
 

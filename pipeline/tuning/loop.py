@@ -1,7 +1,7 @@
 """The search: decide, propose, train, note, until the budget is spent."""
 
 import logging
-import shutil
+import math
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -14,9 +14,9 @@ from pipeline.core.errors import SpaceError
 from pipeline.models import read_architecture
 from pipeline.space import DefaultChooser, Scalar, Space, first_answers, sample
 from pipeline.tuning.choice import export
-from pipeline.tuning.clock import Clock, kept_phases
+from pipeline.tuning.clock import Clock, kept_energy, kept_phases, meter_of, refuse_unmeasured
 from pipeline.tuning.constraints import MARK, Gauge, OutOfBounds, refuse_unmeasurable
-from pipeline.tuning.decisions import CONFIRM_UNTIL, Continue, Repeat, Start, View
+from pipeline.tuning.decisions import CONFIRM_UNTIL, Continue, Refine, Repeat, Start, View
 from pipeline.tuning.fits import Fits
 from pipeline.tuning.jobs import Job, OnFit, Outcome, Problem
 from pipeline.tuning.live import Live, phase_of
@@ -24,7 +24,9 @@ from pipeline.tuning.notes import name_objectives, save_note
 from pipeline.tuning.packs import Packs, Work, pack_job, unfinished
 from pipeline.tuning.plan import plan_for, plan_words
 from pipeline.tuning.policies import POLICIES, Policies
-from pipeline.tuning.proposals import Exhausted, First, feasible, proposal, stock_study
+from pipeline.tuning.proposals import Exhausted, First, feasible, proposal
+from pipeline.tuning.samplers import stock_study
+from pipeline.tuning.shelf import Shelf
 from pipeline.tuning.standing import quality_name
 from pipeline.tuning.strategies import DECIDES
 from pipeline.tuning.study import together
@@ -44,7 +46,8 @@ class Search:
     def __init__(self, problem: Problem, space: Space, study: optuna.Study, folder: Path) -> None:
         """`folder`: where paused trials and weights lie."""
         self.problem, self.space, self.study, self.folder = problem, space, study, folder
-        self.clock = Clock(study)
+        self.clock = Clock(study, meter_of(problem.trainer))
+        refuse_unmeasured(problem.settings, self.clock)
         others = problem.objective.others
         refuse_unmeasurable(problem.data, problem.settings.constraints, others)
         self.gauge = Gauge(data=problem.data, settings=problem.settings, trainer=problem.trainer, others=others)
@@ -57,8 +60,11 @@ class Search:
         """By this process; None where there was nothing left to do."""
         self.packs = Packs(problem)
         self.policies = Policies(problem, folder.parent / POLICIES)
+        self.shelf = Shelf(folder, problem.settings.disk_mb)
         self.open = True
         """Whether the space may still have candidates that were not tried."""
+        self.refine: int | None = None
+        """Rung at which numbers of the best candidate are compared, while there may be others."""
         self._finished: list[str] = []
         """Names of the files of trainings that are over."""
 
@@ -73,14 +79,16 @@ class Search:
         self._warm()
         self.first = self._within_bounds()
         default = self._first_candidate()
-        plan = plan_for(self.problem, default, self.study, lambda: self.clock.used, self.policies.of)
+        plan = plan_for(self.problem, default, self.study, self.clock, self.policies.of, size)
         self.problem = self.policies.problem = self.problem.within(plan.trial_seconds)
-        self.mode = plan.mode
-        log.info("%s · %d worker%s", plan_words(plan, settings.seconds, settings.strategy), size, "s" * (size != 1))
+        self.mode, self.refine = plan.mode, plan.refine
+        words = plan_words(plan, self.clock.total(settings), settings.strategy)
+        log.info("%s · %d worker%s · up to %s MB of disk for paused trials", words, size, "s" * (size != 1),
+                 f"{settings.disk_mb:,.0f}")  # fmt: skip
         name_objectives(self.study, self.problem.data.task, self.problem.objective.others)
         trained, self.live.workers = training_seconds(self.table.rows), max(1, size)
         beside = nullcontext() if fits is None else fits.beside(self._until(CONFIRM_UNTIL))
-        with self.live, beside, crew_of(self.problem, size, settings.silence, on_fit, self.live.tick) as crew:
+        with self.live, beside, crew_of(self.problem, size, settings.silence, on_fit, self._on_wait) as crew:
             while True:
                 while crew.free() and (job := self._next_job()) is not None:
                     for place in job.places:
@@ -91,24 +99,31 @@ class Search:
                     break
                 job, outcome = crew.take()
                 self._note(outcome)
-                if outcome.state != "paused":
+                if outcome.state in ("complete", "failed"):
                     self._finished.append(job.name)
+                else:
+                    self.shelf.put(job.name)
         with together(self.study):
             self.table.close()
             self.clock.keep()
             self.study.set_user_attr("over", _extent(self.problem))
         trained = training_seconds(self.table.rows) - trained
-        self.spent = Spent(wall=self.clock.running, workers=self.live.workers, training=trained)
-        for paused in self.folder.glob("trial-*"):
-            shutil.rmtree(paused)
+        self.spent = Spent(wall=self.clock.running, workers=self.live.workers, training=trained,
+                           disk=self.shelf.words())  # fmt: skip
+        self.shelf.tidy(self.table.rows)
+
+    def _on_wait(self) -> None:
+        self.clock.look()
+        self.live.tick()
 
     def _store(self) -> None:
         """Write what is not written yet; files of trials that are over go after that."""
         with together(self.study):
             self.table.flush()
             self.clock.keep()
-        while self._finished:
-            shutil.rmtree(self.folder / self._finished.pop(), ignore_errors=True)
+        self.shelf.remove(self._finished)
+        self._finished.clear()
+        self.shelf.bound(self.table.rows, self.problem.rungs)
 
     def _within_bounds(self) -> First:
         """Return the defaults without those that break a bound, as the study decided once: latencies vary."""
@@ -141,10 +156,10 @@ class Search:
             return self.table.rows[0].candidate
         return self._proposed().candidate
 
-    def _proposed(self, like: Row | None = None) -> Row:
-        """Return a row for the next place; with `like`, one whose candidate can be packed with that row's."""
+    def _proposed(self, wanted: Row | Refine | None = None) -> Row:
+        """Return a row for the next place: `wanted`, one that can be packed with that row, or other numbers."""
         rungs, seed = self.problem.rungs, self.problem.seed
-        found = proposal(self.space, self.table.rows, rungs, self.first, self.gauge, seed, like)
+        found = proposal(self.space, self.table.rows, rungs, self.first, self.gauge, seed, wanted)
         return Row(place=found.place, origin=found.origin, candidate=found.candidate, answers=found.answers,
                    distributions=found.distributions, skipped=found.skipped, gauged=found.gauged,
                    aimed=found.aimed)  # fmt: skip
@@ -168,10 +183,13 @@ class Search:
             seed=self.problem.seed,
             repeats=settings.repeats,
             mode=self.mode,
-            seconds=settings.seconds,
+            seconds=self.clock.total(settings),
             used=self.clock.used,
             trial_seconds=self.problem.trial_seconds,
             objectives=self.problem.objective.minimise,
+            refine=self.refine,
+            most_refined=settings.refine,
+            lost=self.shelf.lost(self.table.rows),
         )
 
     def _next_job(self) -> Work | None:
@@ -179,14 +197,18 @@ class Search:
         if leader := unfinished(self.table.rows):
             self._gather(leader)
         view = self.view()
-        if view.share >= CONFIRM_UNTIL and any(row.busy or row.outcome is not None for row in view.rows):
-            return None  # however late it is, one candidate is begun: something must be handed on
+        if not any(row.busy or row.outcome is not None for row in view.rows):
+            view = replace(view, used=0.0)  # however late it is, one candidate is begun: something must be handed on
+        elif view.share >= CONFIRM_UNTIL:
+            return None
         decision = DECIDES[self.problem.settings.strategy](view)
         if decision is not None:
             self.clock.enter(phase_of(view, decision))
         match decision:
             case Start(rung):
                 return self._started(rung)
+            case Refine():
+                return self._refined(decision)
             case Continue(place, rung):
                 return self._job(self.table.rows[place], rung)
             case Repeat(place, repeat):
@@ -213,6 +235,15 @@ class Search:
             self._gather(row)
         return self._job(row, rung)
 
+    def _refined(self, wanted: Refine) -> Work | None:
+        try:
+            row = self._proposed(wanted)
+        except Exhausted:
+            self.refine = None
+            return self._next_job()
+        self.table.add(row)
+        return self._job(row, wanted.rung)
+
     def _gather(self, leader: Row) -> None:
         """Add the candidates that are packed with a leader, as many as there are different ones."""
         assert leader.pack is not None
@@ -225,8 +256,8 @@ class Search:
 
     def _until(self, share: float) -> float | None:
         """Return when, of time.monotonic(), this share of the seconds will be used; None where only trials count."""
-        seconds = self.problem.settings.seconds
-        return None if seconds is None else self.clock.moment(share * seconds)
+        seconds = self.clock.total(self.problem.settings)
+        return None if seconds in (None, math.inf) else self.clock.moment(share * seconds)
 
     def _job(self, row: Row, rung: int, repeat: int = 0) -> Work:
         job = Job(place=row.place, candidate=row.candidate, rung=rung, repeat=repeat, policy=row.policy,
@@ -258,7 +289,8 @@ class Search:
         kept = self.study.user_attrs
         passed_over = [reason for reason in (*kept.get("defaults", ()), kept.get("ended")) if reason is not None]
         phases = kept_phases(self.study)
-        return export(self.problem, self.study.study_name, self.table.rows, storage, passed_over, phases)
+        return export(self.problem, self.study.study_name, self.table.rows, storage, passed_over, phases,
+                      kept_energy(self.study))  # fmt: skip
 
     def summary(self, record: SearchRecord) -> list[str]:
         """Return why the search went as it did, and keep it as the study's note."""
@@ -270,7 +302,8 @@ class Search:
 
 def _extent(problem: Problem) -> dict[str, float | int | None]:
     settings = problem.settings
-    return {"n_trials": settings.n_trials, "seconds": settings.seconds, "repeats": settings.repeats}
+    return {"n_trials": settings.n_trials, "seconds": settings.seconds, "energy_wh": settings.energy_wh,
+            "repeats": settings.repeats}  # fmt: skip
 
 
 def study_is_over(study: optuna.Study, problem: Problem) -> bool:

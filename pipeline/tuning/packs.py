@@ -25,6 +25,7 @@ from pipeline.training.budgets import batch_of
 from pipeline.training.device import choose_device
 from pipeline.training.pack_training import PackTraining, check_precision
 from pipeline.training.packing import check_packable, check_rows, gain_of
+from pipeline.tuning.chooser import free
 from pipeline.tuning.constraints import weights_of
 from pipeline.tuning.jobs import (
     Job,
@@ -38,7 +39,6 @@ from pipeline.tuning.jobs import (
     run_job,
     standing,
 )
-from pipeline.tuning.proposals import free
 from pipeline.tuning.table import Row
 
 log = logging.getLogger("pipeline.search")

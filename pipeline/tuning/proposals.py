@@ -3,18 +3,14 @@
 Every proposal is a function of (seed, place, rows before it), so a study that was killed proposes what it would have.
 Arms: draws around the defaults, changes of the best so far (of the front, where there are several objectives), TPE over
 the highest rung that has enough rows, and blind draws. The share of each depends on how many rows there are (PriorBand,
-Mallik et al. 2023, with TPE as a fourth arm).
+Mallik et al. 2023, with TPE as a fourth arm). The arm `refine` has a phase of its own (refining.py).
 """
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.study import StudyDirection
-from optuna.trial import TrialState, create_trial
+from optuna.distributions import BaseDistribution
 
 from pipeline.core.bounds import Amounts
 from pipeline.core.contracts import Candidate, Origin
@@ -22,13 +18,10 @@ from pipeline.core.errors import SpaceError
 from pipeline.core.seeds import stream, stream_seed
 from pipeline.models import read_architecture
 from pipeline.space import (
-    Choice,
     Chooser,
     DefaultChooser,
-    FloatRange,
     Forbidden,
     GridChooser,
-    IntRange,
     MutationChooser,
     PriorChooser,
     RandomChooser,
@@ -36,21 +29,20 @@ from pipeline.space import (
     Space,
     sample,
 )
-from pipeline.training.packing import OWN, bucket
-from pipeline.tuning.aims import ALONE, front_rows, point_of
-from pipeline.tuning.chooser import TrialChooser
+from pipeline.training.packing import bucket
+from pipeline.tuning.aims import ALONE
+from pipeline.tuning.chooser import Like, Noted, TrialChooser
 from pipeline.tuning.constraints import Gauge, OutOfBounds
+from pipeline.tuning.decisions import Refine
+from pipeline.tuning.refining import refined
+from pipeline.tuning.samplers import STARTUP, best_rows, best_rung, stock_study, tpe
 from pipeline.tuning.table import Row
 
-STARTUP = 6
-"""TPE needs so many rows at a rung."""
 TRIED = "tried before"
 _MOST_SKIPPED = 100
 """After so many draws in a row that are no candidates there is hardly one."""
 _MOST_LIKE = 20
 """And so many where the shapes are given: what is left open may be little."""
-_PARENTS = 3
-"""Mutation starts from one of the best so many."""
 
 
 class Exhausted(Exception):  # noqa: N818  no error: a finite space was tried in full
@@ -89,12 +81,21 @@ def proposal(
     first: First,
     gauge: Gauge,
     seed: int,
-    like: Row | None = None,
+    wanted: Row | Refine | None = None,
 ) -> Proposal:
-    """Return the candidate of the next place; with `like`, one that can be packed with that row's."""
+    """Return the candidate of the next place.
+
+    `wanted`: one that can be packed with that row, or the best one with other numbers.
+    """
     place, settings, names = len(rows), gauge.settings, (*ALONE, *gauge.others)
+    like = wanted if isinstance(wanted, Row) else None
 
     def draw(attempt: int) -> tuple[Origin, Chooser]:
+        if isinstance(wanted, Refine):
+            chooser = refined(rows, rungs, wanted.rung, seed, attempt)
+            if chooser is None:
+                raise Exhausted(())
+            return "refine", chooser
         if settings.strategy in ("engine", "default_only"):
             if place < len(first):
                 return first[place][0], DefaultChooser(first[place][1])
@@ -110,7 +111,7 @@ def proposal(
     known = [row.answers for row in rows]
     skipped: list[str] = []
     broken: list[OutOfBounds] = []
-    while len(skipped) < (_MOST_SKIPPED if like is None else _MOST_LIKE):
+    while len(skipped) < (_MOST_SKIPPED if wanted is None else _MOST_LIKE):
         origin, chooser = draw(len(skipped))
         noted = Noted(chooser if like is None else Like(chooser, like.answers))
         try:
@@ -135,15 +136,20 @@ def proposal(
         return Proposal(place=place, origin=origin, candidate=candidate, answers=noted.answers,
                         distributions=noted.distributions, skipped=tuple(skipped), gauged=gauged,
                         aimed=aimed)  # fmt: skip
-    if like is not None or TRIED in skipped or (rows and broken):  # what was trained so far is not thrown away
+    if wanted is not None or TRIED in skipped or (rows and broken):  # what was trained so far is not thrown away
         raise Exhausted(skipped)
+    raise _no_candidate(skipped, broken)
+
+
+def _no_candidate(skipped: Sequence[str], broken: Sequence[OutOfBounds]) -> SpaceError:
+    """Return what to say where no draw is a candidate."""
     if broken:
-        raise SpaceError(
+        return SpaceError(
             f"search: no candidate keeps all bounds ({len(skipped)} draws in a row); the closest, "
             f"{min(broken, key=lambda wrong: wrong.excess).words}",
             fix="raise the bound under search.constraints, or let the space hold such candidates",
         )
-    raise SpaceError(
+    return SpaceError(
         f"search: every draw is infeasible ({len(skipped)} in a row), the last with: {skipped[-1]}",
         fix="forbid less, or narrow the ranges to what can be built",
     )
@@ -162,66 +168,6 @@ def feasible(space: Space, chooser: Chooser) -> Candidate:
             raise
         # A field that no architecture has stays one failed trial.
     return candidate
-
-
-def free(name: str) -> bool:
-    """Say whether candidates of a pack may differ in the answer to this question."""
-    match name.split("."):
-        case ["optimizer", field]:
-            return field in OWN
-        case ["architecture", _, "dropout"]:
-            return True
-    return False
-
-
-class Like:
-    """Gives the answers of another candidate to all questions in which a pack has one answer for all."""
-
-    def __init__(self, chooser: Chooser, answers: Mapping[str, Scalar]) -> None:
-        self._chooser: Chooser = chooser
-        self._given: Chooser = DefaultChooser(answers)
-
-    def choice(self, name: str, node: Choice) -> Scalar:
-        """Answer a question with options."""
-        return (self._chooser if free(name) else self._given).choice(name, node)
-
-    def integer(self, name: str, node: IntRange) -> int:
-        """Answer a question for an integer."""
-        return (self._chooser if free(name) else self._given).integer(name, node)
-
-    def number(self, name: str, node: FloatRange) -> float:
-        """Answer a question for a number."""
-        return (self._chooser if free(name) else self._given).number(name, node)
-
-
-class Noted:
-    """Passes questions on and keeps the answers, with what Optuna calls the range of each question."""
-
-    def __init__(self, chooser: Chooser) -> None:
-        self._chooser = chooser
-        self.answers: dict[str, Scalar] = {}
-        self.distributions: dict[str, BaseDistribution] = {}
-
-    def choice(self, name: str, node: Choice) -> Scalar:
-        """Pass a question with options on; one option is no question."""
-        if len(node.options) == 1:
-            return node.options[0]
-        answer = self._chooser.choice(name, node)
-        self.answers[name], self.distributions[name] = answer, CategoricalDistribution(list(node.options))
-        return answer
-
-    def integer(self, name: str, node: IntRange) -> int:
-        """Pass a question for an integer on."""
-        answer = self._chooser.integer(name, node)
-        self.answers[name] = answer
-        self.distributions[name] = IntDistribution(node.low, node.high, log=node.log, step=node.step)
-        return answer
-
-    def number(self, name: str, node: FloatRange) -> float:
-        """Pass a question for a number on."""
-        answer = self._chooser.number(name, node)
-        self.answers[name], self.distributions[name] = answer, FloatDistribution(node.low, node.high, log=node.log)
-        return answer
 
 
 def arm_shares(sampled: int, has_scores: bool) -> dict[Origin, float]:
@@ -252,89 +198,5 @@ def _mixture(
         parent = parents[int(rng.integers(len(parents)))]
         return arm, MutationChooser(parent.answers, rng)
     if arm == "tpe":
-        return arm, _tpe(rows, rungs, stream_seed(seed, "sampler", place, attempt), names)
+        return arm, tpe(rows, rungs, stream_seed(seed, "sampler", place, attempt), names)
     return arm, PriorChooser(rng, unsure="low") if arm == "prior" else RandomChooser(rng)
-
-
-def best_rung(rows: Sequence[Row], rungs: Sequence[float], least: int) -> int | None:
-    """Return the highest rung at which at least so many rows have a score."""
-    reached = [len(row.scores(rungs)) for row in rows if not row.failed]
-    able = [rung for rung in range(len(rungs)) if sum(n > rung for n in reached) >= least]
-    return max(able) if able else None
-
-
-def best_rows(rows: Sequence[Row], rungs: Sequence[float], names: Sequence[str] = ALONE) -> list[Row]:
-    """Return the rows with the lowest scores at the highest rung that has as many as are asked for.
-
-    Rows that are known to break a bound come after all others. With several objectives: the front at that rung.
-    """
-    rung = best_rung(rows, rungs, _PARENTS)
-    if rung is None:
-        return []
-    here = [row for row in rows if not row.failed and len(row.scores(rungs)) > rung]
-    if len(names) > 1 and (ahead := front_rows(here, rung, rungs, names)):
-        return ahead
-    return sorted(here, key=lambda row: (row.excess, row.scores(rungs)[rung], row.place))[:_PARENTS]
-
-
-def _tpe(rows: Sequence[Row], rungs: Sequence[float], seed: int, names: Sequence[str] = ALONE) -> Chooser:
-    """Return the questions of a trial of TPE that knows the scores of one rung: of several it would confuse them."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # group=True is what conditions need
-        sampler = optuna.samplers.TPESampler(n_startup_trials=0, multivariate=True, group=True, seed=seed)
-    rung = best_rung(rows, rungs, 2 * STARTUP)
-    rung = best_rung(rows, rungs, STARTUP) if rung is None else rung
-    assert rung is not None
-    here = [row for row in rows if not row.failed and len(row.scores(rungs)) > rung]
-    points = [point_of(row, rung, rungs, names) for row in here]
-    study = _in_memory(sampler, objectives=len(points[0]))
-    study.add_trials(
-        create_trial(
-            params=dict(row.answers),
-            distributions=dict(row.distributions),
-            values=list(point),
-            constraints=_relative(row),
-        )
-        for row, point in zip(here, points, strict=True)
-    )
-    return TrialChooser(study.ask())
-
-
-def _relative(row: Row) -> dict[str, float]:
-    """Return by which share of its bound each amount exceeds it; Optuna calls 0 and less feasible."""
-    return {name: amount / bound - 1 for name, (amount, bound) in row.amounts.items()}
-
-
-def _in_memory(
-    sampler: optuna.samplers.BaseSampler, pruner: optuna.pruners.BasePruner | None = None, objectives: int = 1
-) -> optuna.Study:
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    directions = [StudyDirection.MINIMIZE] * objectives
-    return optuna.create_study(directions=directions, sampler=sampler, pruner=pruner, study_name="in memory")
-
-
-def stock_study(rows: Sequence[Row], rungs: Sequence[float], eta: int, seed: int) -> tuple[optuna.Study, bool]:
-    """Return the study of Optuna's own TPE and Hyperband that the rows make, and whether it would stop the last one.
-
-    Nothing of it is kept between two decisions: the rows are told to it again, in order.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        pruner = optuna.pruners.HyperbandPruner(
-            min_resource=1, max_resource=eta ** (len(rungs) - 1), reduction_factor=eta
-        )
-    study = _in_memory(optuna.samplers.TPESampler(seed=seed), pruner)
-    stop = False
-    for row in rows:
-        study.add_trial(create_trial(state=TrialState.RUNNING, params=dict(row.answers),
-                                     distributions=dict(row.distributions)))  # fmt: skip
-        trial = optuna.Trial(study, study.get_trials(deepcopy=False)[-1]._trial_id)
-        for rung, score in enumerate(row.scores(rungs)):
-            trial.report(score, eta**rung)
-            stop = trial.should_prune()
-        for name, amount in _relative(row).items():
-            trial.set_constraint(name, amount)
-        if row.over:
-            state = TrialState.COMPLETE if row.complete else TrialState.FAIL if row.failed else TrialState.PRUNED
-            study.tell(trial.number, row.last_score if row.complete else None, state=state)
-    return study, stop

@@ -1,5 +1,6 @@
 """Where a search stands, in one line that fits a terminal."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ class Standing:
     used: float
     """Seconds so far."""
     left: float | None = None
-    """Of search.seconds."""
+    """Of search.seconds, or of what search.energy_wh comes to."""
     most: int | None = None
     """Candidates in all, where they and not the seconds are the budget."""
     score: float | None = None
@@ -36,14 +37,14 @@ class Standing:
 
 def standing_of(rows: Sequence[Row], clock: Clock, workers: int, problem: Problem) -> Standing:
     """Return where the search stands."""
-    settings, best = problem.settings, best_row(rows)
+    settings, best, total = problem.settings, best_row(rows), clock.total(problem.settings)
     outcome = best.outcome if best is not None else None
     return Standing(
         phase=clock.phase,
         candidates=len(rows),
         used=clock.used,
-        left=None if settings.seconds is None else max(0.0, settings.seconds - clock.used),
-        most=settings.n_trials if settings.seconds is None else None,
+        left=None if total in (None, math.inf) else max(0.0, total - clock.used),
+        most=settings.n_trials if total is None else None,
         score=best.last_score if best is not None else None,
         quality=outcome.quality if outcome is not None else None,
         beyond=best is not None and best.excess > 0,

@@ -3,24 +3,39 @@
 from collections.abc import Callable, Mapping
 
 from pipeline.core.settings import Strategy
-from pipeline.tuning.decisions import CONFIRM_UNTIL, Continue, Decision, Start, View, engine, interrupted
+from pipeline.tuning.decisions import CONFIRM_UNTIL, Continue, Decision, Start, View, cut_default, engine, interrupted
 
 
 def default_only(view: View) -> Decision | None:
     """The default, once."""
     if not view.rows:
         return Start(view.last)
-    return interrupted(view)
+    return interrupted(view) or cut_default(view)
 
 
 def to_the_end(view: View) -> Decision | None:
     """One candidate after the other, each to its end: random search and grid search."""
     for row in view.rows:
-        if row.outcome is None and not row.busy and not row.over:
+        if row.paused or (row.outcome is None and not row.busy and not row.over):
             return Continue(row.place, view.last)
     if len(view.rows) < view.n_trials and view.share < CONFIRM_UNTIL:
         return Start(view.last)
     return None
+
+
+def rung_by_rung(view: View) -> Decision | None:
+    """One candidate after the other, each to its end unless it is stopped at a rung: Optuna's TPE and Hyperband.
+
+    Optuna's own loop asks the pruner after each report; here the trial pauses at the rung and is asked about there.
+    """
+    if view.share >= CONFIRM_UNTIL:
+        return None
+    for row in view.rows:
+        if row.paused:
+            return Continue(row.place, min(view.last, view.reached(row)))
+        if row.outcome is None and not row.busy and not row.over:
+            return Continue(row.place, 0)
+    return Start(0) if len(view.rows) < view.n_trials else None
 
 
 def one_rung_then_best(view: View) -> Decision | None:
@@ -47,7 +62,7 @@ DECIDES: Mapping[Strategy, Callable[[View], Decision | None]] = {
     "engine": engine,
     "random": to_the_end,
     "grid": to_the_end,
-    "tpe_hyperband": to_the_end,
+    "tpe_hyperband": rung_by_rung,
     "one_epoch_topk": one_rung_then_best,
     "default_only": default_only,
 }

@@ -11,9 +11,9 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.storages import RDBStorage
-from optuna.storages._rdb.models import TrialParamModel
+from optuna.storages._rdb.models import TrialModel, TrialParamModel, TrialValueModel
 from optuna.trial import TrialState, create_trial
-from sqlalchemy import event, insert
+from sqlalchemy import delete, event, insert, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import scoped_session, sessionmaker
 
@@ -121,6 +121,22 @@ def add_running(
         session.commit()
         session.close()
     return int(trial)
+
+
+def reopen(study: optuna.Study, trial: int) -> None:
+    """Let a finished trial, by its id in the database, run again: Optuna has no way back from an end.
+
+    Who has the study open, a dashboard, say, and saw the end may show it until opening the study anew.
+    """
+    session = _database(study).scoped_session()
+    running = {"state": TrialState.RUNNING, "datetime_complete": None}
+    for change in (
+        delete(TrialValueModel).where(TrialValueModel.trial_id == trial),
+        update(TrialModel).where(TrialModel.trial_id == trial).values(running),
+    ):
+        session.execute(change, execution_options={"synchronize_session": False})  # a new session holds no trial
+    session.commit()
+    session.close()
 
 
 def _database(study: optuna.Study) -> RDBStorage:

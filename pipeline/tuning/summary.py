@@ -19,6 +19,8 @@ class Spent:
     wall: float
     workers: int
     training: float
+    disk: str = ""
+    """What paused trials took of it, in words."""
 
     @property
     def outside(self) -> float:
@@ -55,9 +57,13 @@ def summary(record: SearchRecord, quality: str, spent: Spent | None) -> Iterator
     policies = Counter(trial.policy.words for trial in record.trials if trial.policy is not None)
     if policies:
         yield f"  computed in {'; '.join(f'{words} ({count})' for words, count in policies.most_common())}"
+    used = "not measured" if record.energy_wh is None else f"{record.energy_wh:.4g} Wh"
+    yield f"  energy: {used}" + (f" ({record.energy_of})" if record.energy_of else "")
     if spent is not None:
         of = f"{spent.workers} worker{'s' * (spent.workers != 1)}"
         yield f"  {100 * spent.outside:.1f} % of the time of {of} went elsewhere than into training and scoring"
+        if spent.disk:
+            yield f"  {spent.disk}"
     complete = [trial for trial in record.trials if trial.state == "complete"]
     for trial in sorted(complete, key=lambda trial: (trial.excess, trial.score or 0.0, trial.number))[:_TOP]:
         size = "" if trial.parameters is None else f", {trial.parameters:,} weights"

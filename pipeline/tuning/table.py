@@ -1,7 +1,8 @@
 """All candidates of a study in the order of their places, in memory and in Optuna's database at once.
 
 A row is a trial of Optuna: RUNNING while it trains or is paused, finished when it is complete, stopped or failed. What
-a killed process left running stays at its place with its answers, so the same trial goes on.
+a killed process left running stays at its place with its answers, so the same trial goes on. What only the end of the
+budget stopped is finished there too, and runs again if a larger budget lets it go on.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ from pipeline.core.strict import plain, read
 from pipeline.space import Scalar
 from pipeline.tuning.jobs import Outcome
 from pipeline.tuning.notes import save_note, trial_note
-from pipeline.tuning.study import add_running
+from pipeline.tuning.study import add_running, reopen
 
 _SHOWN = ("quality", "reserve_score", "parameters", "multiply_adds", "epochs", "seconds", "error")
 """Of a record, as attributes that the dashboard has columns for; what only a search reads are system attributes."""
@@ -135,14 +136,21 @@ class Table:
         self.rows: list[Row] = []
         self._storage = study._storage
         self._ids: list[int] = []
+        self._told: set[int] = set()
+        """Places of rows that are finished in the database."""
         self._waiting: list[Callable[[], None]] = []
         attributes = self._storage.get_study_system_attrs(study._study_id)
         trials = sorted((t for t in study.get_trials(deepcopy=False) if "place" in t.system_attrs),
                         key=lambda t: t.system_attrs["place"])  # fmt: skip
         for trial in trials:
             kept = trial.system_attrs
-            repeats = [attributes[name] for k in range(1, 100) if (name := _repeat(kept["place"], k)) in attributes]
+            named = (_repeat(kept["place"], k) for k in range(1, 100))
+            repeats = [read(Outcome, attributes[name], "study") for name in named if name in attributes]
+            outcome = read(Outcome, kept["outcome"], "study") if "outcome" in kept else None
             self._ids.append(trial._trial_id)
+            finished = trial.state.is_finished()
+            if finished:
+                self._told.add(kept["place"])
             self.rows.append(
                 Row(
                     place=kept["place"],
@@ -154,10 +162,10 @@ class Table:
                     gauged={name: (amount, bound) for name, (amount, bound) in kept["gauged"].items()},
                     aimed=kept.get("aimed", {}),
                     policy=read(Policy, kept["policy"], "study") if kept["policy"] else None,
-                    outcome=read(Outcome, kept["outcome"], "study") if "outcome" in kept else None,
-                    repeats=tuple(read(Outcome, repeat, "study") for repeat in repeats),
+                    outcome=outcome,
+                    repeats=tuple(repeat for repeat in repeats if repeat.state != "stopped"),
                     pack=tuple(kept["pack"]) if "pack" in kept else None,
-                    over=trial.state.is_finished(),
+                    over=finished and not _may_go_on(outcome, kept.get("closed", False)),
                 )
             )
 
@@ -173,7 +181,10 @@ class Table:
 
     def start(self, place: int) -> None:
         """Note that a job of this row runs."""
-        self.rows[place] = replace(self.rows[place], busy=True)
+        row = self.rows[place] = replace(self.rows[place], busy=True)
+        if place in self._told and not row.over:
+            self._told.remove(place)
+            self._waiting.append(partial(reopen, self.study, self._ids[place]))
 
     def note(self, outcome: Outcome, rungs: Sequence[float]) -> Row:
         """Take in what came of a job, and return the row as it stands."""
@@ -192,13 +203,13 @@ class Table:
     def stop(self, place: int) -> None:
         """Let a paused row be where it stands."""
         row = self.rows[place] = replace(self.rows[place], over=True)
-        self._waiting.append(partial(self._tell, row))
+        self._waiting.append(partial(self._tell, row, closed=False))
 
     def close(self) -> None:
-        """End the study: what is paused will not go on."""
+        """End the study; what is paused goes on if it is continued with a larger budget."""
         for row in self.rows:
-            if row.paused:
-                self.stop(row.place)
+            if row.paused and row.place not in self._told:
+                self._waiting.append(partial(self._tell, row, closed=True))
         self.flush()
 
     def flush(self) -> None:
@@ -235,21 +246,34 @@ class Table:
         note = trial_note(row, self.task)
         save_note(self.study, self._ids[row.place], note, version=1 + len(row.repeats))
 
-    def _tell(self, row: Row) -> None:
-        """End the trial in the database, with what the dashboard shows of it."""
+    def _tell(self, row: Row, closed: bool | None = None) -> None:
+        """End the trial in the database, with what the dashboard shows of it.
+
+        `closed`: whether a larger budget may let it go on, of a paused one.
+        """
         trial = self._ids[row.place]
+        self._told.add(row.place)
+        if closed is not None:
+            self._storage.set_trial_system_attr(trial, "closed", closed)
         for name, value in plain(row.record()).items():
             if name in _SHOWN and value is not None:
                 self._storage.set_trial_user_attr(trial, name, value)
         save_note(self.study, trial, trial_note(row, self.task))
         if row.amounts:
             told = Trial(self.study, trial)
+            had = self._storage.get_trial(trial).constraints  # if it ended before
             for name, (amount, bound) in row.amounts.items():
-                told.set_constraint(name, amount / bound - 1)
+                if name not in had:
+                    told.set_constraint(name, amount / bound - 1)
         state = TrialState.COMPLETE if row.complete else TrialState.FAIL if row.failed else TrialState.PRUNED
         found = (row.last_score, *(row.objectives.get(name) for name in self.others))
         values = [value for value in found if value is not None]  # of a stopped one the score is where it stood
         self._storage.set_trial_state_values(trial, state, values if len(values) == len(found) else None)
+
+
+def _may_go_on(outcome: Outcome | None, closed: bool) -> bool:
+    """Say whether nothing but the budget ended a trial."""
+    return outcome is not None and (outcome.state == "stopped" or (outcome.state == "paused" and closed))
 
 
 def _repeat(place: int, k: int) -> str:

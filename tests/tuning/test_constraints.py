@@ -28,7 +28,8 @@ from pipeline.tuning.choice import best_of, chosen_of
 from pipeline.tuning.chooser import TrialChooser
 from pipeline.tuning.constraints import Gauge, OutOfBounds, amounts_of, refuse_unmeasurable
 from pipeline.tuning.decisions import Continue, confirming, promotion
-from pipeline.tuning.proposals import STARTUP, Exhausted, _tpe, best_rows, proposal, stock_study
+from pipeline.tuning.proposals import Exhausted, proposal
+from pipeline.tuning.samplers import STARTUP, best_rows, stock_study, tpe
 from tests.training.test_fit import CPU, DATA, stripes, train
 from tests.tuning.test_decisions import RUNGS, row, view
 from tests.tuning.test_search import STRICT, outcome, run, study
@@ -289,7 +290,7 @@ def test_excess_is_the_largest_share_of_a_bound() -> None:
 def test_tpe_and_the_stock_search_know_who_broke_a_bound() -> None:
     rows = [row(place, 0.9, 0.6, 0.5) for place in range(STARTUP)]
     rows[2] = replace(rows[2], gauged=BROKEN)
-    asked = _tpe(rows, RUNGS, 7)
+    asked = tpe(rows, RUNGS, 7)
     assert isinstance(asked, TrialChooser)
     stock, _ = stock_study(rows, RUNGS, 3, 7)
     for told in (asked._trial.study, stock):

@@ -262,10 +262,13 @@ def test_the_summary_says_where_trials_and_seconds_and_scores_came_from() -> Non
         "  default            2         2           1      0.4000",
         "  prior              3         1           1      0.3000",
         "  10.0 s: default 4.0 s, search 6.0 s",
+        "  energy: not measured",
         "  25.0 % of the time of 2 workers went elsewhere than into training and scoring",
         "  trial 1    0.3000  accuracy 0.8000  (cnn, prior, 12 weights)",
         "  trial 0    0.4000  accuracy 0.8000  (cnn, default, 12 weights)",
     ]
+    measured = summary(replace(found, energy_wh=0.12345, energy_of="GPU and CPU"), "accuracy", None)
+    assert "  energy: 0.1235 Wh (GPU and CPU)" in list(measured)
     assert not any("elsewhere" in line for line in summary(replace(found, phases=()), "accuracy", None))
 
 

@@ -108,7 +108,8 @@ def test_an_interrupted_search_ends_as_an_uninterrupted_one(tmp_path: Path, monk
     assert cut.best == whole.best
     assert len(study(tmp_path / "cut").trials) == 8
     assert sum(len(t.repeats) for t in whole.trials) >= 2
-    assert list((tmp_path / "cut" / "files").iterdir()) == []
+    left = {path.name for path in (tmp_path / "cut" / "files").iterdir()}
+    assert left == {f"trial-{t.number}" for t in cut.trials if t.state == "pruned"}  # they go on with a larger budget
 
 
 def test_a_paused_trial_whose_file_is_gone_is_trained_from_its_start(tmp_path: Path) -> None:
@@ -318,11 +319,25 @@ def test_simpler_searches_run_on_the_same_space(tmp_path: Path, strategy: str) -
     if strategy in ("random", "grid"):
         assert set(states) == {"complete"}
         assert len({str(t.candidate) for t in record.trials}) == 7
+    if strategy == "tpe_hyperband":  # trials pause at every rung to be asked about, and only there
+        assert all(len(t.curve) > 1 for t in record.trials if t.state == "complete")
     if strategy == "one_epoch_topk":
         assert states.count("complete") == 7 // 3
         firsts = [t.curve[0][1] for t in record.trials]
         best = sorted(range(7), key=lambda i: firsts[i])[: 7 // 3]
         assert {i for i, state in enumerate(states) if state == "complete"} == set(best)
+
+
+def test_stock_tpe_and_hyperband_stop_trials_at_rungs(tmp_path: Path) -> None:
+    record = run(tmp_path, n_trials=16, strategy="tpe_hyperband")
+    states = {t.state for t in record.trials}
+    assert states == {"complete", "pruned"}
+    stopped = [t for t in record.trials if t.state == "pruned"]
+    rungs = problem().rungs
+    assert all(
+        t.curve[-1][0] == pytest.approx(rungs[len(t.curve) - 1], abs=0.02) and t.curve[-1][0] < 1 for t in stopped
+    )
+    assert run(tmp_path, n_trials=16, strategy="tpe_hyperband") == record
 
 
 def done(tmp_path: Path) -> TrialRecord:

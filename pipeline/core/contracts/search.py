@@ -8,9 +8,10 @@ from pipeline.core import bounds
 from pipeline.core.bounds import Amounts
 from pipeline.core.contracts.data import Inputs
 
-Origin = Literal["default", "warm_start", "prior", "mutation", "tpe", "random", "grid"]
+Origin = Literal["default", "warm_start", "prior", "mutation", "tpe", "random", "grid", "refine"]
 """Who proposed a candidate: a family's default, the space's warm_start list, a draw around the defaults, a change of
-one of the best so far, Optuna's TPE sampler, a blind draw, or the next one of a grid."""
+one of the best so far, Optuna's TPE sampler, a blind draw, the next one of a grid, or the best so far with numbers from
+a Gaussian process."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,6 +183,10 @@ class SearchRecord:
     """Training seconds of all trials, over restarts."""
     phases: tuple[tuple[str, float], ...] = ()
     """(what the search was at, wall seconds), over restarts; none in records written before they were counted."""
+    energy_wh: float | None = None
+    """Watt-hours over restarts; None where not all was measured."""
+    energy_of: str = ""
+    """What they are of, with all else that ran on it, or why nothing was measured."""
     constraints: Mapping[str, float] = field(default_factory=dict)
     """Upper bounds by name."""
     latency_batch: int = 1
