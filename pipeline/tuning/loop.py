@@ -2,7 +2,6 @@
 
 import logging
 import math
-from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +9,13 @@ from pathlib import Path
 import optuna
 
 from pipeline.core.contracts import Candidate, SearchRecord
-from pipeline.core.errors import SpaceError
 from pipeline.models import read_architecture
-from pipeline.space import DefaultChooser, Scalar, Space, first_answers, sample
+from pipeline.space import DefaultChooser, Space, first_answers, sample
 from pipeline.tuning.choice import export
 from pipeline.tuning.clock import Clock, kept_energy, kept_phases, meter_of, refuse_unmeasured
-from pipeline.tuning.constraints import MARK, Gauge, OutOfBounds, refuse_unmeasurable
+from pipeline.tuning.constraints import MARK, Gauge, refuse_unmeasurable
 from pipeline.tuning.decisions import CONFIRM_UNTIL, Continue, Refine, Repeat, Start, View
+from pipeline.tuning.defaults import defaults_within_bounds
 from pipeline.tuning.fits import Fits
 from pipeline.tuning.jobs import Job, OnFit, Outcome, Problem
 from pipeline.tuning.live import Live, phase_of
@@ -27,17 +26,14 @@ from pipeline.tuning.policies import POLICIES, Policies
 from pipeline.tuning.proposals import Exhausted, First, feasible, proposal
 from pipeline.tuning.samplers import stock_study
 from pipeline.tuning.shelf import Shelf
-from pipeline.tuning.standing import quality_name
+from pipeline.tuning.standing import quality_name, refuse_hopeless
 from pipeline.tuning.strategies import DECIDES
-from pipeline.tuning.study import together
+from pipeline.tuning.study import extent, is_over, together
 from pipeline.tuning.summary import Spent, summary, training_seconds
 from pipeline.tuning.table import Row, Table
 from pipeline.tuning.workers import crew_of, usual_workers
 
 log = logging.getLogger("pipeline.search")
-
-_OF_CANDIDATES = ("SpaceError", "FloatingPointError")
-"""Failures that the space can cause; any other is a mistake of ours and keeps its traceback."""
 
 
 class Search:
@@ -71,13 +67,13 @@ class Search:
     def run(self, on_fit: OnFit | None = None, fits: Fits | None = None) -> None:
         """Train until nothing is left to do or the budget is spent; `fits` go on beside it."""
         settings = self.problem.settings
-        if study_is_over(self.study, self.problem):
+        if is_over(self.study, settings):
             if fits is not None:
                 fits.complete()
             return
         size = usual_workers(self.problem) if settings.workers is None else settings.workers
         self._warm()
-        self.first = self._within_bounds()
+        self.first = defaults_within_bounds(self.study, self.space, self.first, self.gauge)
         default = self._first_candidate()
         plan = plan_for(self.problem, default, self.study, self.clock, self.policies.of, size)
         self.problem = self.policies.problem = self.problem.within(plan.trial_seconds)
@@ -106,7 +102,7 @@ class Search:
         with together(self.study):
             self.table.close()
             self.clock.keep()
-            self.study.set_user_attr("over", _extent(self.problem))
+            self.study.set_user_attr("over", extent(settings))
         trained = training_seconds(self.table.rows) - trained
         self.spent = Spent(wall=self.clock.running, workers=self.live.workers, training=trained,
                            disk=self.shelf.words())  # fmt: skip
@@ -124,29 +120,6 @@ class Search:
         self.shelf.remove(self._finished)
         self._finished.clear()
         self.shelf.bound(self.table.rows, self.problem.rungs)
-
-    def _within_bounds(self) -> First:
-        """Return the defaults without those that break a bound, as the study decided once: latencies vary."""
-        if self.problem.settings.strategy not in ("engine", "default_only"):
-            return self.first
-        kept = self.study.user_attrs.get("defaults")
-        if kept is None:
-            kept = [self._broken(known) for _, known in self.first]
-            self.study.set_user_attr("defaults", kept)
-        for reason in filter(None, kept):
-            log.info("%s", reason)
-        within = [default for default, reason in zip(self.first, kept, strict=True) if reason is None]
-        if not within and self.problem.settings.strategy == "default_only":
-            raise SpaceError(f"search: {kept[0]}", fix="raise the bound, or search with search.strategy=engine")
-        return within
-
-    def _broken(self, known: Mapping[str, Scalar]) -> str | None:
-        """Say which bound a default breaks, if it does."""
-        try:
-            self.gauge.kept(feasible(self.space, DefaultChooser(known)))
-        except OutOfBounds as wrong:
-            return f"a default is passed over: {wrong.words}"
-        return None
 
     def _first_candidate(self) -> Candidate:
         """Return the candidate whose training the seconds are planned by: the one that goes first."""
@@ -193,7 +166,7 @@ class Search:
         )
 
     def _next_job(self) -> Work | None:
-        self._refuse_hopeless()
+        refuse_hopeless(self.table.rows)
         if leader := unfinished(self.table.rows):
             self._gather(leader)
         view = self.view()
@@ -241,6 +214,7 @@ class Search:
         except Exhausted:
             self.refine = None
             return self._next_job()
+        row = replace(row, policy=self.policies.of(row.candidate))
         self.table.add(row)
         return self._job(row, wanted.rung)
 
@@ -272,18 +246,6 @@ class Search:
                 self.table.stop(row.place)
         self.live.ended(row, outcome)
 
-    def _refuse_hopeless(self) -> None:
-        """Stop when the first candidates all fail: more of them would only spend the budget."""
-        done = [row.outcome for row in self.table.rows if row.outcome is not None]
-        if len(done) >= 3 and all(outcome.state == "failed" for outcome in done):
-            last = done[-1]
-            if not str(last.error).startswith(_OF_CANDIDATES):
-                raise RuntimeError(f"the first {len(done)} trials all failed; the last one:\n{last.traceback}")
-            raise SpaceError(
-                f"search: the first {len(done)} trials all failed, the last with {last.error}",
-                fix="check the space and search.max_parameters",
-            )
-
     def export(self, storage: str) -> SearchRecord:
         """Return the record of all trials and of the one that is handed on."""
         kept = self.study.user_attrs
@@ -298,20 +260,3 @@ class Search:
         if self.spent is not None:
             save_note(self.study, None, "\n".join(f"    {line}" for line in lines))
         return lines
-
-
-def _extent(problem: Problem) -> dict[str, float | int | None]:
-    settings = problem.settings
-    return {"n_trials": settings.n_trials, "seconds": settings.seconds, "energy_wh": settings.energy_wh,
-            "repeats": settings.repeats}  # fmt: skip
-
-
-def study_is_over(study: optuna.Study, problem: Problem) -> bool:
-    """Say whether the study was ended with this budget or a larger one."""
-    over = study.user_attrs.get("over")
-    if over is None:
-        return False
-    return all(
-        had is None or (wanted is not None and wanted <= had)
-        for had, wanted in ((over[name], wanted) for name, wanted in _extent(problem).items())
-    )

@@ -1,4 +1,4 @@
-"""Where a search stands, in one line that fits a terminal."""
+"""Where a search stands, in one line that fits a terminal, and whether it is hopeless."""
 
 import math
 from collections import Counter
@@ -6,9 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.core.contracts import TASKS, Task
+from pipeline.core.errors import SpaceError
 from pipeline.tuning.clock import Clock, Phase
 from pipeline.tuning.jobs import Problem
 from pipeline.tuning.table import Row
+
+_HOPELESS = 3
+"""After so many failures and nothing else a search stops."""
+_OF_CANDIDATES = ("SpaceError", "FloatingPointError")
+"""Failures that the space can cause; any other is a mistake of ours and keeps its traceback."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,3 +136,16 @@ def quality_name(task: Task) -> str:
     """Return what people call what they read beside the score."""
     name = TASKS[task].quality
     return "R²" if name == "r2" else name.replace("_", " ")
+
+
+def refuse_hopeless(rows: Sequence[Row]) -> None:
+    """Stop when the first candidates all fail: more of them would only spend the budget."""
+    done = [row.outcome for row in rows if row.outcome is not None]
+    if len(done) >= _HOPELESS and all(outcome.state == "failed" for outcome in done):
+        last = done[-1]
+        if not str(last.error).startswith(_OF_CANDIDATES):
+            raise RuntimeError(f"the first {len(done)} trials all failed; the last one:\n{last.traceback}")
+        raise SpaceError(
+            f"search: the first {len(done)} trials all failed, the last with {last.error}",
+            fix="check the space and search.max_parameters",
+        )

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import scoped_session, sessionmaker
 
 from pipeline.core.errors import ConfigError
+from pipeline.core.settings import SearchSettings
 
 log = logging.getLogger("pipeline.search")
 
@@ -144,3 +145,20 @@ def _database(study: optuna.Study) -> RDBStorage:
     found = getattr(study._storage, "_backend", study._storage)
     assert isinstance(found, RDBStorage)
     return found
+
+
+def extent(settings: SearchSettings) -> dict[str, float | int | None]:
+    """Return what a study may spend in all."""
+    return {"n_trials": settings.n_trials, "seconds": settings.seconds, "energy_wh": settings.energy_wh,
+            "repeats": settings.repeats}  # fmt: skip
+
+
+def is_over(study: optuna.Study, settings: SearchSettings) -> bool:
+    """Say whether the study was ended with this budget or a larger one."""
+    over = study.user_attrs.get("over")
+    if over is None:
+        return False
+    return all(
+        had is None or (wanted is not None and wanted <= had)
+        for had, wanted in ((over[name], wanted) for name, wanted in extent(settings).items())
+    )

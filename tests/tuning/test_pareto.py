@@ -25,7 +25,8 @@ from pipeline.tuning.choice import choice_note
 from pipeline.tuning.chooser import TrialChooser
 from pipeline.tuning.constraints import measured
 from pipeline.tuning.decisions import Continue, Repeat, confirming, finishing, promotion
-from pipeline.tuning.proposals import STARTUP, _mixture, _tpe, best_rows
+from pipeline.tuning.proposals import _mixture
+from pipeline.tuning.samplers import STARTUP, best_rows, tpe
 from pipeline.tuning.table import Row
 from tests.training.test_fit import DATA
 from tests.tuning.test_constraints import PEOPLE
@@ -176,7 +177,7 @@ def test_tpe_knows_all_objectives_that_a_rung_has(complete: bool, values: list[f
         done = [r.outcome for r in rows]
         rows = [replace(r, outcome=replace(o, objectives={"calibration_error": 0.25}))
                 for r, o in zip(rows, done, strict=True) if o is not None]  # fmt: skip
-    asked = _tpe(rows, RUNGS, 7, BOTH)
+    asked = tpe(rows, RUNGS, 7, BOTH)
     assert isinstance(asked, TrialChooser)
     told = asked._trial.study
     assert len(told.directions) == len(values)

@@ -11,9 +11,10 @@ import pipeline.tuning.jobs as jobs
 from pipeline.space import parse
 from pipeline.training.training import Training
 from pipeline.tuning import Search
-from pipeline.tuning.decisions import Continue, default_only, engine, to_the_end
+from pipeline.tuning.decisions import Continue, engine
 from pipeline.tuning.jobs import Job, run_job
 from pipeline.tuning.shelf import Shelf
+from pipeline.tuning.strategies import default_only, to_the_end
 from pipeline.tuning.table import Row
 from tests.training.test_fit import CANDIDATE, CPU, DATA
 from tests.tuning.test_decisions import RUNGS, row, view

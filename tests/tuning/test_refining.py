@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from pipeline.core.contracts import Candidate, Optimizer
+from pipeline.core.contracts import Candidate, Optimizer, Policy
 from pipeline.core.settings import SearchSettings
 from pipeline.space import FloatRange, Scalar, parse
 from pipeline.tuning.clock import Clock
@@ -173,7 +173,8 @@ def test_numbers_are_refined_where_trials_are_long_and_enough_of_them_fit(
     takes = min(20.0, 0.3 * seconds)
     kept = {"mode": "seeds", "trial_seconds": 1.0, "default_seconds": takes}  # of a smaller budget
     study(tmp_path).set_user_attr("plan", {"budget": {}, "plan": kept})
-    found = plan_for(chosen, candidate(), study(tmp_path), Clock(study(tmp_path)), workers)
+    policy = Policy(device="cpu", precision="fp32", memory_format=None, compile=False)
+    found = plan_for(chosen, candidate(), study(tmp_path), Clock(study(tmp_path)), lambda _: policy, workers)
     assert found.trial_seconds == pytest.approx(min(0.15 * seconds, takes))
     assert found.refine == refine
     words = plan_words(found, seconds, "engine")
