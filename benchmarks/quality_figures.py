@@ -51,15 +51,12 @@ class Mean:
 def incumbents(trials: Iterable[Mapping[str, Any]]) -> list[tuple[float, float]]:
     """Return the anytime curve of the trials of search.json: where a complete trial was better than all before it.
 
-    Trials count as run one after the other, in their order; what a search does between them takes no time here.
+    By wall seconds of the search at which each came to its end.
     """
     found: list[tuple[float, float]] = []
-    seconds = 0.0
-    for trial in trials:
-        seconds += trial["seconds"]
-        better = trial["state"] == "complete" and (not found or trial["score"] < found[-1][1])
-        if better:
-            found.append((round(seconds, 3), trial["score"]))
+    for trial in sorted((t for t in trials if t["state"] == "complete"), key=lambda t: t["ended"]):
+        if not found or trial["score"] < found[-1][1]:
+            found.append((round(trial["ended"], 3), trial["score"]))
     return found
 
 

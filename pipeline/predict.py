@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pipeline.core.errors import ConfigError, PipelineError
+from pipeline.core.process import hold_threads
 from pipeline.core.settings import TrainerSettings
 from pipeline.core.store import TRAIN
 from pipeline.core.strict import read
@@ -92,6 +93,7 @@ def _wishes(arguments: Sequence[str]) -> Wishes:
 
 def main(arguments: Sequence[str]) -> int:
     """Run and return the exit code."""
+    hold_threads()
     prepare_terminal("predict")
     if not arguments or set(arguments) & {"-h", "--help"}:
         sys.stdout.write(f"{__doc__}\n")

@@ -123,6 +123,8 @@ class Outcome:
     passes: float = 0.0
     seconds: float = 0.0
     """Of training and scoring, over all pieces."""
+    ended: float | None = None
+    """Wall seconds of the search when it was noted."""
     error: str | None = None
     traceback: str | None = None
 

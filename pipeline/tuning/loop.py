@@ -239,7 +239,7 @@ class Search:
         return pack_job(job, row, self.table.rows)
 
     def _note(self, outcome: Outcome) -> None:
-        row = self.table.note(outcome, self.problem.rungs)
+        row = self.table.note(replace(outcome, ended=round(self.clock.used, 3)), self.problem.rungs)
         if self.problem.settings.strategy == "tpe_hyperband" and row.paused:
             before = self.table.rows[: row.place + 1]
             if stock_study(before, self.problem.rungs, self.problem.settings.eta, self.problem.seed)[1]:

@@ -118,6 +118,7 @@ class Row:
             multiply_adds=outcome.multiply_adds,
             epochs=outcome.passes,
             seconds=outcome.seconds,
+            ended=outcome.ended,
             curve=outcome.curve,
             amounts=self.amounts,
             objectives=self.objectives,

@@ -23,8 +23,8 @@ def outcome(task: str, seed: int, method: str, test: float | None, **more: Any) 
     return Outcome(task=task, seed=seed, method=method, test=test, **more)
 
 
-def trial(state: str, score: float | None, seconds: float, origin: str = "sampler") -> dict[str, Any]:
-    return {"state": state, "score": score, "seconds": seconds, "origin": origin}
+def trial(state: str, score: float | None, ended: float, origin: str = "sampler") -> dict[str, Any]:
+    return {"state": state, "score": score, "ended": ended, "origin": origin}
 
 
 @pytest.mark.parametrize(
@@ -43,9 +43,9 @@ def test_ranks(scores: list[float | None], expected: list[float]) -> None:
 
 
 def test_incumbents_are_complete_trials_better_than_all_before() -> None:
-    trials = [trial("complete", 0.5, 2, "default"), trial("pruned", 0.1, 1), trial("complete", 0.6, 3),
-              trial("failed", None, 1), trial("complete", 0.4, 4)]  # fmt: skip
-    assert figures.incumbents(trials) == [(2, 0.5), (11, 0.4)]
+    trials = [trial("complete", 0.5, 2, "default"), trial("pruned", 0.1, 3), trial("complete", 0.4, 11),
+              trial("failed", None, 4), trial("complete", 0.45, 7), trial("complete", 0.6, 9)]  # fmt: skip
+    assert figures.incumbents(trials) == [(2, 0.5), (7, 0.45), (11, 0.4)]  # as they ended, not as they began
     assert figures.default_score(trials) == 0.5
     assert figures.default_score([trial("pruned", 0.3, 1, "default"), *trials]) is None
     assert figures.default_score([]) is None

@@ -68,6 +68,7 @@ def test_the_default_is_trained_to_its_end_and_the_others_earn_it(tmp_path: Path
     assert sum(n > 1 for n in reached) >= 12 // 3
     assert sum(t.state == "complete" for t in record.trials) >= 2
     assert all(t.parameters and t.seconds > 0 and t.curve for t in record.trials)
+    assert all(t.ended is not None and 0 < t.ended <= search.clock.used for t in record.trials)
     assert all((t.multiply_adds is not None) == (t.state == "complete") for t in record.trials)
     best = record.trials[record.best]
     lowest = min((t.score, t.standard_error or 0.0) for t in record.trials if t.state == "complete" and t.score)

@@ -136,6 +136,9 @@ class TrialRecord:
     epochs: float
     """Passes over the training split."""
     seconds: float
+    """Of training and scoring."""
+    ended: float | None = None
+    """Wall seconds of the search, over restarts, when it came to where it stands; None in older records."""
     curve: tuple[tuple[float, float], ...]
     """(share of the trial's budget spent, score) at each rung."""
     repeats: tuple[tuple[float, float | None], ...] = ()
