@@ -3,8 +3,8 @@
     python benchmarks/measure.py RESULT.json COMMAND [ARGUMENT …]
 
 Two numbers, because each alone misleads: `largest_mb` is the most any single process ever had (getrusage of waited-for
-children, exact), `tree_mb` the most the whole tree had at once (proportional shares from /proc, five times a second;
-Linux only, else null). The starter is small and fresh because a new process inherits its starter's high-water mark.
+children, exact), `tree_mb` the most the whole tree had at once (proportional shares from /proc, up to five times a
+second; Linux only, else null). The starter is small and fresh because a new process inherits its starter's high-water mark.
 """
 
 import json
@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _EVERY = 0.2
+_REST = 50
+"""Rest for so many times what a look takes: the kernel goes through all pages, 25 ms for a GB."""
 _PROC = Path("/proc")
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # getrusage counts bytes on macOS, kB elsewhere
 
@@ -53,12 +55,15 @@ def watch(command: Sequence[str]) -> dict[str, float | None]:
     """Run a command to its end; return exit code, seconds and memory."""
     start, most = time.perf_counter(), 0
     process = subprocess.Popen(command)
+    pause = _EVERY
     while True:
         try:
-            code = process.wait(_EVERY)
+            code = process.wait(pause)
             break
         except subprocess.TimeoutExpired:
+            began = time.perf_counter()
             most = max(most, sum(memory(pid) for pid in tree(process.pid)))
+            pause = max(_EVERY, _REST * (time.perf_counter() - began))
     seconds = time.perf_counter() - start
     largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _RSS_UNIT
     # A command that ends within one interval is never sampled; what sampling missed of one process is known exactly.

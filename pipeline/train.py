@@ -6,6 +6,7 @@ The same `fit` as a trial. Checkpoints lie under state/ and vanish when the trai
 import logging
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import __version__
@@ -28,12 +29,15 @@ from pipeline.stage import run_stage, state_folder
 
 if TYPE_CHECKING:
     from pipeline.models.cost import Cost
+    from pipeline.training.data import Data
     from pipeline.training.fit import Fit
 
 log = logging.getLogger("pipeline.train")
 
 _CODE = ("core", "models", "training")
 _QUIET_SECONDS = 15
+_NOISE = 2.0
+"""Standard errors."""
 
 
 def priced(settings: TrainSlice, card: DatasetCard, best: Best, done: "Fit") -> "tuple[Cost, Latency]":
@@ -61,6 +65,8 @@ def model_card(
     notes = []
     if done.passes < budget.epochs:
         notes.append(f"train.seconds ended the training after {done.passes:.1f} of {budget.epochs} epochs")
+    if (worse := rebuilt_words(best.score, last.val_score, done.standard_error)) is not None:
+        notes.append(worse)
     return ModelCard(
         candidate=candidate,
         inputs=card.inputs,
@@ -74,6 +80,7 @@ def model_card(
         precision=done.policy.precision,
         memory_format=done.policy.memory_format,
         compiled=done.policy.compile,
+        refit_rows=sum(n for split, n in card.rows.items() if split != "test") if settings.train.refit else None,
         epochs=done.records,
         seconds=round(done.seconds, 3),
         search_score=best.score,
@@ -84,13 +91,47 @@ def model_card(
     )
 
 
+def rebuilt_words(searched: float, rebuilt: float, standard_error: float) -> str | None:
+    """Say when the winner, trained again, misses what it was chosen for by more than the noise of validation rows."""
+    if rebuilt - searched <= _NOISE * standard_error:
+        return None
+    return (
+        f"the winner, trained again, scores {rebuilt:.4f} on validation rows and scored {searched:.4f} in the search: "
+        f"worse by more than two standard errors ({standard_error:.4f})"
+    )
+
+
+def refitted(
+    settings: TrainSlice, best: Best, whole: "Data", budget: Budget, before: "Fit", checkpoints: Path
+) -> "Fit":
+    """Train again from the start on training and validation rows; scores stay those of the training before.
+
+    The same number of passes, with the probabilities' temperature of the network that had not seen the validation rows.
+    """
+    from pipeline.training.fit import Watch, fit
+
+    log.info("once more with the validation rows, %s rows in all", f"{len(whole.train.y):,}")
+    checkpoints.mkdir(exist_ok=True)
+    again = fit(
+        best.candidate,
+        whole,
+        budget,
+        seed=settings.seed,
+        trainer=settings.trainer,
+        watch=Watch(checkpoints=checkpoints),
+        policy=before.policy,
+    )
+    again.network.temperature.copy_(before.network.temperature)
+    return replace(before, network=again.network, seconds=before.seconds + again.seconds)
+
+
 def run(settings: TrainSlice) -> None:
     """Train or continue, write model.safetensors, card.json and intake.json."""
     card, best = read_record(DatasetCard, FIT / "dataset.json"), read_record(Best, SEARCH / "best.json")
     intake = read_record(Intake, FIT / "intake.json")
 
     from pipeline.core.contracts import EpochRecord
-    from pipeline.training.budgets import budget_of
+    from pipeline.training.budgets import budget_of, settled
     from pipeline.training.data import load_data
     from pipeline.training.fit import Watch, fit
     from pipeline.training.weights import save_weights
@@ -101,7 +142,10 @@ def run(settings: TrainSlice) -> None:
 
     facts = TASKS[card.task]
     data = load_data(card, FIT)
-    budget = budget_of(settings.train.epochs, settings.train.seconds, card.inputs, len(data.train.y))
+    whole = data.with_validation_rows() if settings.train.refit else None
+    trainings = 2 if settings.train.refit else 1
+    seconds = None if settings.train.seconds is None else settings.train.seconds / trainings
+    budget = budget_of(settings.train.epochs, seconds, card.inputs, len(data.train.y))
     lines_every, told = max(1, budget.epochs // 20), 0.0
 
     def on_score(progress: float, record: EpochRecord) -> bool:
@@ -126,6 +170,10 @@ def run(settings: TrainSlice) -> None:
         watch=Watch(on_score=on_score, checkpoints=checkpoints),
         policy=best.policy,
     )
+    if whole is not None:
+        # Of as many rows as before: what is `auto` depends on how many there are.
+        fixed = replace(best, candidate=settled(best.candidate, card.inputs, len(data.train.y)))
+        done = refitted(settings, fixed, whole, budget, done, checkpoints / "refit")
     with fresh_folder(TRAIN) as folder:
         weights = save_weights(folder, done.network)
         write_json(folder / "card.json", model_card(settings, card, best, budget, done, weights))

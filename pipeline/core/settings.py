@@ -118,6 +118,8 @@ class TrainSettings:
     epochs: int | None = None
     """None: what is usual for the data (training/budgets.py)."""
     seconds: float | None = None
+    refit: bool = False
+    """Train once more, from the start, with the validation and reserve rows among the training rows."""
     latency_batch: int = 1
     """Rows that are predicted at once when latency is measured."""
 

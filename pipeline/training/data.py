@@ -1,13 +1,15 @@
 """What a network learns from: packed rows of some splits, and the same rows on a device."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.contracts import DatasetCard, ForecastInputs, Inputs, Target, Task
+from pipeline.core.errors import ConfigError
 from pipeline.core.store import missing
 from pipeline.datasets import load_split
 
@@ -45,6 +47,31 @@ class Data:
             arrays = getattr(self, split)
             self._placed[split, device] = Rows(arrays.x, arrays.y, self.inputs, device, arrays.weight)
         return self._placed[split, device]
+
+    def with_validation_rows(self) -> "Data":
+        """Return the same data with the validation and reserve rows among the training rows.
+
+        Raises:
+            ConfigError: training rows are weighted, and nobody knows how much the others count.
+        """
+        if self.train.weight is not None:
+            raise ConfigError(
+                "train.refit: training rows are weighted, validation rows are not", fix="train.refit=false"
+            )
+        parts = [part for part in (self.train, self.val, self.reserve) if part is not None]
+        return replace(self, train=_joined(parts, isinstance(self.inputs, ForecastInputs)))
+
+
+def _joined(parts: Sequence[Arrays], steps: bool) -> Arrays:
+    """Return all rows of some splits; of forecasts (`steps`) x holds steps, and y where each window's future begins.
+
+    The steps of a split hold the windows of its first rows, so none reaches from one split into the other.
+    """
+    if not steps:
+        return Arrays(np.concatenate([part.x for part in parts]), np.concatenate([part.y for part in parts]))
+    before = np.cumsum([0, *(part.x.shape[1] for part in parts)])
+    y = [part.y + start for part, start in zip(parts, before, strict=False)]
+    return Arrays(np.concatenate([part.x for part in parts], axis=1), np.concatenate(y))
 
 
 def load_data(card: DatasetCard, folder: Path) -> Data:

@@ -396,6 +396,9 @@ class ModelCard:
     memory_format: Literal["contiguous", "channels_last"] | None = None
     """In which images lay while training; None where there are none, and in cards written before it was chosen."""
     compiled: bool = False
+    refit_rows: int | None = None
+    """Training rows of the weights, validation rows among them, where these were trained on once more; all scores, and
+    the temperature, are of the training before."""
     epochs: tuple[EpochRecord, ...]
     seconds: float
     search_score: float
