@@ -4,7 +4,8 @@
 
 Two numbers, because each alone misleads: `largest_mb` is the most any single process ever had (getrusage of waited-for
 children, exact), `tree_mb` the most the whole tree had at once (proportional shares from /proc, up to five times a
-second; Linux only, else null). The starter is small and fresh because a new process inherits its starter's high-water mark.
+second; Linux only, else null). The starter is small and fresh because a new process inherits its starter's high-water
+mark.
 """
 
 import json

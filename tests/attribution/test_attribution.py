@@ -1,5 +1,7 @@
 """Attributions against closed forms, and checks that must fail what deserves to fail."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from pipeline.attribution import (
     completeness,
     deletion,
     explain,
+    methods,
     subject_of,
 )
 from pipeline.attribution.faithfulness import removed
@@ -62,11 +65,49 @@ def image_task(network: nn.Module, rows: int = 12) -> Task:
     return Task(network, IMAGE, x, target, baseline_for(IMAGE, x)[0])
 
 
+class Steps(nn.Module):
+    """Logits that count pixels above a half: what they jump by is seen by no gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([(x > 0.5).float().sum((1, 2, 3)) + 0 * x.sum((1, 2, 3)), x.mean((1, 2, 3))], dim=1)
+
+
 def table_task(kind: str = "transformer") -> Task:
     torch.manual_seed(0)
     network = build({"kind": kind, "width": 8}, TABLE, 2).eval()
     x = torch.tensor([[1.7, 1.0, 0.1, 0.0, 1.0], [0.2, 3.0, 0.9, 1.0, 0.0], [0.5, 0.0, 0.4, 0.0, 0.0]])
     return Task(network, TABLE, x, torch.tensor([0, 1, 1]), baseline_for(TABLE, x)[0])
+
+
+@pytest.mark.parametrize("kind", ["image", "table"])
+def test_gradients_in_parts_are_those_of_all_rows_at_once(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = image_task(Linear(torch.randn(3, 36).square())) if kind == "image" else table_task()
+    whole = methods.integrated_gradients(task, 16)[0].values
+    monkeypatch.setattr(methods, "_MOST_BYTES", 2.5 * methods.saved_bytes(task))
+    at_once: list[int] = []
+    real = methods._gradients_of
+
+    def noted(part: Task, steps: int, most: int) -> Any:
+        at_once.append(most)
+        return real(part, steps, most)
+
+    monkeypatch.setattr(methods, "_gradients_of", noted)
+    assert methods.integrated_gradients(task, 16)[0].values == pytest.approx(whole, abs=1e-6)
+    assert set(at_once) == {2}
+
+
+def test_what_a_row_keeps_is_counted_without_weights() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(36, 50), nn.Sigmoid(), nn.Linear(50, 3))
+    # the linear layers keep their inputs (36 and 50 numbers), the sigmoid its output, which is the second of them
+    assert methods.saved_bytes(image_task(network)) == 4 * (36 + 50)
+
+
+def test_steps_do_not_double_where_that_does_not_help() -> None:
+    assert methods.integrated_gradients(image_task(Steps()), 8)[1] == 16
 
 
 def test_a_linear_model_gets_weight_times_change_exactly() -> None:
