@@ -174,7 +174,7 @@ def run(settings: InterpretSlice) -> None:
     baseline, words = baseline_for(card.inputs, x)
     task = Task(network, card.inputs, x, torch.tensor(subject.outputs[index]), baseline, card.task)
     agree_with_gradients(task)
-    attributions, note = explain(task, chosen.steps)
+    attributions, note = explain(task, chosen.steps, chosen.seconds)
     checks = tuple(check(task, a, words, chosen, seed) for a in attributions)
     record = Explanations(
         target=subject.words,

@@ -4,6 +4,8 @@ Legend: R rows, C channels, H height, W width, P packed places, T columns, words
 number per place and channel, tables one per column, texts one per word.
 """
 
+import math
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -90,17 +92,25 @@ def baseline_for(inputs: Inputs, x: Tensor) -> tuple[Tensor, str]:
             return torch.where(x.isnan(), x, mean), "training mean of each channel"
 
 
-def integrated_gradients(task: Task, steps: int) -> tuple[Attribution, int]:
+def integrated_gradients(task: Task, steps: int, seconds: float = math.inf) -> tuple[Attribution, int, str]:
     """Sundararajan et al. 2017; steps double up to 512 until half of the rows add up within 5 %.
 
-    They stop doubling where that hardly helps: outputs that jump, as counts do, never add up.
+    They stop doubling where that hardly helps (outputs that jump, as counts do, never add up), and where it would take
+    longer than so many seconds in all. Returns the steps used and, where they might have been more, why not.
     """
-    before = np.inf
+    before, start = math.inf, time.monotonic()
     while True:
         values = _gradients(task, steps)
-        missed = float(np.median(completeness(task, values)))
-        if missed <= COMPLETE_ENOUGH or steps >= _MOST_STEPS or missed > _HELPS * before:
-            return Attribution("integrated_gradients", values, True), steps
+        missed, spent = float(np.median(completeness(task, values))), time.monotonic() - start
+        why = None
+        if missed <= COMPLETE_ENOUGH or steps >= _MOST_STEPS:
+            why = ""
+        elif missed > _HELPS * before:
+            why = "; twice as many hardly added up better"
+        elif 3 * spent > seconds:  # twice as many steps take twice as long again
+            why = f"; twice as many would have taken longer than {seconds:g} s in all"
+        if why is not None:
+            return Attribution("integrated_gradients", values, True), steps, why
         before, steps = missed, min(2 * steps, _MOST_STEPS)
 
 
@@ -208,8 +218,8 @@ def completeness(task: Task, values: NDArray[np.float64]) -> NDArray[np.float64]
     return np.asarray(np.abs(total - change) / np.maximum(np.abs(change), 1e-6))
 
 
-def explain(task: Task, steps: int) -> tuple[tuple[Attribution, ...], str]:
+def explain(task: Task, steps: int, seconds: float = math.inf) -> tuple[tuple[Attribution, ...], str]:
     """Return the attributions of all methods of the modality, and a note on the integration steps."""
-    gradients, used = integrated_gradients(task, steps)
+    gradients, used, why = integrated_gradients(task, steps, seconds)
     others = tuple(method(task) for method in METHODS[task.inputs.kind])
-    return (gradients, *others), f"integrated gradients used {used} steps"
+    return (gradients, *others), f"integrated gradients used {used} steps{why}"

@@ -107,7 +107,13 @@ def test_what_a_row_keeps_is_counted_without_weights() -> None:
 
 
 def test_steps_do_not_double_where_that_does_not_help() -> None:
-    assert methods.integrated_gradients(image_task(Steps()), 8)[1] == 16
+    _, steps, why = methods.integrated_gradients(image_task(Steps()), 8)
+    assert (steps, why) == (16, "; twice as many hardly added up better")
+
+
+def test_steps_do_not_double_beyond_the_seconds() -> None:
+    _, steps, why = methods.integrated_gradients(image_task(Steps()), 8, seconds=1e-9)
+    assert (steps, why) == (8, "; twice as many would have taken longer than 1e-09 s in all")
 
 
 def test_a_linear_model_gets_weight_times_change_exactly() -> None:
