@@ -163,3 +163,24 @@ def test_a_bound_on_disk_changes_no_trial(tmp_path: Path) -> None:
     assert (free.shelf.dropped, names(tmp_path / "bound" / "files")) == (0, [])
     assert bound.shelf.dropped >= 6
     assert "lost their files to the bound" in "\n".join(bound.summary(bound.export("db")))
+
+
+def test_a_start_that_leaps_over_the_first_rung_is_scored_where_it_lands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Training.start
+
+    def long(training: Training) -> None:
+        real(training)
+        training.pace._spent += 40.0  # of 100: beyond the second of three rungs
+
+    monkeypatch.setattr(Training, "start", long)
+    given = problem().within(100.0)
+    assert len(given.rungs) == 3
+    job = Job(place=0, candidate=CANDIDATE, rung=0, folder=tmp_path)
+    found = run_job(given, job)
+    assert (found.state, found.error) == ("paused", None)
+    assert [share for share, _ in found.curve] == pytest.approx([0.4], abs=0.05)
+    assert len(replace(row(0), outcome=found).scores(given.rungs)) == 2
+    monkeypatch.setattr(Training, "start", real)
+    assert run_job(given, replace(job, rung=2)).state == "complete"
