@@ -65,6 +65,14 @@ class Scale:
         return [float(v) + 0.0 for v in np.arange(first, self.high + step * 1e-6, step)]
 
 
+def tick_words(value: float) -> str:
+    """Return a number beside an axis: three digits, thousands and millions as k, M and G."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= 10 * size or (letter != "k" and abs(value) >= size):
+            return f"{value / size:.3g} {letter}"
+    return f"{value:.4g}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
 def line_chart(
     lines: Sequence[Line],
     labels: tuple[str, str],
@@ -125,7 +133,7 @@ def forest(
     for tick in x.ticks(max(2, (width - left) // 90)):
         parts.append(Markup('<line class="grid" x1="{0}" x2="{0}" y1="4" y2="{1}"/>').format(x(tick), height - 26))
         parts.append(Markup('<text class="tick" x="{}" y="{}" text-anchor="middle">{}</text>').format(
-            x(tick), height - 8, f"{tick:.3g}"))  # fmt: skip
+            x(tick), height - 8, tick_words(tick)))  # fmt: skip
     if middle is not None:
         parts.append(Markup('<line class="middle" x1="{0}" x2="{0}" y1="4" y2="{1}"/>').format(x(middle), height - 26))
     for i, (label, value, low, high) in enumerate(rows):
@@ -225,9 +233,9 @@ def _axes(x: Scale, y: Scale, x_label: str, y_label: str) -> Markup:
             Markup('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(x.start, x.end, y(tick), y(tick))
         )
         parts.append(Markup('<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>').format(
-            x.start - 8, y(tick) + 4, f"{tick:.3g}"))  # fmt: skip
+            x.start - 8, y(tick) + 4, tick_words(tick)))  # fmt: skip
     parts += [
-        Markup('<text class="tick" x="{}" y="{}" text-anchor="middle">{}</text>').format(x(t), _H - 24, f"{t:.3g}")
+        Markup('<text class="tick" x="{}" y="{}" text-anchor="middle">{}</text>').format(x(t), _H - 24, tick_words(t))
         for t in x.ticks(6)
     ]
     middle = (x.start + x.end) / 2

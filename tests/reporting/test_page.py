@@ -18,7 +18,7 @@ from pipeline.core.settings import ReportSettings
 from pipeline.core.strict import plain
 from pipeline.evaluation import constraint_checks
 from pipeline.reporting import document, render, summary_lines
-from pipeline.reporting.figures import Line, Scale, forest, line_chart, signed_map
+from pipeline.reporting.figures import Line, Scale, forest, line_chart, signed_map, tick_words
 from pipeline.reporting.page import front_figure
 from pipeline.reporting.words import clean, interval, resolve
 from tests.reporting.records import HOSTILE, IMAGE, SERIES, TABLE, TEXT, AnyInputs, records
@@ -342,3 +342,12 @@ def test_a_search_of_the_score_alone_says_so_and_without_complete_trials_there_i
     assert "The search minimised the log loss alone" in re.sub(r"<[^>]+>", "", render(found))
     found["search"]["front"]["members"] = []
     assert "on the front" not in render(found)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0.0001, "0.0001"), (0.5, "0.5"), (123.4, "123"), (2500, "2500"), (200_000, "200 k"), (3_400_000, "3.4 M"),
+     (-20_000, "-20 k"), (2e9, "2 G"), (0, "0")],
+)  # fmt: skip
+def test_numbers_beside_an_axis_are_short(value: float, words: str) -> None:
+    assert tick_words(value) == words
