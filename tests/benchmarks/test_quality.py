@@ -210,7 +210,7 @@ def test_runs_are_scored_kept_and_known_again(tmp_path: Path, capsys: pytest.Cap
         )
         assert found["metrics"]["accuracy"] == found["test"] > 0.2
         assert found["chosen"] >= found["curve"][-1][1] == min(score for _, score in found["curve"])
-        assert found["curve"][-1][0] <= found["seconds"]
+        assert found["curve"][-1][0] <= found["search"]["seconds"]
         assert str(tmp_path) not in json.dumps(found)
     assert records["gone / standard / seed 0 / 4 s"]["status"] == "not there"
     assert "| digits | accuracy |" in out.with_suffix(".md").read_text()
