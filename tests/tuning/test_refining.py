@@ -19,7 +19,7 @@ from pipeline.tuning.jobs import Outcome
 from pipeline.tuning.plan import Plan, plan_for, plan_words
 from pipeline.tuning.proposals import Exhausted, Proposal, proposal
 from pipeline.tuning.refining import alike, process, refined, settled_by
-from pipeline.tuning.table import Row
+from pipeline.tuning.table import Row, Table
 from tests.training.test_fit import CPU, DATA
 from tests.tuning.test_decisions import row, view
 from tests.tuning.test_search import problem, search_in, study
@@ -187,9 +187,15 @@ def candidate() -> Candidate:
 
 
 def test_a_search_has_the_arm_in_its_record_and_its_summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seconds by a clock that the work turns: each look is 0.4 s, so that every phase comes."""
-    looks = iter(range(10**6))
-    monkeypatch.setattr(Clock, "used", property(lambda _: 0.4 * next(looks)))
+    """Seconds by a clock that the work turns: what is noted takes 0.4 s, so that every phase comes."""
+    noted, note = [0], Table.note
+
+    def counted(table: Table, *given: Any) -> Row:
+        noted[0] += 1
+        return note(table, *given)
+
+    monkeypatch.setattr(Table, "note", counted)
+    monkeypatch.setattr(Clock, "used", property(lambda _: 0.4 * noted[0]))
     monkeypatch.setattr(Clock, "moment", lambda *_: math.inf)
     long = Plan(mode="search", trial_seconds=None, refine=1)
     monkeypatch.setattr("pipeline.tuning.loop.plan_for", lambda *_: long)
