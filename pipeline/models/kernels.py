@@ -1,15 +1,14 @@
 """Random convolution kernels and a ridge regression: for few labelled series hard to beat, and fitted in seconds.
 
-Hydra (Dempster, Schmidt and Webb 2023, "Hydra: Competing Convolutional Kernels for Fast and Accurate Time Series
-Classification"): kernels stand in groups, at every step the kernel of a group that fits best wins, and the features
-count wins. Nothing of it is trained: kernels are drawn with the weights, and `start_from` solves for the head in closed
-form. Only one number is left to the training loop, the scale of the outputs: with classes it is undone by the
-temperature that is set on validation rows, so that training changes no ranking; with numbers it stays near 1.
+Two kinds of features stand beside each other, wins of rival kernels (pipeline/models/wins.py) and shares of steps above
+thresholds (pipeline/models/shares.py), as Dempster, Schmidt and Webb found the two to be better together. Nothing of it
+is trained: kernels are drawn with the weights, and `start_from` sets thresholds and solves for the head in closed form.
+Only one number is left to the training loop, the scale of the outputs: with classes it is undone by the temperature
+that is set on validation rows, so that training changes no ranking; with numbers it stays near 1.
 
 Legend: B rows, T steps, C channels, G groups, K kernels of a group, F features, O outputs.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,104 +19,84 @@ from pipeline.core.contracts import SeriesInputs
 from pipeline.models.network import Network, TrainingRows, stem_for
 from pipeline.models.ridge import leave_one_out
 from pipeline.models.sequence import split_mask
+from pipeline.models.shares import Shares
+from pipeline.models.wins import Wins
 
-_TAPS = 9
 _MOST_ROWS = 2048
 """Rows the ridge is solved for: the cost grows with their cube."""
-_MOST_CHANNELS = 8
-"""Channels a group looks at."""
 _PART = 64
-_CACHED = 2**18
-"""Numbers of kernels' answers handled at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KernelsArchitecture:
     """`groups` of `kernels` each, at every dilation that fits the series; half of them see changes from step to step.
 
-    `frozen` keeps the head as solved; else training goes on from it.
+    `thresholds` for each answer of each fixed kernel; 0: no fixed kernels. `frozen` keeps the head as solved; else
+    training goes on from it.
     """
 
     kind: Literal["kernels"] = "kernels"
     groups: int = 64
     kernels: int = 8
+    thresholds: int = 8
     frozen: bool = True
 
     def __post_init__(self) -> None:
         """Kernels compete in groups."""
         if self.groups < 2 or self.groups % 2 or self.kernels < 2:
             raise ValueError("groups must be even and positive, kernels at least 2")
+        if self.thresholds < 0:
+            raise ValueError("thresholds must not be negative")
 
 
 class RandomKernels(nn.Module):
-    """Steps (B, T, C + 1) to standardised counts of wins (B, F); mean and spread are those of the training rows."""
+    """Steps (B, T, C + 1) to standardised wins and shares (B, F); mean and spread are those of the training rows."""
 
-    kernels: Tensor
-    views: Tensor
     mean: Tensor
     spread: Tensor
 
     def __init__(self, a: KernelsArchitecture, inputs: SeriesInputs) -> None:
         super().__init__()
-        self.groups, self.rivals = a.groups // 2, a.kernels
-        self.dilations = [2**i for i in range(1 + int(math.log2(max(1.0, (inputs.length - 1) / (_TAPS - 1)))))]
-        drawn = torch.randn(len(self.dilations), 2, self.groups * self.rivals, 1, _TAPS)
-        drawn = drawn - drawn.mean(-1, keepdim=True)
-        self.register_buffer("kernels", drawn / drawn.abs().sum(-1, keepdim=True))
         channels = len(inputs.channels)
-        seen = max(1, min(_MOST_CHANNELS, channels // 2))
-        rank = torch.rand(len(self.dilations), 2, self.groups, channels).argsort(-1).argsort(-1)
-        self.register_buffer("views", (rank < seen).float())
+        self.wins = Wins(channels, inputs.length, a.groups, a.kernels)
+        self.shares = Shares(channels, inputs.length, a.thresholds) if a.thresholds else None
+        self.features = self.wins.features + (self.shares.features if self.shares is not None else 0)
         self.register_buffer("mean", torch.zeros(self.features))
         self.register_buffer("spread", torch.ones(self.features))
 
-    @property
-    def features(self) -> int:
-        """F: counts and sums of wins of every kernel."""
-        return len(self.dilations) * 2 * 2 * self.groups * self.rivals
-
     def forward(self, x_BTE: Tensor) -> Tensor:
-        """Return standardised features; what never won tells nothing and is 0."""
-        raw_BF = self.wins(x_BTE)
-        return (raw_BF - self.mean) * (raw_BF > 0) / self.spread
+        """Return standardised features."""
+        return self.standardised(self.raw(x_BTE))
 
-    def wins(self, x_BTE: Tensor) -> Tensor:
-        """Return the square roots of sums of the best answers, and of how often each kernel answered lowest.
+    def raw(self, x_BTE: Tensor) -> Tensor:
+        """Return the features as they are."""
+        steps = channels_and_mask(x_BTE)
+        wins_BF = self.wins(*steps)
+        return wins_BF if self.shares is None else torch.cat([wins_BF, self.shares(*steps)], dim=1)
 
-        Where all kernels answer the same, as on a constant stretch, nobody wins.
-        A few rows at a time, so that the answers of all kernels stay in the cache.
-        """
-        rows = max(1, _CACHED // (self.groups * self.rivals * x_BTE.shape[1]))
-        return torch.cat([self._wins(part) for part in torch.split(x_BTE, rows)])
+    def standardised(self, raw_BF: Tensor) -> Tensor:
+        """Return features with the mean and spread of training rows; a kernel that never won tells nothing and is 0."""
+        told_BF = torch.ones_like(raw_BF)
+        told_BF[:, : self.wins.features] = (raw_BF[:, : self.wins.features] > 0).to(raw_BF.dtype)
+        return (raw_BF - self.mean) * told_BF / self.spread
 
-    def _wins(self, x_BTE: Tensor) -> Tensor:
-        x_BTC, mask_BT = split_mask(x_BTE)
-        x_BCT = (x_BTC * mask_BT[:, :, None]).transpose(1, 2)
-        change_BCT = x_BCT.diff(dim=2) * mask_BT[:, None, 1:]
-        features: list[Tensor] = []
-        for i, dilation in enumerate(self.dilations):
-            for j, (steps_BCT, seen_BT) in enumerate(((x_BCT, mask_BT), (change_BCT, mask_BT[:, 1:]))):
-                features += self._rivalry(steps_BCT, seen_BT[:, None], self.kernels[i, j], self.views[i, j], dilation)
-        raw_BF = torch.cat(features, dim=1)
-        won = raw_BF > 0
-        return torch.where(won, torch.where(won, raw_BF, 1.0).sqrt(), 0.0)
+    def look(self, x_BTE: Tensor) -> None:
+        """Set thresholds by training rows."""
+        if self.shares is not None:
+            self.shares.look(*channels_and_mask(x_BTE))
 
-    def _rivalry(
-        self, x_BCT: Tensor, seen_B1T: Tensor, kernels: Tensor, views_GC: Tensor, dilation: int
-    ) -> tuple[Tensor, Tensor]:
-        steps = x_BCT.shape[2]
-        x_BGT = x_BCT if x_BCT.shape[1] == 1 else torch.einsum("bct,gc->bgt", x_BCT, views_GC)
-        answers = nn.functional.conv1d(
-            x_BGT, kernels, padding=dilation * (_TAPS // 2), dilation=dilation, groups=x_BGT.shape[1]
-        ).view(len(x_BCT), self.groups, self.rivals, steps)
-        # Comparing with the extreme value is five times as fast as asking for its place.
-        best_BGT, lowest_BGT = answers.amax(2), answers.amin(2)
-        wins = (answers == best_BGT[:, :, None]).to(answers.dtype)
-        losses = (answers == lowest_BGT[:, :, None]).to(answers.dtype)
-        told_BGT = seen_B1T * (best_BGT > lowest_BGT)
-        sums = wins @ (best_BGT.clamp(min=0) * told_BGT)[..., None]
-        counts = losses @ told_BGT[..., None]
-        return sums.flatten(1), counts.flatten(1)
+    def measure(self, raw_NF: Tensor) -> None:
+        """Take mean and spread of training rows; the spread of wins that are rare is not believed."""
+        self.mean.copy_(raw_NF.mean(0))
+        rare_F = (raw_NF == 0).float().mean(0) ** 4
+        rare_F[self.wins.features :] = 0.0
+        self.spread.copy_(raw_NF.std(0, correction=0) + rare_F + 1e-8)
+
+
+def channels_and_mask(x_BTE: Tensor) -> tuple[Tensor, Tensor]:
+    """Return channels (B, C, T), 0 where there is no step, and mask (B, T)."""
+    x_BTC, mask_BT = split_mask(x_BTE)
+    return (x_BTC * mask_BT[:, :, None]).transpose(1, 2), mask_BT
 
 
 class SolvedHead(nn.Module):
@@ -192,12 +171,11 @@ class KernelNetwork(Network):
         at = at[:_MOST_ROWS].sort().values
         weight_N = None if weight_N is None else weight_N[at.to(weight_N.device)]
         parts = [rows.take(part) for part in torch.split(at, _PART)]
-        raw_NF = torch.cat([self.trunk.wins(self.stem(x)) for x, _ in parts])
+        self.trunk.look(self.stem(parts[0][0]))
+        raw_NF = torch.cat([self.trunk.raw(self.stem(x)) for x, _ in parts])
         y = torch.cat([part for _, part in parts])
-        zero_F = (raw_NF == 0).float().mean(0)
-        self.trunk.mean.copy_(raw_NF.mean(0))
-        self.trunk.spread.copy_(raw_NF.std(0, correction=0) + zero_F**4 + 1e-8)
-        x_NF = (raw_NF - self.trunk.mean) * (raw_NF > 0) / self.trunk.spread
+        self.trunk.measure(raw_NF)
+        x_NF = self.trunk.standardised(raw_NF)
         outputs = self.head.linear.out_features
         if y.is_floating_point():
             found = leave_one_out(x_NF, _standardised(y.view(len(y), -1), weight_N), weight_N)

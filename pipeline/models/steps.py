@@ -3,8 +3,18 @@
 Legend: B rows, C channels, T steps. A mask (B, 1, T) is 1 where a step is real.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
+
+TAPS = 9
+"""Of kernels that are not trained."""
+
+
+def dilations(length: int) -> list[int]:
+    """Return the powers of two at which nine taps fit a series."""
+    return [2**i for i in range(1 + int(math.log2(max(1.0, (length - 1) / (TAPS - 1)))))]
 
 
 class StepNorm(nn.Module):

@@ -71,7 +71,7 @@ SMALL: dict[str, list[dict[str, Any]]] = {
                            "dropout": 0.2}],
     "bag": [{"width": 8}, {"width": 4, "vectors": False, "wide": False, "dropout": 0.2}],
     "textcnn": [{"width": 8}, {"width": 4, "filters": 6, "shortest": 1, "lengths": 4, "wide": False, "dropout": 0.2}],
-    "kernels": [{"groups": 8}, {"groups": 4, "kernels": 3, "frozen": False}],
+    "kernels": [{"groups": 8}, {"groups": 4, "kernels": 3, "thresholds": 0, "frozen": False}],
     "inception": [{"width": 8}, {"width": 4, "depth": 2, "kernel": 9, "lite": True, "dropout": 0.2}],
     "series_resnet": [{"width": 8}, {"width": 4, "blocks": 1, "dropout": 0.2}],
     "linear": [{"residual": 8}, {"residual": 4, "frozen": False}],

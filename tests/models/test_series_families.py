@@ -11,7 +11,9 @@ from pipeline.baselines import kernels as baseline
 from pipeline.core.contracts import ForecastInputs, SeriesInputs
 from pipeline.core.errors import SpaceError
 from pipeline.models import FAMILIES, build, sequence
+from pipeline.models.kernels import channels_and_mask
 from pipeline.models.ridge import leave_one_out, solved, sums
+from pipeline.models.shares import Shares
 from pipeline.models.steps import StepNorm
 
 SERIES = SeriesInputs(channels=("x", "y", "z"), length=40, mean=(0.1, -0.2, 0.0), std=(1.0, 2.0, 1.0))
@@ -292,6 +294,8 @@ def test_of_very_many_windows_some_are_read_evenly(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("architecture", "inputs", "message"),
     [
+        ({"kind": "kernels", "thresholds": -1}, SERIES,
+         "space.architecture.kernels: thresholds must not be negative"),
         ({"kind": "kernels", "groups": 5}, SERIES,
          "space.architecture.kernels: groups must be even and positive, kernels at least 2"),
         ({"kind": "inception", "kernel": 3}, SERIES, "space.architecture.inception: kernel must be at least 4"),
@@ -310,6 +314,42 @@ def test_what_cannot_be_built_is_refused(architecture: dict[str, Any], inputs: A
     assert str(caught.value) == message
 
 
+def test_shares_count_the_seen_steps_above_a_threshold() -> None:
+    """One pattern of the 84, by hand: twos at the first three taps."""
+    shares = Shares(1, 40, 3)
+    held = waves(6, 2).x[:, 1:2]
+    mask = (~held.isnan())[:, 0].float()
+    x = held.nan_to_num()
+    shares.look(x, mask)
+    found = shares(x, mask).view(6, len(shares.dilations), 2, 3, 84)
+    assert [tuple(t[0].tolist()) for t in shares.taps[:1]] == [(2.0, 2.0, 2.0, *[-1.0] * 6)]
+    row = np.pad(x[4, 0].double().numpy(), 8)  # dilation 2: taps from 8 steps before to 8 after
+    answers = sum(w * row[2 * k : 2 * k + 40] for k, w in enumerate([2.0] * 3 + [-1.0] * 6))
+    seen = mask[4].numpy() > 0.5
+    for threshold in range(3):
+        above = (answers > float(shares.thresholds[1, 0, 0, threshold])) & seen
+        assert float(found[4, 1, 0, threshold, 0]) == pytest.approx(above.sum() / seen.sum(), abs=1e-6)
+    assert 0.2 < float(found.mean()) < 0.8
+
+
+def test_thresholds_are_quantiles_of_answers_in_training_rows_and_padding_is_none_of_them() -> None:
+    shares = Shares(2, 40, 2)
+    x, mask = torch.randn(5, 2, 40), torch.ones(5, 40)
+    shares.look(x, mask)
+    longer = Shares(2, 40, 2)
+    longer.views.copy_(shares.views)
+    cut = mask.clone()
+    cut[:, 30:] = 0
+    longer.look(x * cut[:, None], cut)
+    assert not torch.equal(longer.thresholds, shares.thresholds)
+    changed = torch.where(cut[:, None] > 0, x, 99.0)
+    again = Shares(2, 40, 2)
+    again.views.copy_(shares.views)
+    again.look(changed * cut[:, None], cut)
+    assert torch.equal(again.thresholds, longer.thresholds)
+    assert longer(x * cut[:, None], cut).isfinite().all()
+
+
 def test_the_baseline_and_the_family_count_the_same_wins() -> None:
     """Two programs of one idea, given the same kernels."""
     inputs = SeriesInputs(channels=("x",), length=40, mean=(0.1,), std=(1.5,))
@@ -317,7 +357,7 @@ def test_the_baseline_and_the_family_count_the_same_wins() -> None:
     x = waves(6, 2).x[:, 1:2]
     tokens = network.stem(x)
     x_BCT, real = tokens[:, :, :1].transpose(1, 2).double().numpy(), tokens[:, :, 1].numpy() > 0.5
-    drawn = network.trunk.kernels[1, 0, :, 0].reshape(32, 8, 9).double().numpy()
+    drawn = network.trunk.wins.kernels[1, 0, :, 0].reshape(32, 8, 9).double().numpy()
     theirs = np.sqrt(baseline._wins(x_BCT, real, drawn, np.zeros((32, 1), int), 2))
-    ours = network.trunk.wins(tokens)[:, 2 * 512 : 3 * 512].double().numpy()
+    ours = network.trunk.wins(*channels_and_mask(tokens))[:, 2 * 512 : 3 * 512].double().numpy()
     assert ours == pytest.approx(theirs, abs=1e-4)
