@@ -103,8 +103,6 @@ def _go(training: Training, watch: Watch, deadline: float | None) -> bool:
             return False
         if watch.checkpoints and training.pace.step % training.pace.steps_per_epoch == 0:
             save_checkpoint(watch.checkpoints, training.state())
-    if not training.records:  # what parts learned from the rows before the first step took all seconds
-        watch.on_score(training.pace.progress, training.record())
     return True
 
 

@@ -29,7 +29,10 @@ def learning_rate_factor(progress: float, chosen: Optimizer) -> float:
 
 
 class Pace:
-    """Progress is the larger of steps done / planned and seconds spent / granted, so a budget always ends in order."""
+    """Progress is the larger of steps done / planned and seconds spent / granted, so a budget always ends in order.
+
+    Before the first step it is 0, however long the start took: what is handed on was trained.
+    """
 
     def __init__(self, budget: Budget, steps_per_epoch: int) -> None:
         self.budget, self.steps_per_epoch = budget, steps_per_epoch
@@ -55,6 +58,8 @@ class Pace:
     @property
     def progress(self) -> float:
         """Share of the budget spent."""
+        if not self.step:
+            return 0.0
         done = self.step / (self.budget.epochs * self.steps_per_epoch)
         spent = self.seconds / self.budget.seconds if self.budget.seconds else 0.0
         return min(1.0, max(done, spent if spent > _TRUST_CLOCK_FROM else 0.0))

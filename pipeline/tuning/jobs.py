@@ -193,16 +193,12 @@ def _climb(problem: Problem, job: Job, training: Training, on_sign: OnSign | Non
     while training.pace.progress < 1:
         rung = sum(share <= training.pace.progress for share in rungs)
         if rung > job.rung:
-            if not training.records:  # what was learned from the rows before the first step leapt over the rung
-                training.record()
             pause(job, training)
             return False
         if not training.advance(rungs[rung], deadline=job.deadline, on_step=on_sign):
             training.record()
             pause(job, training)  # the budget may be raised
             return None
-        training.record()
-    if not training.records:  # what parts learned from the rows before the first step took all seconds
         training.record()
     return True
 

@@ -54,7 +54,7 @@ def test_a_long_table_is_one_series_of_the_named_channels(tmp_path: Path) -> Non
     assert notes == []
 
 
-@limits(max_examples=20, deadline=None)
+@limits(max_examples=20)
 @given(order=st.permutations(range(30)))
 def test_lines_out_of_order_are_sorted_and_counted(tmp_path_factory: pytest.TempPathFactory, order: list[int]) -> None:
     folder = tmp_path_factory.mktemp("unsorted")

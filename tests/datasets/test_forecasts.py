@@ -52,7 +52,7 @@ def shapes(draw: st.DrawFn) -> tuple[list[OneSeries], ForecastInputs, DataSettin
     return series, inputs, declared
 
 
-@limits(max_examples=60, deadline=None)
+@limits(max_examples=60)
 @given(shape=shapes())
 def test_no_target_step_is_in_two_splits_and_windows_end_before_their_targets(
     shape: tuple[list[OneSeries], ForecastInputs, DataSettings],
@@ -80,7 +80,7 @@ def test_no_target_step_is_in_two_splits_and_windows_end_before_their_targets(
         assert {step for held in targets.values() for name, step in held if name == one.name} == wanted
 
 
-@limits(max_examples=20, deadline=None)
+@limits(max_examples=20)
 @given(shape=shapes())
 def test_scaling_uses_training_steps_alone(shape: tuple[list[OneSeries], ForecastInputs, DataSettings]) -> None:
     series, inputs, declared = shape

@@ -126,7 +126,7 @@ def test_dropped_copies_leave_training_and_the_test_stays_whole(tmp_path: Path, 
 
 
 @MODALITIES
-@limits(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@limits(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10_000), twins=st.integers(1, 3))
 def test_splits_made_here_never_part_equal_rows(write: Writer, seed: int, twins: int) -> None:
     rng = np.random.default_rng(seed)

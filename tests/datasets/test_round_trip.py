@@ -93,7 +93,7 @@ def raw(prepared: Prepared) -> dict[str, Row]:
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet"])
-@limits(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@limits(max_examples=10, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(rows=tables())
 def test_every_value_and_missing_mark_survives(name: str, rows: list[Row]) -> None:
     prepared = prepared_by(name, rows)
@@ -125,7 +125,7 @@ def check_packed(prepared: Prepared) -> None:
                 assert np.array_equal(split.x[:, len(inputs.columns) + flagged.index(column.name)] == 1, gone)
 
 
-@limits(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@limits(max_examples=5, suppress_health_check=[HealthCheck.too_slow])
 @given(rows=tables())
 def test_rows_read_back_from_disk_are_the_same(rows: list[Row]) -> None:
     prepared = prepared_by("a.csv", rows)

@@ -28,7 +28,7 @@ def sides(places: Places, n: int) -> list[str]:
     return found
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.integers(30, 400))
 def test_the_order_of_the_file_changes_nothing(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
@@ -94,7 +94,7 @@ def test_given_test_rows_that_stand_in_training_are_an_error_unless_declared(twi
     assert notes == ["5 rows that equal a test row are left out of training (data.duplicates=drop)"]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000))
 def test_no_group_straddles(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -86,7 +86,7 @@ def test_nothing_to_compare_counts_nothing(channels: int) -> None:
     assert near_twins([x], x) == 4
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60))
 def test_the_look_up_finds_what_comparing_all_pairs_finds(seed: int, few: int) -> None:
     rng = np.random.default_rng(seed)

@@ -235,7 +235,7 @@ def test_a_name_has_one_distribution_over_all_draws_and_every_answer_is_in_it(ki
     assert len(nodes) == 4 * 7 + 8 + 4
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seed=st.integers(0, 10**6), kind=CHOOSERS)
 def test_what_a_candidate_holds_follows_from_its_conditions(seed: int, kind: type[RandomChooser]) -> None:
     space = parse(NESTED)
@@ -376,7 +376,7 @@ def test_shipped_defaults_can_be_built(name: str, inputs: Inputs) -> None:
 
 
 @pytest.mark.parametrize(("name", "inputs"), SHIPPED)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000))
 def test_every_draw_of_a_shipped_space_can_be_built(name: str, inputs: Inputs, seed: int) -> None:
     candidate = sample(shipped(name), RandomChooser(stream(seed)))
