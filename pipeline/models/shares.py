@@ -2,8 +2,9 @@
 
 MiniRocket (Dempster, Schmidt and Webb 2021, "MiniRocket: A Very Fast (Almost) Deterministic Transform for Time Series
 Classification"): every kernel of nine taps with three twos and six minus ones, at dilations that fit the series, on the
-steps and on their changes; the feature is the share of steps whose answer is above a threshold. Thresholds are
-quantiles of a kernel's answers in one training row, by the golden ratio spread over 0 to 1.
+steps and on their changes; the feature is the share of steps whose answer is above a threshold, of those at it half.
+Where no step is seen it is a half. Thresholds are quantiles of a kernel's answers in one training row, by the golden
+ratio spread over 0 to 1.
 
 Legend: B rows, T steps, C channels, D dilations, V views (steps, changes), P patterns, S thresholds.
 """
@@ -14,7 +15,7 @@ from itertools import combinations
 import torch
 from torch import Tensor, nn
 
-from pipeline.models.steps import TAPS, dilations
+from pipeline.models.steps import TAPS, answers, dilations
 
 _PATTERNS = tuple(combinations(range(TAPS), 3))
 _GOLDEN, _ROOT = 0.6180339887498949, 0.41421356237309515
@@ -34,9 +35,9 @@ class Shares(nn.Module):
     def __init__(self, channels: int, length: int, thresholds: int) -> None:
         super().__init__()
         self.dilations = dilations(length)
-        taps = torch.full((len(_PATTERNS), 1, TAPS), -1.0)
-        for taps_T, twos in zip(taps[:, 0], _PATTERNS, strict=True):
-            taps_T[list(twos)] = 2.0
+        taps = torch.full((len(_PATTERNS), TAPS), -1.0)
+        for taps_W, twos in zip(taps, _PATTERNS, strict=True):
+            taps_W[list(twos)] = 2.0
         self.register_buffer("taps", taps, persistent=False)
         shape = (len(self.dilations), 2, len(_PATTERNS))
         seen = torch.randint(1, min(channels, _MOST_CHANNELS) + 1, (*shape, 1))
@@ -50,7 +51,11 @@ class Shares(nn.Module):
         return self.thresholds.numel()
 
     def forward(self, x_BCT: Tensor, mask_BT: Tensor) -> Tensor:
-        """Return the shares of seen steps; a few rows at a time, so that answers stay in the cache."""
+        """Return the shares of seen steps; a few rows at a time, so that answers stay in the cache.
+
+        A share is a count: no gradient goes through it.
+        """
+        x_BCT = x_BCT.detach()
         rows = max(1, _CACHED // (len(_PATTERNS) * x_BCT.shape[2]))
         parts = zip(torch.split(x_BCT, rows), torch.split(mask_BT, rows), strict=True)
         return torch.cat([self._part(x, mask) for x, mask in parts])
@@ -60,8 +65,8 @@ class Shares(nn.Module):
         for at, answers_BPT, seen_BT in self._answers(x_BCT, mask_BT):
             share_BT1 = (seen_BT / seen_BT.sum(1, keepdim=True).clamp(min=1))[:, :, None]
             for threshold_P in self.thresholds[at].unbind(-1):
-                above_BPT = (answers_BPT > threshold_P[:, None]).to(answers_BPT.dtype)
-                found.append((above_BPT @ share_BT1)[:, :, 0])
+                side_BPT = (answers_BPT - threshold_P[:, None]).sign_()
+                found.append((1 + side_BPT @ share_BT1)[:, :, 0] / 2)
         return torch.cat(found, dim=1)
 
     def _answers(self, x_BCT: Tensor, mask_BT: Tensor) -> Iterator[tuple[tuple[int, int], Tensor, Tensor]]:
@@ -69,12 +74,7 @@ class Shares(nn.Module):
         change_BCT, both_BT = x_BCT.diff(dim=2) * mask_BT[:, None, 1:], mask_BT[:, 1:]
         for i, dilation in enumerate(self.dilations):
             for j, (steps_BCT, seen_BT) in enumerate(((x_BCT, mask_BT), (change_BCT, both_BT))):
-                single = steps_BCT.shape[1] == 1
-                x_BPT = steps_BCT if single else torch.einsum("bct,pc->bpt", steps_BCT, self.views[i, j])
-                answers_BPT = nn.functional.conv1d(
-                    x_BPT, self.taps, padding=dilation * (TAPS // 2), dilation=dilation, groups=x_BPT.shape[1]
-                )
-                yield (i, j), answers_BPT, seen_BT
+                yield (i, j), answers(steps_BCT, self.taps, self.views[i, j], dilation), seen_BT
 
     @torch.no_grad()
     def look(self, x_BCT: Tensor, mask_BT: Tensor) -> None:

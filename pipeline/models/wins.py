@@ -9,7 +9,7 @@ Legend: B rows, T steps, C channels, G groups, K kernels of a group, F features.
 import torch
 from torch import Tensor, nn
 
-from pipeline.models.steps import TAPS, dilations
+from pipeline.models.steps import TAPS, answers, dilations
 
 _MOST_CHANNELS = 8
 """Channels a group looks at."""
@@ -63,15 +63,14 @@ class Wins(nn.Module):
     def _rivalry(
         self, x_BCT: Tensor, seen_B1T: Tensor, kernels: Tensor, views_GC: Tensor, dilation: int
     ) -> tuple[Tensor, Tensor]:
-        steps = x_BCT.shape[2]
-        x_BGT = x_BCT if x_BCT.shape[1] == 1 else torch.einsum("bct,gc->bgt", x_BCT, views_GC)
-        answers = nn.functional.conv1d(
-            x_BGT, kernels, padding=dilation * (TAPS // 2), dilation=dilation, groups=x_BGT.shape[1]
-        ).view(len(x_BCT), self.groups, self.rivals, steps)
-        # Comparing with the extreme value is five times as fast as asking for its place.
-        best_BGT, lowest_BGT = answers.amax(2), answers.amin(2)
-        wins = (answers == best_BGT[:, :, None]).to(answers.dtype)
-        losses = (answers == lowest_BGT[:, :, None]).to(answers.dtype)
+        views_KC = views_GC.repeat_interleave(self.rivals, dim=0)
+        found_BGKT = answers(x_BCT, kernels.view(-1, TAPS), views_KC, dilation).unflatten(1, (self.groups, self.rivals))
+        # Comparing with the extreme value is five times as fast as asking for its place; the sign of the difference
+        # makes no booleans and is twice as fast again.
+        best_BGT, lowest_BGT = found_BGKT.amax(2), found_BGKT.amin(2)
+        held_BGKT = found_BGKT.detach()
+        wins = 1 + (held_BGKT - best_BGT.detach()[:, :, None]).sign_()
+        losses = 1 - (held_BGKT - lowest_BGT.detach()[:, :, None]).sign_()
         told_BGT = seen_B1T * (best_BGT > lowest_BGT)
         sums = wins @ (best_BGT.clamp(min=0) * told_BGT)[..., None]
         counts = losses @ told_BGT[..., None]

@@ -322,7 +322,7 @@ def test_shares_count_the_seen_steps_above_a_threshold() -> None:
     x = held.nan_to_num()
     shares.look(x, mask)
     found = shares(x, mask).view(6, len(shares.dilations), 2, 3, 84)
-    assert [tuple(t[0].tolist()) for t in shares.taps[:1]] == [(2.0, 2.0, 2.0, *[-1.0] * 6)]
+    assert shares.taps[0].tolist() == [2.0, 2.0, 2.0, *[-1.0] * 6]
     row = np.pad(x[4, 0].double().numpy(), 8)  # dilation 2: taps from 8 steps before to 8 after
     answers = sum(w * row[2 * k : 2 * k + 40] for k, w in enumerate([2.0] * 3 + [-1.0] * 6))
     seen = mask[4].numpy() > 0.5
