@@ -64,7 +64,8 @@ class Wins(nn.Module):
         self, x_BCT: Tensor, seen_B1T: Tensor, kernels: Tensor, views_GC: Tensor, dilation: int
     ) -> tuple[Tensor, Tensor]:
         views_KC = views_GC.repeat_interleave(self.rivals, dim=0)
-        found_BGKT = answers(x_BCT, kernels.view(-1, TAPS), views_KC, dilation).unflatten(1, (self.groups, self.rivals))
+        found = answers(x_BCT, kernels.view(-1, TAPS), views_KC, dilation)
+        found_BGKT = found.view(len(found), self.groups, self.rivals, -1)
         # Comparing with the extreme value is five times as fast as asking for its place; the sign of the difference
         # makes no booleans and is twice as fast again.
         best_BGT, lowest_BGT = found_BGKT.amax(2), found_BGKT.amin(2)
