@@ -42,8 +42,15 @@ _LEAST_ROWS = 2
 """A word is listed when at least this many explained texts have it."""
 
 
-def check(task: "Task", attribution: "Attribution", words: str, settings: InterpretSettings, seed: int) -> MethodCheck:
-    """Return completeness and deletion curve of one method, and the verdict they allow."""
+def check(
+    task: "Task",
+    attribution: "Attribution",
+    words: str,
+    settings: InterpretSettings,
+    seed: int,
+    random: "NDArray[np.float64]",
+) -> MethodCheck:
+    """Return completeness and deletion curve of one method, and the verdict they allow; `random`: curves to beat."""
     import numpy as np
 
     from pipeline.attribution import COMPLETE_ENOUGH, completeness, deletion
@@ -51,7 +58,7 @@ def check(task: "Task", attribution: "Attribution", words: str, settings: Interp
 
     rng = stream(seed, "interpret", attribution.method)
     errors = completeness(task, attribution.values)
-    removal = deletion(task, attribution, settings.deletion_steps, settings.random_orders, rng)
+    removal = deletion(task, attribution, settings.deletion_steps, random)
     gain = mean(removal.gains, rng, _DRAWS, _LEVEL)
     low, high = np.quantile(errors, [0.25, 0.75])
     error = Number(
@@ -152,7 +159,7 @@ def run(settings: InterpretSlice) -> None:
     import numpy as np
     import torch
 
-    from pipeline.attribution import Task, baseline_for, choose_rows, explain, subject_of
+    from pipeline.attribution import Task, baseline_for, choose_rows, explain, random_deletion, subject_of
     from pipeline.datasets import load_split
     from pipeline.training.data import Rows
     from pipeline.training.heads import head_for
@@ -175,7 +182,9 @@ def run(settings: InterpretSlice) -> None:
     task = Task(network, card.inputs, x, torch.tensor(subject.outputs[index]), baseline, card.task)
     agree_with_gradients(task)
     attributions, note = explain(task, chosen.steps, chosen.seconds)
-    checks = tuple(check(task, a, words, chosen, seed) for a in attributions)
+    orders = stream(seed, "interpret", "random orders")
+    random = random_deletion(task, attributions[0], chosen.deletion_steps, chosen.random_orders, orders)
+    checks = tuple(check(task, a, words, chosen, seed, random) for a in attributions)
     record = Explanations(
         target=subject.words,
         sampling=f"{len(index)} of {len(y):,} test rows; {subject.rule}",

@@ -1,6 +1,6 @@
 """Captum's attributions, and checks of how far to believe them. The only package that knows Captum."""
 
-from pipeline.attribution.faithfulness import Deletion, deletion
+from pipeline.attribution.faithfulness import Deletion, deletion, random_deletion
 from pipeline.attribution.methods import COMPLETE_ENOUGH, Attribution, Task, baseline_for, completeness, explain
 from pipeline.attribution.subject import Subject, choose_rows, subject_of
 
@@ -15,5 +15,6 @@ __all__ = [
     "completeness",
     "deletion",
     "explain",
+    "random_deletion",
     "subject_of",
 ]

@@ -35,14 +35,21 @@ def unit_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return summed.reshape(len(values), -1)
 
 
-def deletion(task: Task, attribution: Attribution, steps: int, orders: int, rng: np.random.Generator) -> Deletion:
-    """Return the deletion curves by descending contribution and by `orders` random orders."""
+def deletion(task: Task, attribution: Attribution, steps: int, random: NDArray[np.float64]) -> Deletion:
+    """Return the curve by descending contribution, beside that of random orders, which is the same for all methods."""
     scores = unit_scores(attribution.values)
     if task.task in ("regression", "forecast"):  # numbers may be moved either way
         scores = np.abs(scores)
-    ours = curve(task, np.argsort(-scores, axis=1, kind="stable"), steps)
-    drawn = [curve(task, np.argsort(rng.random(scores.shape), axis=1), steps) for _ in range(orders)]
-    return Deletion(ours, np.mean(drawn, axis=0))
+    return Deletion(curve(task, np.argsort(-scores, axis=1, kind="stable"), steps), random)
+
+
+def random_deletion(
+    task: Task, attribution: Attribution, steps: int, orders: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return the mean curve (R, steps + 1) of random orders of the units that an attribution scores."""
+    shape = unit_scores(attribution.values).shape
+    drawn = [curve(task, np.argsort(rng.random(shape), axis=1), steps) for _ in range(orders)]
+    return np.asarray(np.mean(drawn, axis=0))
 
 
 @torch.no_grad()

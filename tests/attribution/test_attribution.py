@@ -17,6 +17,7 @@ from pipeline.attribution import (
     deletion,
     explain,
     methods,
+    random_deletion,
     subject_of,
 )
 from pipeline.attribution.faithfulness import removed
@@ -140,7 +141,8 @@ def test_a_random_map_is_not_called_faithful() -> None:
     real = explain(task, 16)[0][0]
     noise = Attribution("noise", stream(3).normal(size=real.values.shape), False)
     backwards = Attribution("backwards", -real.values, False)
-    gain = {a.method: deletion(task, a, 12, 5, stream(4)).gains for a in (real, noise, backwards)}
+    random = random_deletion(task, real, 12, 5, stream(4))
+    gain = {a.method: deletion(task, a, 12, random).gains for a in (real, noise, backwards)}
     assert gain["integrated_gradients"].mean() > 0.1
     assert abs(gain["noise"].mean()) < 0.05
     assert gain["backwards"].max() < 0
