@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.configure import flat
+from pipeline.core import settings
 from pipeline.core.contracts import Provenance
 from pipeline.core.provenance import without_passwords
 from pipeline.core.store import SEARCH, TRAIN, code_digest, sha256_file, sha256_folder
+from pipeline.core.strict import plain
 from pipeline.reporting import Records
-from pipeline.stage import PARAMS, configuration, granted
+from pipeline.stage import PARAMS, configuration, slice_for
 from pipeline.tracing.comparing import ABSENT, Mismatch, Part, joined, same
 from pipeline.training.members import member_file
 from pipeline.training.simple import file_of
@@ -50,15 +52,16 @@ def _stage_parts(made: Provenance, behind: Behind) -> Iterator[Part]:
             yield _compared(f"{made.stage} read of {before}: ", read, now)
     if made.recorded:
         yield _compared(f"{made.stage}: ", {"code": made.code}, {"code": code_digest(*made.code_of)})
-        where, settings = _settings_now(made)
-        yield _compared(f"{made.stage}: {where}: ", flat(made.params), settings)
+        arguments = shlex.split(made.command)[3:]
+        where = PARAMS.name if "--params" in arguments else "conf"
+        now = _settings(made.stage, configuration(arguments))
+        yield _compared(f"{made.stage}: {where}: ", _settings(made.stage, made.params), now)
 
 
-def _settings_now(made: Provenance) -> tuple[str, dict[str, object]]:
-    """Return what the command would read now, and from where."""
-    arguments = shlex.split(made.command)[3:]
-    where = PARAMS.name if "--params" in arguments else "conf"
-    return where, flat(without_passwords(granted(made.stage, configuration(arguments))))
+def _settings(stage: str, config: Mapping[str, Any]) -> dict[str, object]:
+    """Return what a stage reads of a configuration by dotted names, defaults filled in."""
+    kind = getattr(settings, f"{stage.capitalize()}Slice")
+    return flat(without_passwords(plain(slice_for(stage, kind, config))))
 
 
 def _weights(records: Records) -> tuple[dict[str, str], dict[str, str]]:
@@ -94,7 +97,9 @@ def _locked(made: Provenance, locked: Mapping[str, Any]) -> Iterator[Part]:
     outs = {out["path"]: out["md5"] for out in locked.get("outs", ())}
     yield _compared(f"{LOCK}: {made.stage}: ", outs, {path: md5_of(Path(path)) for path in outs})
     if made.recorded and (params := locked.get("params", {}).get(PARAMS.name)):
-        yield _compared(f"{LOCK}: {made.stage}: {PARAMS}: ", flat(without_passwords(params)), flat(made.params))
+        yield _compared(
+            f"{LOCK}: {made.stage}: {PARAMS}: ", _settings(made.stage, params), _settings(made.stage, made.params)
+        )
 
 
 def md5_of(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Every stage's numbers once more, from what it stored, by the functions that the stage itself calls."""
+"""What was counted and chosen before any test row was judged, once more, by the functions that the stages call."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -10,18 +10,10 @@ from numpy.typing import NDArray
 from pipeline.core.contracts import Best, DatasetCard, Member, Provenance
 from pipeline.core.errors import ArtifactError
 from pipeline.core.settings import TrainSlice
-from pipeline.core.store import (
-    FIT,
-    PROVENANCE,
-    SEARCH,
-    missing,
-    read_record,
-)
+from pipeline.core.store import FIT, PROVENANCE, SEARCH, missing, read_record
 from pipeline.core.strict import plain
 from pipeline.datasets.labels import Labels
-from pipeline.evaluation import (
-    Said,
-)
+from pipeline.evaluation import Said
 from pipeline.reporting import Records
 from pipeline.search import trials_table
 from pipeline.stage import slice_for
