@@ -104,7 +104,7 @@ def in_text(path: str, pattern: str) -> Callable[[Path], None]:
 
 
 CHANGES = {
-    "a stored prediction": (predictions, ["/evaluate/metrics/log_loss/value", "/evaluate/reliability/",
+    "a stored prediction": (predictions, ["/evaluate/metrics/brier/value",
                                           "  evaluate: artifacts/evaluate: "]),
     "a true class": (truth, ["/data/class_rows/test/", "/evaluate/metrics/accuracy/value"]),
     "a group": (a_group, ["/fairness/audits/0/groups/"]),
