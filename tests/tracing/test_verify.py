@@ -108,7 +108,7 @@ CHANGES = {
                                           "  evaluate: artifacts/evaluate: "]),
     "a true class": (truth, ["/data/class_rows/test/", "/evaluate/metrics/accuracy/value"]),
     "a group": (a_group, ["/fairness/audits/0/groups/"]),
-    "a baseline's prediction": (a_baseline, ["/evaluate/baselines/1/metrics/log_loss/value"]),
+    "a baseline's prediction": (a_baseline, ["/evaluate/baselines/1/metrics/brier/value"]),
     "an ensemble's prediction": (an_ensemble, ["/evaluate/front/"]),
     "a trial": (a_trial, ["/search/trials/1/score", "  search: artifacts/search: "]),
     "a map": (a_map, ["/interpret/importance/occlusion/0/value/", "/interpret/gallery/rows/0/maps/occlusion/"]),
@@ -125,7 +125,7 @@ CHANGES = {
                   ["  evaluate: params.yaml: evaluate.level: reported 0.95, recomputed 0.96"]),
     "the seed": (in_text("params.yaml", r"\bseed: \d"),
                  [f"  {stage}: params.yaml: seed: reported 7" for stage in ("prepare", "fairness")]),
-    "metrics.json": (in_text("reports/metrics.json", r'"accuracy": [\d.]{6}'), ["/reports~1metrics.json/accuracy"]),
+    "metrics.json": (in_text("reports/metrics.json", r'"accuracy": [\d.]{6}'), ["/reports/metrics.json/accuracy"]),
 }  # fmt: skip
 
 
