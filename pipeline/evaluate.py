@@ -47,10 +47,11 @@ def baseline_scores(
     test_x: "NDArray[Any]",
     p: "NDArray[np.float64]",
     headline: str,
+    kept: "dict[str, Predictions]",
 ) -> tuple[BaselineScores, ...]:
     """Fit each declared baseline on training rows and pair it with the network's predictions `p`.
 
-    `train` are x, y, how much each row counts, and words on which rows they are.
+    `train` are x, y, how much each row counts, and words on which rows they are; predictions go into `kept` by name.
     """
     x, y, weight, fitted_on = train
     found = []
@@ -59,6 +60,7 @@ def baseline_scores(
         if baseline is None:
             continue
         name, q = baseline
+        kept[name] = q
         metrics, gain = judge.metrics(q, name), judge.gain(p, q, name)
         log.info("baseline %s: %s %s", name.replace("_", " "), headline.replace("_", " "), shown(metrics[headline]))
         found.append(BaselineScores(name=name, fitted_on=fitted_on, metrics=metrics, gain=gain))
@@ -85,11 +87,12 @@ def baseline_rows(
 
 
 def alternatives(
-    card: DatasetCard, judge: "Judge", rows: "Rows", test: "Split", p: "Predictions"
+    card: DatasetCard, judge: "Judge", rows: "Rows", test: "Split", p: "Predictions", kept: "dict[str, Predictions]"
 ) -> "Iterator[Alternative]":
     """Return the ensembles of the search beside the single network's predictions `p` of the test rows.
 
     One of networks alone where there are several, and one with simple models, which are fitted again, where it has any.
+    What they predict goes into `kept` by name.
     """
     from pipeline.evaluation import ensemble, mixed_ensemble
     from pipeline.training.data import Arrays, load_data
@@ -100,7 +103,7 @@ def alternatives(
     head = head_for(card.task, card.inputs, card.targets)
     record, networks = load_ensemble(SEARCH, card.inputs, card.outputs)
     if len(networks) > 1:
-        q = predict_ensemble(networks, [member.share for member in record.members], rows, head)
+        kept["ensemble"] = q = predict_ensemble(networks, [member.share for member in record.members], rows, head)
         yield ensemble(record.members, judge, p, q)
     if record.mixed is None or not record.mixed.chosen:
         return
@@ -110,7 +113,8 @@ def alternatives(
     if members:
         networks = load_members(SEARCH, members, card.inputs, card.outputs)
         parts.append(predict_ensemble(networks, [member.share for member in members], rows, head))
-    yield mixed_ensemble(members, [member for member, _ in simple], judge, p, sum(parts[1:], start=parts[0]))
+    kept["mixed ensemble"] = q = sum(parts[1:], start=parts[0])
+    yield mixed_ensemble(members, [member for member, _ in simple], judge, p, q)
 
 
 def parts_words(other: Alternative) -> str:
@@ -197,12 +201,19 @@ def flat_metrics(scores: Scores) -> Mapping[str, float]:
 
 
 def run(settings: EvaluateSlice) -> None:
-    """Read the weights and the test split, write predictions.parquet, scores.json and metrics.json."""
-    import numpy as np
+    """Read the weights and the test split, write all predictions, scores.json and metrics.json."""
     import torch
 
     from pipeline.datasets import load_split
-    from pipeline.evaluation import amounts_on_test, constraint_checks, exact_amounts, judge_for, single_network
+    from pipeline.evaluation import (
+        Said,
+        amounts_on_test,
+        constraint_checks,
+        exact_amounts,
+        judge_for,
+        single_network,
+        store_predictions,
+    )
     from pipeline.training.data import Rows
     from pipeline.training.heads import head_for
     from pipeline.training.predict import predict
@@ -219,7 +230,8 @@ def run(settings: EvaluateSlice) -> None:
     judge = judge_for(card, chosen, seed, y, test.rows, x)
     metrics = judge.metrics(p, "")
     log.info("test %s %s on %s rows", headline.replace("_", " "), shown(metrics[headline]), f"{len(y):,}")
-    front = (single_network(model, metrics), *alternatives(card, judge, rows, test, p))
+    kept: dict[str, Predictions] = {}
+    front = (single_network(model, metrics), *alternatives(card, judge, rows, test, p, kept))
     for other in front[1:]:
         log.info("%s of %s: %s %s, %s", other.name, parts_words(other), headline.replace("_", " "),
                  shown(other.metrics[headline]), other.verdict)  # fmt: skip
@@ -233,16 +245,14 @@ def run(settings: EvaluateSlice) -> None:
     scores = Scores(
         headline=headline,
         metrics=metrics,
-        baselines=baseline_scores(chosen, judge, train, x, p, headline),
+        baselines=baseline_scores(chosen, judge, train, x, p, headline, kept),
         front=front,
         constraints=checks,
         latency_ms=latency(network, x[:1]),
         **judge.details(p),
     )
     with fresh_folder(EVALUATE) as folder:
-        predictions_table(test, judge.table(p)).to_parquet(folder / "predictions.parquet", index=False)
-        if card.task == "forecast":
-            np.save(folder / "forecasts.npy", p.astype(np.float32), allow_pickle=False)
+        store_predictions(folder, card, Said(y, p, x, predictions_table(test, judge.table(p)), kept))
         write_json(folder / "scores.json", scores)
     write_json(REPORTS / "metrics.json", flat_metrics(scores))
 

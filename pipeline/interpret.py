@@ -5,6 +5,7 @@ With `evaluate`, the only stage that may open artifacts/prepare/test.
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.contracts import (
@@ -23,7 +24,7 @@ from pipeline.core.contracts import (
     Verdict,
 )
 from pipeline.core.seeds import stream
-from pipeline.core.settings import InterpretSettings, InterpretSlice
+from pipeline.core.settings import InterpretSlice
 from pipeline.core.store import FIT, INTERPRET, TEST, TRAIN, fresh_folder, read_record, write_json
 from pipeline.stage import run_stage
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pipeline.attribution import Attribution, Task
+    from pipeline.attribution import Attribution, Deletion, Task
 
 log = logging.getLogger("pipeline.interpret")
 
@@ -43,23 +44,18 @@ _LEAST_ROWS = 2
 
 
 def check(
-    task: "Task",
-    attribution: "Attribution",
-    words: str,
-    settings: InterpretSettings,
-    seed: int,
-    random: "NDArray[np.float64]",
+    method: str, words: str, promises: bool, errors: "NDArray[np.float64]", removal: "Deletion", seed: int
 ) -> MethodCheck:
-    """Return completeness and deletion curve of one method, and the verdict they allow; `random`: curves to beat."""
+    """Return completeness, from the `errors` of the rows (R,), and deletion curve of a method, and their verdict.
+
+    `words`: what "absent" means; `promises`: whether the method says that contributions add up.
+    """
     import numpy as np
 
-    from pipeline.attribution import COMPLETE_ENOUGH, completeness, deletion
+    from pipeline.attribution import COMPLETE_ENOUGH
     from pipeline.metrics.intervals import mean
 
-    rng = stream(seed, "interpret", attribution.method)
-    errors = completeness(task, attribution.values)
-    removal = deletion(task, attribution, settings.deletion_steps, random)
-    gain = mean(removal.gains, rng, _DRAWS, _LEVEL)
+    gain = mean(removal.gains, stream(seed, "interpret", method, "gain"), _DRAWS, _LEVEL)
     low, high = np.quantile(errors, [0.25, 0.75])
     error = Number(
         value=float(np.median(errors)),
@@ -69,11 +65,11 @@ def check(
         ci_method="quartiles over rows",
         n=len(errors),
     )
-    verdict, reason = judge(gain, error, attribution.promises_completeness, COMPLETE_ENOUGH)
+    verdict, reason = judge(gain, error, promises, COMPLETE_ENOUGH)
     return MethodCheck(
-        method=attribution.method,
+        method=method,
         baseline=words,
-        promises_completeness=attribution.promises_completeness,
+        promises_completeness=promises,
         completeness=error,
         deletion_gain=gain,
         deletion_curve=tuple(float(v) for v in removal.curves.mean(axis=0)),
@@ -99,13 +95,23 @@ def judge(gain: Number, error: Number, promises: bool, enough: float) -> tuple[V
     return "pass", "better than random order" + (", and contributions add up" if promises else "")
 
 
-def importance(inputs: Inputs, x: "NDArray[Any]", values: "NDArray[np.float64]", seed: int) -> tuple[Importance, ...]:
-    """Return mean absolute contributions of the modality's parts over the explained rows x."""
+def check_arrays(
+    errors: "Mapping[str, NDArray[np.float64]]", removals: "Mapping[str, Deletion]"
+) -> "dict[str, NDArray[Any]]":
+    """Return what the checks of the methods are made of, by name: errors (R,), curves and random (R, k + 1) of each."""
+    found = {f"{method}.errors": values for method, values in errors.items()}
+    for method, removal in removals.items():
+        found |= {f"{method}.curves": removal.curves, f"{method}.random": removal.random}
+    return found
+
+
+def importance(inputs: Inputs, x: "NDArray[Any]", values: "NDArray[Any]", seed: int) -> tuple[Importance, ...]:
+    """Return mean absolute contributions of the modality's parts over the explained rows x, from the stored maps."""
     import numpy as np
 
     from pipeline.metrics.intervals import mean
 
-    rng, size = stream(seed, "interpret", "importance"), np.abs(values)
+    rng, size = stream(seed, "interpret", "importance"), np.abs(values.astype(np.float64))
     match inputs:
         case ImageInputs():
             parts = _fields(inputs, size.sum(axis=1))
@@ -155,11 +161,20 @@ def _words(inputs: TextInputs, x: "NDArray[Any]", size: "NDArray[np.float64]") -
 
 
 def run(settings: InterpretSlice) -> None:
-    """Write checks.json and attributions.npz."""
+    """Write checks.json, attributions.npz and checks.npz."""
     import numpy as np
     import torch
 
-    from pipeline.attribution import Task, baseline_for, choose_rows, explain, random_deletion, subject_of
+    from pipeline.attribution import (
+        Task,
+        baseline_for,
+        choose_rows,
+        completeness,
+        deletion,
+        explain,
+        random_deletion,
+        subject_of,
+    )
     from pipeline.datasets import load_split
     from pipeline.training.data import Rows
     from pipeline.training.heads import head_for
@@ -184,7 +199,13 @@ def run(settings: InterpretSlice) -> None:
     attributions, note = explain(task, chosen.steps, chosen.seconds)
     orders = stream(seed, "interpret", "random orders")
     random = random_deletion(task, attributions[0], chosen.deletion_steps, chosen.random_orders, orders)
-    checks = tuple(check(task, a, words, chosen, seed, random) for a in attributions)
+    maps = {a.method: a.values.astype(np.float32) for a in attributions}
+    errors = {a.method: completeness(task, a.values) for a in attributions}
+    removals = {a.method: deletion(task, a, chosen.deletion_steps, random) for a in attributions}
+    checks = tuple(
+        check(a.method, words, a.promises_completeness, errors[a.method], removals[a.method], seed)
+        for a in attributions
+    )
     record = Explanations(
         target=subject.words,
         sampling=f"{len(index)} of {len(y):,} test rows; {subject.rule}",
@@ -200,15 +221,16 @@ def run(settings: InterpretSlice) -> None:
             for i, why in picked
         ),
         methods=checks,
-        importance={a.method: importance(card.inputs, packed.numpy(), a.values, seed) for a in attributions},
+        importance={method: importance(card.inputs, packed.numpy(), values, seed) for method, values in maps.items()},
         notes=(note, *no_better_than_guessing(card, y, p)),
         not_assessed=("stability under small changes, agreement with randomised weights, other baselines",),
         seconds=round(time.monotonic() - start, 3),
     )
     with fresh_folder(INTERPRET) as folder:
         write_json(folder / "checks.json", record)
-        arrays: dict[str, Any] = {a.method: a.values.astype(np.float32) for a in attributions}
-        np.savez(folder / "attributions.npz", **arrays, inputs=packed.numpy())
+        arrays: dict[str, Any] = maps | {"inputs": packed.numpy()}
+        np.savez(folder / "attributions.npz", **arrays)
+        np.savez(folder / "checks.npz", **check_arrays(errors, removals))
     for item in checks:
         log.info("%s: %s (%s)", item.method.replace("_", " "), item.verdict, item.reason)
 

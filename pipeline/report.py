@@ -1,10 +1,15 @@
 """All records → reports/report.json → reports/report.html, rendered from the JSON alone.
 
-`python -m pipeline.report --summary` prints the outcome of the last run and changes nothing.
+`python -m pipeline.report --summary` prints the outcome of the last run and changes nothing, `partial=true` writes what
+there is so far, of a running search too, to reports/partial.html.
 """
 
 import logging
+import runpy
 import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 from pipeline.core.contracts import (
     DatasetCard,
@@ -18,11 +23,13 @@ from pipeline.core.contracts import (
     SearchRecord,
 )
 from pipeline.core.errors import PipelineError
+from pipeline.core.provenance import provenance_of, standing_behind
 from pipeline.core.settings import ReportSlice
 from pipeline.core.store import (
     EVALUATE,
     FAIRNESS,
     FIT,
+    FOLDERS,
     INTERPRET,
     REPORTS,
     SEARCH,
@@ -30,48 +37,35 @@ from pipeline.core.store import (
     missing,
     read_json,
     read_record,
-    sha256_folder,
     write_bytes,
     write_json,
 )
+from pipeline.core.strict import plain
 from pipeline.stage import run_stage
+
+if TYPE_CHECKING:
+    from pipeline.reporting import Records
 
 log = logging.getLogger("pipeline.report")
 
-_FOLDERS = {
-    "prepare": FIT,
-    "search": SEARCH,
-    "train": TRAIN,
-    "evaluate": EVALUATE,
-    "interpret": INTERPRET,
-    "fairness": FAIRNESS,
-}
+
+def provenance(settings: ReportSlice, arguments: Sequence[str]) -> list[Provenance]:
+    """Return what stands behind each stage, this one last."""
+    return [*(standing_behind(stage) for stage in FOLDERS), provenance_of("report", plain(settings), arguments)]
 
 
-def provenance() -> list[Provenance]:
-    """Return command and digest of each stage before this one."""
-    return [
-        Provenance(
-            stage=stage,
-            command=f"python -m pipeline.{stage} --params",
-            digests={folder.as_posix(): sha256_folder(folder)},
-        )
-        for stage, folder in _FOLDERS.items()
-    ]
-
-
-def run(settings: ReportSlice) -> None:
-    """Write report.json and report.html."""
+def all_records() -> "Records":
+    """Return what the stages before wrote."""
     import numpy as np
 
-    from pipeline.reporting import Records, document, render
+    from pipeline.reporting import Records
 
     path = INTERPRET / "attributions.npz"
     if not path.exists():
         raise missing(path)
     with np.load(path, allow_pickle=False) as arrays:
         attributions = {name: arrays[name] for name in arrays.files}
-    records = Records(
+    return Records(
         card=read_record(DatasetCard, FIT / "dataset.json"),
         search=read_record(SearchRecord, SEARCH / "search.json"),
         front=read_record(FrontRecord, SEARCH / "front.json"),
@@ -82,7 +76,14 @@ def run(settings: ReportSlice) -> None:
         attributions=attributions,
         fairness=read_record(FairnessRecord, FAIRNESS / "groups.json"),
     )
-    write_json(REPORTS / "report.json", document(settings.report, records, provenance()))
+
+
+def run(settings: ReportSlice, arguments: Sequence[str] = ("--params",)) -> None:
+    """Write report.json and report.html; `arguments`: of the command line."""
+    from pipeline.reporting import document, render
+
+    records = all_records()
+    write_json(REPORTS / "report.json", document(settings.report, records, provenance(settings, arguments)))
     write_bytes(REPORTS / "report.html", render(read_json(REPORTS / "report.json")).encode())
     log.info("%s, %.0f kB", REPORTS / "report.html", (REPORTS / "report.html").stat().st_size / 1000)
 
@@ -103,5 +104,8 @@ def summary() -> int:
 if __name__ == "__main__":
     if sys.argv[1:] == ["--summary"]:
         sys.exit(summary())
+    elif "partial=true" in sys.argv[1:]:
+        # By its name: the stage reads artifacts alone, and must not depend on the code of the search as this does.
+        runpy.run_module("pipeline.partial", run_name="__main__", alter_sys=True)
     else:
-        run_stage("report", ReportSlice, run)
+        run_stage("report", ReportSlice, partial(run, arguments=sys.argv[1:]))

@@ -17,7 +17,9 @@ from typing import Any, TypeVar
 from pipeline.core.errors import ConfigError, PipelineError, SpaceError
 from pipeline.core.fragments import with_fragments
 from pipeline.core.process import die_with_parent, hold_threads
+from pipeline.core.provenance import record_provenance
 from pipeline.core.settings import STAGE_KEYS
+from pipeline.core.store import FOLDERS
 from pipeline.core.strict import nearest, read
 
 S = TypeVar("S")
@@ -33,12 +35,16 @@ def run_stage(name: str, kind: type[S], run: Callable[[S], None]) -> None:
     """Compose, read the stage's slice as `kind`, run; the process exits with the field's codes.
 
     0 done · 1 our mistake (traceback) · 2 the user's mistake (two lines) · 130 interrupted.
+    What stands behind its artifacts is written down beside them.
     """
+    arguments = sys.argv[1:]
 
     def on_config(config: Mapping[str, Any]) -> None:
         run(slice_for(name, kind, config))
+        if name in FOLDERS:
+            record_provenance(name, granted(name, config), arguments)
 
-    sys.exit(launch(name, sys.argv[1:], on_config))
+    sys.exit(launch(name, arguments, on_config))
 
 
 def launch(name: str, arguments: Sequence[str], act: Callable[[Mapping[str, Any]], None]) -> int:
@@ -215,7 +221,12 @@ def _unknown(key: str, overrides: Sequence[str]) -> ConfigError | None:
 
 def slice_for(name: str, kind: type[S], config: Mapping[str, Any]) -> S:
     """Return the part of the configuration that stage `name` may see, read strictly."""
-    return read(kind, {key: config[key] for key in STAGE_KEYS[name] if key in config}, "conf")
+    return read(kind, granted(name, config), "conf")
+
+
+def granted(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of the configuration that stage `name` may see, as it was composed."""
+    return {key: config[key] for key in STAGE_KEYS[name] if key in config}
 
 
 def _hydra_app(arguments: list[str], act: Callable[[Mapping[str, Any]], None]) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +26,16 @@ EVALUATE = ARTIFACTS / "evaluate"
 INTERPRET = ARTIFACTS / "interpret"
 FAIRNESS = ARTIFACTS / "fairness"
 REPORTS = Path("reports")
+PROVENANCE = ARTIFACTS / "provenance"
+FOLDERS: Mapping[str, tuple[Path, ...]] = {
+    "prepare": (FIT, TEST),
+    "search": (SEARCH,),
+    "train": (TRAIN,),
+    "evaluate": (EVALUATE,),
+    "interpret": (INTERPRET,),
+    "fairness": (FAIRNESS,),
+}
+"""What each stage before the report writes."""
 PREDICTING = ("core", "datasets", "models", "training")
 """Packages whose code decides what a network answers to raw rows."""
 
@@ -115,8 +125,9 @@ def digest_of(record: object) -> str:
 
 
 def code_digest(*packages: str) -> str:
-    """Return one digest over the source of these packages: results of other code are other results."""
+    """Return one digest over the source of these packages and modules: results of other code are other results."""
     top = Path(__file__).parents[1]
-    files = [file for package in packages for file in sorted((top / package).rglob("*.py"))]
+    parts = [top / package for package in packages]
+    files = [file for part in parts for file in ([part] if part.is_file() else sorted(part.rglob("*.py")))]
     whole = "".join(f"{file.relative_to(top).as_posix()}\0{sha256_file(file)}\n" for file in files)
     return hashlib.sha256(whole.encode()).hexdigest()

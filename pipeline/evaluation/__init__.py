@@ -3,16 +3,21 @@
 from pipeline.evaluation.constraints import amounts_on_test, constraint_checks, exact_amounts
 from pipeline.evaluation.front import ensemble, ensemble_verdict, mixed_ensemble, single_network, total
 from pipeline.evaluation.judges import Judge, judge_for
+from pipeline.evaluation.stored import Said, load_arrays, load_predictions, store_predictions
 
 __all__ = [
     "Judge",
+    "Said",
     "amounts_on_test",
     "constraint_checks",
     "ensemble",
     "ensemble_verdict",
     "exact_amounts",
     "judge_for",
+    "load_arrays",
+    "load_predictions",
     "mixed_ensemble",
     "single_network",
+    "store_predictions",
     "total",
 ]

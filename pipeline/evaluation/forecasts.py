@@ -79,11 +79,17 @@ class ForecastJudge:
         return {"steps": tuple(StepError(step=s, mae=m, last_value_mae=last) for s, m, last in errors)}
 
     def table(self, p: Values) -> dict[str, Any]:
-        """Return errors per window in training deviations; forecasts themselves lie in forecasts.npy."""
+        """Return errors per window in training deviations, and what leads from these to raw units.
+
+        Forecasts themselves lie in forecasts.npy.
+        """
         error = (self.raw(p) - self.y) / self.scale[:, None]
+        parts = {"scale": self.scale, "offset": self.offset, "change": self.change}
+        units = {f"raw.{kind}.{i}": part[:, i] for kind, part in parts.items() for i in range(self.inputs.targets)}
         return {
             "absolute_error": np.nanmean(np.abs(error), axis=(1, 2)),
             "signed_error": np.nanmean(error, axis=(1, 2)),
+            **units,
         }
 
 

@@ -2,6 +2,7 @@
 
 from pipeline.reporting.document import Records, document
 from pipeline.reporting.page import render
+from pipeline.reporting.partial import SoFar, partial_document
 from pipeline.reporting.words import summary_lines
 
-__all__ = ["Records", "document", "render", "summary_lines"]
+__all__ = ["Records", "SoFar", "document", "partial_document", "render", "summary_lines"]

@@ -65,7 +65,9 @@ def search_figure(search: Mapping[str, Any]) -> Markup:
     steps = [point for i, b in enumerate(best) for point in ([(b[0], best[i - 1][1])] if i else []) + [b]]
     if steps and seconds > steps[-1][0]:
         steps.append((seconds, steps[-1][1]))
-    summary = f"{len(dots)} trials in {seconds:.0f} seconds; best validation {metric} {best[-1][1]:.4f}"
+    summary = f"{len(dots)} trials in {seconds:.0f} seconds"
+    if best:
+        summary += f"; best validation {metric} {best[-1][1]:.4f}"
     lines = [Line("a trial where it ended", dots, "dots"), Line("best complete trial so far", steps, "a")]
     return line_chart(lines, ("training seconds", f"validation {metric}"), summary, log=True)
 

@@ -83,20 +83,24 @@ def resolve(report: Mapping[str, Any], pointer: str) -> Any:
 
 
 def number_span(report: Mapping[str, Any], pointer: str, digits: int = 3, *, least: bool = False) -> Markup:
-    """Return a number of the report as HTML that says where it stands and how it was made.
+    """Return a number of the report as HTML that says how it was made and, for people too, where it stands.
 
     With `least`, what would be shown as 0.0000 is shown as "< 0.0001".
     """
     found = resolve(report, pointer)
     if not isinstance(found, Mapping):
         if least and isinstance(found, float) and 0 <= found < 10**-digits:
-            return Markup('<span class="num" data-json-pointer="{}">&lt; {}</span>').format(pointer, 10**-digits)
+            return Markup('<span class="num" data-json-pointer="{}" title="{}">&lt; {}</span>').format(
+                pointer, clean(pointer), 10**-digits
+            )
         shown = f"{found:,.{digits}f}" if isinstance(found, float) else f"{found:,}" if isinstance(found, int) else "–"
-        return Markup('<span class="num" data-json-pointer="{}">{}</span>').format(pointer, shown)
+        return Markup('<span class="num" data-json-pointer="{}" title="{}">{}</span>').format(
+            pointer, clean(pointer), shown
+        )
     value, _, bounds = interval(found, digits).partition(" [")
     ci = Markup(' <span class="ci">[{}</span>').format(bounds) if bounds else Markup("")
     return Markup('<span class="num" data-json-pointer="{}" title="{}">{}{}</span>').format(
-        pointer, method(found), value, ci
+        pointer, f"{method(found)}; {clean(pointer)}", value, ci
     )
 
 

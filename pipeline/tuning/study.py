@@ -2,7 +2,6 @@
 
 import fcntl
 import logging
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import scoped_session, sessionmaker
 
 from pipeline.core.errors import ConfigError
+from pipeline.core.provenance import without_passwords
 from pipeline.core.settings import SearchSettings
 
 log = logging.getLogger("pipeline.search")
@@ -30,7 +30,7 @@ def storage_url(declared: str | None, state: Path) -> str:
 
 def shown_url(declared: str | None) -> str:
     """Return the storage as records may show it: relative, without a password."""
-    return re.sub(r"://([^:/@]+):[^@]*@", r"://\1:***@", declared) if declared else "sqlite:///state/optuna.db"
+    return without_passwords(declared) if declared else "sqlite:///state/optuna.db"
 
 
 @contextmanager

@@ -105,6 +105,34 @@ def test_every_number_is_the_one_its_pointer_names(inputs: AnyInputs, role: str)
 
 
 @CASES
+def test_every_number_tells_its_place_when_pointed_at(inputs: AnyInputs, role: str) -> None:
+    numbers = [a for _, a in Page(render(report(inputs, role))).tags if a.get("class") == "num"]
+    assert len(numbers) > 60
+    assert all((a["title"] or "").endswith(clean(a["data-json-pointer"])) for a in numbers)
+    wilson = next(a["title"] for a in numbers if a["data-json-pointer"] == "/evaluate/metrics/accuracy")
+    assert wilson == "95 % Wilson, n = 90; /evaluate/metrics/accuracy"
+
+
+def test_what_stands_behind_each_stage_is_told_and_harmless() -> None:
+    known = Provenance(
+        stage="evaluate",
+        command=f"python -m pipeline.evaluate 'x={HOSTILE}'",
+        digests={"artifacts/evaluate": "ab"},
+        params={"seed": 7, "evaluate": {"level": 0.95, "odd": HOSTILE}},
+        seed=7,
+        code="c0de",
+        code_of=("core",),
+        versions={"python": "3.12", "torch": "2.13"},
+        inputs={"prepare": {"artifacts/prepare/fit": "aa"}, "train": {}},
+    )
+    text = render(document(SETTINGS, records(), [*BEHIND, known]))
+    assert HOSTILE not in text
+    for wanted in ("prepare, train", "Seed 7.", "over core: <code>c0de</code>", "Versions: python 3.12, torch 2.13.",
+                   "Not recorded: these files", "0" * 64, "\\u003cscript"):  # fmt: skip
+        assert wanted in text, wanted
+
+
+@CASES
 def test_every_pointer_resolves(inputs: AnyInputs, role: str) -> None:
     found = report(inputs, role)
     for _, attributes in Page(render(found)).tags:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,13 @@ import yaml
 from pipeline import evaluate, fairness, interpret, prepare, report, search, train
 from pipeline.core import settings as kinds
 from pipeline.core.data_settings import AuditSettings, DataSettings
-from pipeline.core.store import FIT, TEST, fresh_folder, write_json
+from pipeline.core.provenance import record_provenance
+from pipeline.core.store import FIT, FOLDERS, TEST, fresh_folder, write_json
 from pipeline.datasets import intake_of, write_split
 from pipeline.datasets.images import ImageRows, prepare_arrays
 from pipeline.datasets.splits import given_splits
-from pipeline.stage import compose, slice_for
+from pipeline.stage import compose, granted, slice_for
+from pipeline.tracing.verification import verified
 from tests.conftest import ROOT
 
 STAGES: tuple[tuple[str, type[Any], Any], ...] = (
@@ -48,9 +50,18 @@ def run(space: str, data: Mapping[str, Any], *overrides: str) -> dict[str, Any]:
     own = {"name": "own", "path": ".", "sensitive": {}, "slices": {}} | data
     space_line = f"defaults:\n  - override /space@_global_.space: {space}\n"
     Path("conf/data/own.yaml").write_text(space_line + yaml.safe_dump(own, sort_keys=False))
-    config = compose(["data=own", *SMALL, *overrides])
-    for name, kind, stage in STAGES:
+    found = run_stages(STAGES, ["data=own", *SMALL, *overrides])
+    assert [part.mismatches for part in verified()] == [()] * 9
+    return found
+
+
+def run_stages(stages: Sequence[tuple[str, type[Any], Any]], overrides: Sequence[str]) -> dict[str, Any]:
+    """Run stages as their commands with these overrides do, return report.json."""
+    config = compose(overrides)
+    for name, kind, stage in stages:
         stage(slice_for(name, kind, config))
+        if name in FOLDERS:
+            record_provenance(name, granted(name, config), overrides)
     found: dict[str, Any] = json.loads(Path("reports/report.json").read_text())
     check_front(found)
     return found
@@ -186,11 +197,8 @@ def test_images_with_a_number_each() -> None:
         write_json(fit / "intake.json", intake_of(settings, prepared))
         for split, part in prepared.splits.items():
             write_split(test if split == "test" else fit, split, part)
-    config = compose(["data=digits", *SMALL, "train.epochs=20"])
-    for name, kind, stage in STAGES[1:]:
-        stage(slice_for(name, kind, config))
-    done = json.loads(Path("reports/report.json").read_text())
-    check_front(done)
+    done = run_stages(STAGES[1:], ["data=digits", *SMALL, "train.epochs=20"])
+    assert [part.mismatches for part in verified()] == [()] * 9
     assert done["data"]["task"] == "regression"
     assert value(done, "/evaluate/metrics/r2") > 0.7
     assert done["interpret"]["rows"][0]["probability"] is None

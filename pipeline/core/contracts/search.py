@@ -199,7 +199,7 @@ class SearchRecord:
     @property
     def feasible(self) -> bool | None:
         """Whether the trial that is handed on keeps all bounds; None if it did not come as far as being measured."""
-        trial = self.trials[self.best]
+        trial = next(t for t in self.trials if t.number == self.best)
         if trial.violations:
             return False
         return True if set(self.constraints) <= set(trial.amounts) else None

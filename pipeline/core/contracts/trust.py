@@ -1,8 +1,8 @@
 """What interpret and fairness hand on: explanations and group comparisons with verdicts; and what stands behind."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from pipeline.core.contracts.scores import Number
 
@@ -122,11 +122,31 @@ class FairnessRecord:
     not_assessed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Provenance:
-    """What stands behind the numbers of one stage."""
+    """artifacts/provenance/<stage>.json: what stands behind the numbers of one stage, as it was when the stage ran.
 
+    Where nobody recorded it, or the artifacts are not the recorded ones, stage, command and digests alone are known.
+    """
+
+    schema: Literal[1] = 1
     stage: str
     command: str
     digests: Mapping[str, str]
     """SHA-256 of each artifact, by path."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """The settings it read, whole; passwords are hidden."""
+    seed: int | None = None
+    code: str | None = None
+    """SHA-256 over the source of `code_of`."""
+    code_of: tuple[str, ...] = ()
+    """Packages and modules that it imports, as dvc.yaml lists them."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Of Python and the libraries that make numbers."""
+    inputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What it read, by the stage that wrote it: SHA-256 by path, as that stage recorded it."""
+
+    @property
+    def recorded(self) -> bool:
+        """Whether more is known than what lies there."""
+        return self.code is not None

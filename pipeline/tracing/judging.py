@@ -1,0 +1,133 @@
+"""What was said of the test rows, judged again by the functions that evaluate, interpret and fairness call."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.contracts import TASKS, Alternative, Number
+from pipeline.core.errors import ArtifactError
+from pipeline.core.seeds import stream
+from pipeline.core.settings import EvaluateSlice, FairnessSlice, InterpretSlice
+from pipeline.core.store import EVALUATE, INTERPRET, REPORTS, read_json
+from pipeline.core.strict import plain
+from pipeline.evaluate import flat_metrics
+from pipeline.evaluation import (
+    Judge,
+    Said,
+    amounts_on_test,
+    constraint_checks,
+    ensemble,
+    exact_amounts,
+    judge_for,
+    load_arrays,
+    mixed_ensemble,
+    single_network,
+)
+from pipeline.fairness import audited
+from pipeline.interpret import check, importance
+from pipeline.reporting import Records
+from pipeline.tracing.comparing import Part, compared, joined
+from pipeline.tracing.recomputing import Behind, settings_of
+
+
+def evaluate_part(records: Records, said: Said, behind: Behind) -> Part:
+    """Judge all stored predictions again: metrics, intervals, details, baselines, ensembles, bounds."""
+    slice_, scores = settings_of(behind, "evaluate", EvaluateSlice), records.scores
+    judge = judge_for(records.card, slice_.evaluate, slice_.seed, said.y, said.rows, said.x)
+    metrics = judge.metrics(said.p, "")
+    again = {
+        "headline": TASKS[records.card.task].headline,
+        "metrics": metrics,
+        "baselines": [_baseline(judge, said, baseline.name) for baseline in scores.baselines],
+        "front": list(_front(records, judge, said, metrics)),
+        "constraints": _bounds(records, said, metrics, slice_.evaluate.level),
+        **judge.details(said.p),
+    }
+    flat = {name: float(value) for name, value in read_json(REPORTS / "metrics.json").items()}
+    return joined(
+        "evaluate",
+        compared("evaluate", scores, again),
+        compared("evaluate", flat, flat_metrics(scores), f"/{REPORTS / 'metrics.json'}"),
+    )
+
+
+def _baseline(judge: Judge, said: Said, name: str) -> dict[str, Any]:
+    q = _said_by(said, name)
+    return {"name": name, "metrics": judge.metrics(q, name), "gain": judge.gain(said.p, q, name)}
+
+
+def _said_by(said: Said, name: str) -> NDArray[np.float64]:
+    if name not in said.others:
+        raise ArtifactError(f"{EVALUATE / 'others.npz'}: no predictions of {name}", fix="run `dvc repro evaluate`")
+    return said.others[name]
+
+
+def _front(records: Records, judge: Judge, said: Said, metrics: Mapping[str, Number]) -> Iterator[Alternative]:
+    record = records.ensemble
+    for other in records.scores.front:
+        if other.name == "single network":
+            yield single_network(records.model, metrics)
+        elif other.name == "ensemble":
+            yield ensemble(record.members, judge, said.p, _said_by(said, other.name))
+        elif record.mixed is not None:
+            q = _said_by(said, other.name)
+            yield mixed_ensemble(record.mixed.members, record.mixed.chosen, judge, said.p, q)
+
+
+def _bounds(records: Records, said: Said, metrics: Mapping[str, Number], level: float) -> list[dict[str, Any]]:
+    """Return the checks of all bounds; of a measured latency all but the amount, which is taken as reported."""
+    names = records.search.constraints
+    amounts = exact_amounts(records.model) | amounts_on_test(
+        names, records.card, said.rows, said.y, said.p, metrics, level
+    )
+    measured = {c.name: c.test for c in records.scores.constraints if c.name not in amounts}
+    found = plain(list(constraint_checks(records.search, amounts | measured)))
+    return [{k: v for k, v in item.items() if k != "test" or item["name"] not in measured} for item in found]
+
+
+def interpret_part(records: Records, said: Said, behind: Behind) -> Part:
+    """Choose the explained rows again, and judge the stored maps and curves."""
+    from pipeline.attribution import Deletion, choose_rows, subject_of
+
+    slice_, card = settings_of(behind, "interpret", InterpretSlice), records.card
+    seed, maps, kept = slice_.seed, records.attributions, load_arrays(INTERPRET / "checks.npz")
+    subject = subject_of(card, said.y, said.p)
+    picked = choose_rows(subject, min(slice_.interpret.rows, len(said.y)), stream(seed, "interpret", "rows"))
+    again = {
+        "target": subject.words,
+        "rows": [
+            {
+                "index": i,
+                "row_id": str(said.rows["row_id"][i]),
+                "true": subject.true[i],
+                "predicted": subject.predicted[i],
+                "probability": None if subject.probability is None else subject.probability[i],
+                "why_chosen": why,
+            }
+            for i, why in picked
+        ],
+        "methods": [
+            check(
+                m.method,
+                m.baseline,
+                m.promises_completeness,
+                kept[f"{m.method}.errors"],
+                Deletion(kept[f"{m.method}.curves"], kept[f"{m.method}.random"]),
+                seed,
+            )
+            for m in records.explanations.methods
+        ],
+        "importance": {
+            m.method: importance(card.inputs, maps["inputs"], maps[m.method], seed)
+            for m in records.explanations.methods
+        },
+    }
+    return compared("interpret", records.explanations, again)
+
+
+def fairness_part(records: Records, said: Said, behind: Behind) -> Part:
+    """Compare the groups of the stored predictions again."""
+    again = audited(records.card, said.rows, settings_of(behind, "fairness", FairnessSlice))
+    return compared("fairness", records.fairness, again)
