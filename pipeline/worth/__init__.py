@@ -1,0 +1,20 @@
+"""Was the search worth it: other seeds, the default, a random search, what it cost, and how far its number flatters."""
+
+from pipeline.worth.about import about_search
+from pipeline.worth.compare import Rivals, price, worth_of
+from pipeline.worth.curse import curse_of
+from pipeline.worth.random_search import random_search
+from pipeline.worth.trainings import averaged, default_scores, retrained, spread_of
+
+__all__ = [
+    "Rivals",
+    "about_search",
+    "averaged",
+    "curse_of",
+    "default_scores",
+    "price",
+    "random_search",
+    "retrained",
+    "spread_of",
+    "worth_of",
+]
