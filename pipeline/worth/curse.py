@@ -5,28 +5,42 @@ from collections.abc import Iterator, Mapping
 from pipeline.core.contracts import TASKS, Curse, CursePoint, DatasetCard, ModelCard, Number, SearchRecord
 from pipeline.metrics.intervals import independent_gap, normal, proportion
 
+FIRST_SEED = "seed 1"
+"""The training whose network is handed on."""
+_TRAINED = "trained, "
+_AS_LONG = 0.95
+"""Of the passes over the training rows."""
+
 
 def curse_of(
     card: DatasetCard, search: SearchRecord, model: ModelCard, metrics: Mapping[str, Number], level: float
 ) -> Curse:
     """Return the winner as each set of rows shows it, and by how much its number in the search was too good.
 
-    Validation and test rows are independent, so the interval of the difference is made of the limits of both (MOVER).
+    Validation and test rows are independent, so the interval of a difference is made of the limits of both (MOVER). A
+    winner that was trained longer since differs by that too; then luck is what that network itself shows on both.
     """
     facts = TASKS[card.task]
     points = tuple(_points(card, search, model, level))
     test = CursePoint(label="test", score=test_score(card, metrics), quality=_test_quality(card, metrics))
-    first = points[0]
+    first, trained = points[0], next((point for point in points if point.label == _TRAINED + FIRST_SEED), None)
     by_quality = first.quality is not None and first.quality.ci_low is not None and test.quality is not None
-    better, worse = (first.quality, test.quality) if by_quality else (test.score, first.score)
-    optimism = _gap(better, worse, level)
+
+    def better(point: CursePoint) -> Number:
+        pair = (point.quality, test.quality) if by_quality else (test.score, point.score)
+        return _gap(*pair, level)
+
+    optimism, own = better(first), _gap(None, None, level) if trained is None else better(trained)
+    longer = bool(model.seeds) and search.trials[search.best].epochs < _AS_LONG * model.seeds[0].passes
     return Curse(
         metric=facts.score,
         quality=facts.quality,
         points=(*points, test),
         optimism=optimism,
+        own=own,
+        longer=longer,
         optimism_of="quality" if by_quality else "score",
-        words=_words(optimism),
+        words=_words(own if longer else optimism),
     )
 
 
@@ -38,12 +52,12 @@ def _gap(one: Number | None, two: Number | None, level: float) -> Number:
 
 def _words(optimism: Number) -> str:
     if optimism.value is None or optimism.ci_low is None or optimism.ci_high is None:
-        return "whether the search's number was too good cannot be told"
+        return "whether validation rows flatter the winner cannot be told"
     if optimism.ci_low > 0:
-        return "the search's number was too good, by more than chance explains"
+        return "validation rows flatter the winner, by more than chance explains"
     if optimism.ci_high < 0:
-        return "test rows are kinder to the winner than the search's number"
-    return "the search's number is not shown to be too good: the difference may be chance"
+        return "test rows are kinder to the winner than validation rows"
+    return "validation rows are not shown to flatter the winner: the difference may be chance"
 
 
 def _points(card: DatasetCard, search: SearchRecord, model: ModelCard, level: float) -> Iterator[CursePoint]:
@@ -61,7 +75,7 @@ def _points(card: DatasetCard, search: SearchRecord, model: ModelCard, level: fl
             yield CursePoint(label=f"again {k}, reserve", score=normal(other, None, reserve, level), quality=None)
     for training in model.seeds:
         yield CursePoint(
-            label=f"trained, {training.name}",
+            label=_TRAINED + training.name,
             score=normal(training.val_score, training.standard_error, val, level),
             quality=_quality(card, training.val_quality, val, level),
         )

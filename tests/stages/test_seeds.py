@@ -143,6 +143,7 @@ def told_in_the_report(card: ModelCard, scores: Scores) -> None:
     assert any(line.startswith("averaged seeds  ") for line in lines)
     assert f"search          {scores.worth.sentences[0]}" in lines
     pointers = {pointer for pointer, _ in Page(page).numbers}
-    assert {"/evaluate/default/gain", "/evaluate/seeds/mean", "/evaluate/curse/optimism", "/model/seeds/1/val_score",
+    assert {"/evaluate/default/gain", "/evaluate/seeds/mean", "/evaluate/curse/optimism",
+            "/evaluate/curse/own", "/model/seeds/1/val_score",
             "/model/default/val_score", "/evaluate/seeds/scores/1/headline", "/evaluate/curse/points/2/quality",
             "/evaluate/worth/comparisons/0/gain", "/evaluate/worth/search_seconds"} <= pointers  # fmt: skip

@@ -132,15 +132,20 @@ def test_the_curse_is_the_difference_of_two_rates_with_newcombe_s_interval() -> 
     winner = replace(SEARCH.trials[0], score=0.3, standard_error=0.02, quality=0.95, reserve_score=0.35,
                      repeats=((0.31, 0.36), (0.33, None)))  # fmt: skip
     search = replace(SEARCH, trials=(winner,))
-    found = curse_of(
-        card, search, replace(MODEL, seeds=(training(1), training(2))), JUDGE.metrics(blurred(0.2), ""), 0.95
-    )
+    model = replace(MODEL, seeds=(training(1), training(2)))
+    found = curse_of(card, search, model, JUDGE.metrics(blurred(0.2), ""), 0.95)
     wanted = rate_gap(190, 200, 320, 400)
     assert (found.optimism.value, found.optimism.ci_low, found.optimism.ci_high) == pytest.approx(
         (wanted.value, wanted.ci_low, wanted.ci_high)
     )
     assert found.optimism_of == "quality"
-    assert found.words == "the search's number was too good, by more than chance explains"
+    assert (found.longer, found.words) == (False, "validation rows flatter the winner, by more than chance explains")
+    own = rate_gap(160, 200, 320, 400)
+    assert (found.own.value, found.own.ci_low) == pytest.approx((own.value, own.ci_low))
+    short = replace(search, trials=(replace(winner, epochs=1.0),))
+    longer = curse_of(card, short, model, JUDGE.metrics(blurred(0.2), ""), 0.95)
+    assert (longer.longer, longer.optimism) == (True, found.optimism)
+    assert longer.words == "validation rows are not shown to flatter the winner: the difference may be chance"
     assert [point.label for point in found.points] == [
         "search, validation", "search, reserve", "again 1, validation", "again 1, reserve", "again 2, validation",
         "trained, seed 1", "trained, seed 2", "test",
@@ -150,7 +155,8 @@ def test_the_curse_is_the_difference_of_two_rates_with_newcombe_s_interval() -> 
     assert (first.ci_low, first.ci_high, first.n) == (pytest.approx(0.3 - 1.96 * 0.02, abs=1e-5),
                                                       pytest.approx(0.3 + 1.96 * 0.02, abs=1e-5), 200)  # fmt: skip
     even = curse_of(card, search, MODEL, JUDGE.metrics(blurred(0.05), ""), 0.95)
-    assert even.words == "the search's number is not shown to be too good: the difference may be chance"
+    assert even.words == "validation rows are not shown to flatter the winner: the difference may be chance"
+    assert even.own.reason == "not measured on both"
 
 
 def test_without_rates_the_curse_is_told_in_the_score() -> None:
@@ -165,7 +171,7 @@ def test_without_rates_the_curse_is_told_in_the_score() -> None:
     told = curse_of(card, replace(SEARCH, trials=(winner,)), MODEL, metrics, 0.95)
     assert told.optimism_of == "score"
     assert told.optimism.value == pytest.approx(squares.mean() / 2)
-    assert "too good" in told.words
+    assert told.words == "validation rows flatter the winner, by more than chance explains"
     one = replace(card, targets=(Target(name="u", mean=0.0, std=100.0),))
     alone = judge_for(one, SETTINGS, 7, y[:, :1], NO_ROWS, X).metrics(p[:, :1], "")
     found = score_on_test(one, alone)

@@ -83,5 +83,10 @@ class Curse:
     """Search first, test last."""
     optimism: Number
     """How much better the search saw its winner than test rows do."""
+    own: Number
+    """How much better the network that is handed on is on validation rows than on test rows."""
+    longer: bool
+    """Whether that one was trained longer than in the search, so that `own` alone tells of luck."""
     optimism_of: Literal["quality", "score"]
+    """What both are differences of."""
     words: str
