@@ -19,6 +19,7 @@ from typing import Any
 
 from own_data import StepError, Steps, numbers, say
 from scratch import (
+    ALONE,
     RESULTS,
     chosen,
     circumstances,
@@ -96,7 +97,7 @@ def hand_on(steps: Steps, told: Sequence[str], family: str) -> Any:
 
 def one_seed(steps: Steps, told: Sequence[str], spec: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """Train and evaluate with one seed; return score, seconds and passes."""
-    own = [f"train.seconds={spec['seconds']}", "trainer=cpu", f"seed={seed}"]
+    own = [f"train.seconds={spec['seconds']}", *ALONE, "trainer=cpu", f"seed={seed}"]
     steps.run("train", ["pipeline.train", *told, *own])
     steps.run("evaluate", ["pipeline.evaluate", *told, f"seed={seed}", "evaluate.baselines=[constant]"])
     model, scores = steps.read("artifacts/train/card.json"), steps.read("artifacts/evaluate/scores.json")

@@ -23,6 +23,7 @@ import yaml
 from defaults import UCR
 from own_data import StepError, Steps, numbers, say
 from scratch import (
+    ALONE,
     RESULTS,
     ROOT,
     chosen,
@@ -107,7 +108,7 @@ def one_set(spec: Mapping[str, Any], families: Sequence[str], data: Path, second
         except StepError as failed:
             yield from ({"status": "failed", "failure": failed.record} for _ in families)
             return
-        told += [f"train.seconds={seconds}", "trainer=cpu", "evaluate.baselines=[constant]"]
+        told += [f"train.seconds={seconds}", *ALONE, "trainer=cpu", "evaluate.baselines=[constant]"]
         own = {family: BRANCHES.get(spec["space"], {}).get(family, []) for family in families}
         while own:
             for found in trained(steps, own, told):

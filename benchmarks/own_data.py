@@ -19,6 +19,7 @@ from typing import Any
 from measure import measured
 from own_data_page import render
 from scratch import (
+    ALONE,
     RESULTS,
     ROOT,
     chosen,
@@ -160,7 +161,7 @@ def card(of: Mapping[str, Any]) -> dict[str, Any]:
 
 def experiment(steps: Steps, settings: Sequence[str], asked: Mapping[str, Any]) -> dict[str, Any]:
     """Search, train and report within the budgets; return the outcome."""
-    told = [*settings, f"search.seconds={asked['seconds']}", f"train.seconds={asked['train_seconds']}"]
+    told = [*settings, f"search.seconds={asked['seconds']}", f"train.seconds={asked['train_seconds']}", *ALONE]
     record, _ = steps.run("experiment", ["dvc", "exp", "run", *(part for s in told for part in ("-S", s))])
     _, summary = steps.run("summary", ["pipeline.report", "--summary"])
     report = steps.read("reports/report.json")

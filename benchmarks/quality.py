@@ -27,6 +27,7 @@ from own_data import StepError, Steps, say
 from quality_figures import default_score, incumbents
 from quality_page import DEFAULT_ONLY, render
 from scratch import (
+    ALONE,
     RESULTS,
     ROOT,
     circumstances,
@@ -132,7 +133,7 @@ def score_on_test(steps: Steps, search: Sequence[str], number: int) -> dict[str,
         _, lines = steps.run("plan", [STEPS, "plan", *search])
         budget = json.loads(lines[-1])
         own = [f"train.{key}={'null' if value is None else value}" for key, value in budget.items()]
-        steps.run("train", ["pipeline.train", *search, *own])
+        steps.run("train", ["pipeline.train", *search, *own, *ALONE])
         weights = "trained again with the budget of a trial"
     steps.run("evaluate", ["pipeline.evaluate", *search, "evaluate.baselines=[constant]"])
     scores = steps.read("artifacts/evaluate/scores.json")

@@ -23,6 +23,8 @@ _SHIPPED = (
     "conf", "data", "pipeline", "search_spaces", "dvc.yaml", "params.yaml", ".dvc/config", ".dvc/.gitignore",
     ".dvcignore", ".gitignore", "pyproject.toml", "requirements.lock", "README.md",
 )  # fmt: skip
+ALONE = ("train.seeds=1", "train.default=false")
+"""Settings of a final training that gets all of its seconds: what is compared here is made of one network each."""
 
 
 def options(arguments: Sequence[str], defaults: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:

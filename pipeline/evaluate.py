@@ -4,7 +4,6 @@ With `interpret`, the only stage that may open artifacts/prepare/test.
 """
 
 import logging
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ from pipeline.core.contracts import (
     ConstraintCheck,
     DatasetCard,
     ImageInputs,
-    ModelCard,
     Number,
     Scores,
     SearchRecord,
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
-    from torch import nn
 
     from pipeline.core.contracts import Inputs
     from pipeline.datasets import Split
@@ -124,50 +121,6 @@ def parts_words(other: Alternative) -> str:
     return " and ".join(networks + simple)
 
 
-def latency(network: "nn.Module", x: "NDArray[Any]", repeats: int = 50) -> Number:
-    """Return the median milliseconds of one forward pass of the rows x, with a distribution-free interval."""
-    import numpy as np
-    import torch
-
-    from pipeline.training.predict import model_input
-
-    rows, taken = torch.tensor(x), []
-    with torch.no_grad():
-        for _ in range(repeats + 5):
-            start = time.perf_counter()
-            network(model_input(rows))
-            taken.append((time.perf_counter() - start) * 1000)
-    ordered = np.sort(taken[5:])
-    half = 1.96 * np.sqrt(repeats) / 2  # binomial ranks around the median
-    low, high = ordered[int(repeats / 2 - half)], ordered[int(np.ceil(repeats / 2 + half))]
-    return Number(
-        value=float(np.median(ordered)),
-        ci_low=float(low),
-        ci_high=float(high),
-        ci_level=0.95,
-        ci_method="binomial ranks",
-        n=repeats,
-        unit="ms",
-    )
-
-
-def bounded_latency(model: ModelCard, batch: int, network: "nn.Module", x: "NDArray[Any]") -> Number:
-    """Return the milliseconds of predicting `batch` rows where the network was trained, measured anew on a CPU."""
-    import torch
-
-    trained = model.latency
-    if trained is None or trained.device != "cpu":
-        if trained is not None and trained.batch == batch:
-            return Number(value=trained.milliseconds, n=1, unit="ms")
-        return Number(value=None, n=0, reason="measured_elsewhere")
-    before = torch.get_num_threads()
-    torch.set_num_threads(trained.threads)
-    try:
-        return latency(network, x[:batch].repeat(-(-batch // len(x[:batch])), axis=0)[:batch])
-    finally:
-        torch.set_num_threads(before)
-
-
 def log_constraints(search: SearchRecord, checks: Sequence[ConstraintCheck]) -> None:
     """Say which bounds hold, and first that the search found no model that keeps them."""
     from pipeline.core.bounds import amount_words, violation_words
@@ -193,8 +146,11 @@ def flat_metrics(scores: Scores) -> Mapping[str, float]:
     flat = {name: number.value for name, number in scores.metrics.items() if number.value is not None}
     others = [(baseline.name, baseline.metrics) for baseline in scores.baselines]
     others += [(other.name.replace(" ", "_"), other.metrics) for other in scores.front[1:]]
-    for name, metrics in others:
-        value = metrics[scores.headline].value
+    others += [(scores.default.name, scores.default.metrics)] if scores.default is not None else []
+    found = [(name, metrics[scores.headline].value) for name, metrics in others]
+    if scores.seeds is not None:
+        found += [("seeds_mean", scores.seeds.mean.value), ("seeds_deviation", scores.seeds.deviation.value)]
+    for name, value in found:
         if value is not None:
             flat[f"{name}_{scores.headline}"] = value
     return flat
@@ -217,7 +173,9 @@ def run(settings: EvaluateSlice) -> None:
     from pipeline.training.data import Rows
     from pipeline.training.heads import head_for
     from pipeline.training.predict import predict
+    from pipeline.training.timing import bounded_latency, latency
     from pipeline.training.weights import load_model
+    from pipeline.worth import about_search, averaged, retrained
 
     chosen, seed = settings.evaluate, settings.seed
     card = read_record(DatasetCard, FIT / "dataset.json")
@@ -230,27 +188,35 @@ def run(settings: EvaluateSlice) -> None:
     judge = judge_for(card, chosen, seed, y, test.rows, x)
     metrics = judge.metrics(p, "")
     log.info("test %s %s on %s rows", headline.replace("_", " "), shown(metrics[headline]), f"{len(y):,}")
+
     kept: dict[str, Predictions] = {}
-    front = (single_network(model, metrics), *alternatives(card, judge, rows, test, p, kept))
+    search = read_record(SearchRecord, SEARCH / "search.json")
+    others = retrained(TRAIN, model, search, rows, head, p)
+    kept |= others.said()
+    front = (single_network(model, metrics), *alternatives(card, judge, rows, test, p, kept),
+             *averaged(others, model, judge, p))  # fmt: skip
     for other in front[1:]:
         log.info("%s of %s: %s %s, %s", other.name, parts_words(other), headline.replace("_", " "),
                  shown(other.metrics[headline]), other.verdict)  # fmt: skip
-    search = read_record(SearchRecord, SEARCH / "search.json")
     amounts = exact_amounts(model) | amounts_on_test(search.constraints, card, test.rows, y, p, metrics, chosen.level)
     if "latency_ms" in search.constraints:
         amounts["latency_ms"] = bounded_latency(model, search.latency_batch, network, x)
     checks = constraint_checks(search, amounts)
     log_constraints(search, checks)
     train = baseline_rows(chosen, load_split(FIT, "train"), card.inputs, seed)
+    baselines = baseline_scores(chosen, judge, train, x, p, headline, kept)
     scores = Scores(
         headline=headline,
         metrics=metrics,
-        baselines=baseline_scores(chosen, judge, train, x, p, headline, kept),
+        baselines=baselines,
         front=front,
         constraints=checks,
         latency_ms=latency(network, x[:1]),
         **judge.details(p),
+        **about_search(others, judge, chosen, (card, model, search), (p, metrics, baselines), test.rows["row_id"]),
     )
+    for sentence in scores.worth.sentences if scores.worth is not None else ():
+        log.info("%s", sentence)
     with fresh_folder(EVALUATE) as folder:
         store_predictions(folder, card, Said(y, p, x, predictions_table(test, judge.table(p)), kept))
         write_json(folder / "scores.json", scores)

@@ -150,7 +150,7 @@ def budget(config: Mapping[str, Any]) -> str:
     key = "search.seconds" if search["seconds"] else "search.n_trials"
     winner = f"{train['seconds']:g} s" if train["seconds"] else f"{train['epochs'] or 'the usual'} epochs"
     other = "train.seconds" if train["seconds"] else "train.epochs"
-    return f"the standard search is at most {limit} of training ({key}) and {winner} for the winner ({other})"
+    return f"the standard search is at most {limit} of training ({key}) and {winner} for the final trainings ({other})"
 
 
 def run(arguments: Sequence[str]) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pipeline.attribution import Attribution, Deletion, Task
+    from pipeline.attribution import Deletion, Task
 
 log = logging.getLogger("pipeline.interpret")
 

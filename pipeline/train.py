@@ -1,16 +1,19 @@
 """The best candidate on the full budget → weights, the card that rebuilds the network, and how it reads raw rows.
 
-The same `fit` as a trial. Checkpoints lie under state/ and vanish when the training is done.
+The same `fit` as a trial, with several seeds, and for the default beside it. Checkpoints lie under state/ and vanish
+when all trainings are done.
 """
 
 import logging
 import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import __version__
-from pipeline.core.contracts import TASKS, Best, Budget, DatasetCard, Intake, Latency, ModelCard
+from pipeline.core.contracts import Ablated, Best, Budget, DatasetCard, Intake, Latency, ModelCard, SearchRecord
 from pipeline.core.settings import TrainSlice
 from pipeline.core.store import (
     FIT,
@@ -28,14 +31,14 @@ from pipeline.core.strict import plain
 from pipeline.stage import run_stage, state_folder
 
 if TYPE_CHECKING:
+    from pipeline.core.contracts import FullTraining
     from pipeline.models.cost import Cost
-    from pipeline.training.data import Data
     from pipeline.training.fit import Fit
+    from pipeline.training.full import Course, Wanted
 
 log = logging.getLogger("pipeline.train")
 
 _CODE = ("core", "models", "training")
-_QUIET_SECONDS = 15
 _NOISE = 2.0
 """Standard errors."""
 
@@ -101,83 +104,78 @@ def rebuilt_words(searched: float, rebuilt: float, standard_error: float) -> str
     )
 
 
-def refitted(
-    settings: TrainSlice, best: Best, whole: "Data", budget: Budget, before: "Fit", checkpoints: Path
-) -> "Fit":
-    """Train again from the start on training and validation rows; scores stay those of the training before.
+def trained(
+    settings: TrainSlice, course: "Course", wanted: "Sequence[Wanted]", curves: Path
+) -> "Iterator[tuple[Wanted, Fit | str]]":
+    """Give each training with its outcome, or in words why it has none.
 
-    The same number of passes, with the probabilities' temperature of the network that had not seen the validation rows.
+    The network that is handed on must not fail; of the others it is told.
     """
-    from pipeline.training.fit import Watch, fit
+    from pipeline.training.curves import curves_in
+    from pipeline.training.fit import go_on
+    from pipeline.training.weights import HANDED_ON
 
-    log.info("once more with the validation rows, %s rows in all", f"{len(whole.train.y):,}")
-    checkpoints.mkdir(exist_ok=True)
-    again = fit(
-        best.candidate,
-        whole,
-        budget,
-        seed=settings.seed,
-        trainer=settings.trainer,
-        watch=Watch(checkpoints=checkpoints),
-        policy=before.policy,
+    for one in wanted:
+        beside = curves_in(curves / one.name) if settings.train.tensorboard else nullcontext(go_on)
+        try:
+            with beside as also:
+                done = course.train(one, also)
+        except FloatingPointError as wrong:
+            if one.file == HANDED_ON:
+                raise
+            yield one, f"{one.name} is missing among the trainings: {wrong}"
+        else:
+            yield one, done
+
+
+def with_trainings(record: ModelCard, told: "Sequence[FullTraining]", failed: Sequence[str], why: str) -> ModelCard:
+    """Return the card with all trainings beside the one it is about; `why` there is no default among them."""
+    from pipeline.training.full import DEFAULT
+
+    return replace(
+        record,
+        seeds=tuple(training for training in told if training.name != DEFAULT),
+        default=next((training for training in told if training.name == DEFAULT), None),
+        no_default=why or next((words for words in failed if words.startswith(DEFAULT)), ""),
+        notes=(*record.notes, *failed),
     )
-    again.network.temperature.copy_(before.network.temperature)
-    return replace(before, network=again.network, seconds=before.seconds + again.seconds)
 
 
 def run(settings: TrainSlice) -> None:
-    """Train or continue, write model.safetensors, card.json and intake.json."""
+    """Train or continue, write the weights of each training, card.json, intake.json and log.csv."""
     card, best = read_record(DatasetCard, FIT / "dataset.json"), read_record(Best, SEARCH / "best.json")
-    intake = read_record(Intake, FIT / "intake.json")
+    intake, search = read_record(Intake, FIT / "intake.json"), read_record(SearchRecord, SEARCH / "search.json")
 
-    from pipeline.core.contracts import EpochRecord
-    from pipeline.training.budgets import budget_of, settled
+    from pipeline.training.ablation import ablate, choices_of
+    from pipeline.training.curves import refuse_without_tensorboard
     from pipeline.training.data import load_data
-    from pipeline.training.fit import Watch, fit
+    from pipeline.training.full import course_for, default_of, told_of, wanted_trainings, write_log
     from pipeline.training.weights import save_weights
 
-    inputs = {"settings": plain(settings), "best": best, "data": sha256_folder(FIT), "code": code_digest(*_CODE)}
+    if settings.train.tensorboard:
+        refuse_without_tensorboard()
+    default, no_default = default_of(search, best, settings.train.default)
+    wanted = wanted_trainings(best, settings.seed, settings.train.seeds, default)
+    inputs = {"settings": plain(settings), "wanted": wanted, "data": sha256_folder(FIT), "code": code_digest(*_CODE)}
     checkpoints = state_folder() / "train" / digest_of(inputs)[:12]
     checkpoints.mkdir(parents=True, exist_ok=True)
 
-    facts = TASKS[card.task]
-    data = load_data(card, FIT)
-    whole = data.with_validation_rows() if settings.train.refit else None
-    trainings = 2 if settings.train.refit else 1
-    seconds = None if settings.train.seconds is None else settings.train.seconds / trainings
-    budget = budget_of(settings.train.epochs, seconds, card.inputs, len(data.train.y))
-    lines_every, told = max(1, budget.epochs // 20), 0.0
-
-    def on_score(progress: float, record: EpochRecord) -> bool:
-        nonlocal told
-        if record.epoch % lines_every and progress < 1 and record.seconds - told < _QUIET_SECONDS:
-            return True
-        told = record.seconds
-        left = record.seconds / progress - record.seconds
-        log.info(
-            "epoch %d/%d · loss %.4f · val %s %.4f %s %.4f · %.0f s, about %.0f s left",
-            record.epoch, budget.epochs, record.train_loss, facts.score.replace("_", " "), record.val_score,
-            facts.quality.replace("_", " "), record.val_quality, record.seconds, left,
-        )  # fmt: skip
-        return True
-
-    done = fit(
-        best.candidate,
-        data,
-        budget,
-        seed=settings.seed,
-        trainer=settings.trainer,
-        watch=Watch(on_score=on_score, checkpoints=checkpoints),
-        policy=best.policy,
-    )
-    if whole is not None:
-        # Of as many rows as before: what is `auto` depends on how many there are.
-        fixed = replace(best, candidate=settled(best.candidate, card.inputs, len(data.train.y)))
-        done = refitted(settings, fixed, whole, budget, done, checkpoints / "refit")
+    course = course_for(load_data(card, FIT), settings.train, settings.trainer, len(wanted), checkpoints)
+    log.info("%s", course.words(wanted))
+    outcomes = list(trained(settings, course, wanted, state_folder() / "tensorboard" / checkpoints.name))
+    fits = [(one, found) for one, found in outcomes if not isinstance(found, str)]
+    ablation: tuple[Ablated, ...] = ()
+    if settings.train.ablate_seconds:
+        ablation = ablate(choices_of(search, best), best, course, settings.train.ablate_seconds, settings.seed)
+    done = fits[0][1]
     with fresh_folder(TRAIN) as folder:
-        weights = save_weights(folder, done.network)
-        write_json(folder / "card.json", model_card(settings, card, best, budget, done, weights))
+        told = [told_of(one, fit, save_weights(folder, fit.network, one.file)) for one, fit in fits]
+        record = model_card(settings, card, best, course.budget, done, told[0].weights_sha256)
+        record = with_trainings(record, told, [found for _, found in outcomes if isinstance(found, str)], no_default)
+        record = replace(record, ablation=ablation, default_trial=None if default is None else default.number)
+        write_json(folder / "card.json", record)
         write_json(folder / "intake.json", replace(intake, version=__version__, code=code_digest(*PREDICTING)))
+        write_log(folder / "log.csv", [(one.name, fit.records) for one, fit in fits])
     shutil.rmtree(checkpoints)
     log.info(
         "trained on %s in %s: %s weights, %.1f s", done.device, done.policy.words, f"{done.parameters:,}", done.seconds

@@ -27,6 +27,8 @@ def small(project: Path) -> None:
     """Make the default composition tiny."""
     edit(project / "conf/config.yaml", "search: standard", "search: tiny")
     edit(project / "conf/config.yaml", "epochs: null", "epochs: 3")
+    edit(project / "conf/config.yaml", "seeds: 3", "seeds: 1")
+    edit(project / "conf/config.yaml", "default: true", "default: false")
     edit(project / "conf/config.yaml", "rows: 24", "rows: 4")
     edit(project / "conf/config.yaml",
          "baselines: [constant, linear, ngram_svm, gradient_boosting, random_kernels, seasonal]",

@@ -120,15 +120,23 @@ class TrainSettings:
     seconds: float | None = None
     refit: bool = False
     """Train once more, from the start, with the validation and reserve rows among the training rows."""
+    seeds: int = 3
+    """So often the winner is trained; the first network is handed on, the others tell how much is luck."""
+    default: bool = True
+    """Train the untouched default candidate alike, where the search found another."""
+    ablate_seconds: float = 0.0
+    """For short trainings of the winner with one choice turned back to its default each; 0: none."""
+    tensorboard: bool = False
+    """Write the curves for TensorBoard as well, under state/."""
     latency_batch: int = 1
     """Rows that are predicted at once when latency is measured."""
 
     def __post_init__(self) -> None:
-        """At least one epoch, and a row."""
+        """At least one epoch, a seed and a row."""
         if (self.epochs is not None and self.epochs < 1) or (self.seconds is not None and self.seconds <= 0):
             raise ValueError("epochs must be at least 1, seconds positive")
-        if self.latency_batch < 1:
-            raise ValueError("latency_batch must be at least 1")
+        if self.latency_batch < 1 or self.seeds < 1 or self.ablate_seconds < 0:
+            raise ValueError("latency_batch and seeds must be at least 1, ablate_seconds not negative")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,6 +151,8 @@ class EvaluateSettings:
     """Baselines are fitted on at most this many training rows (said in the report)."""
     baseline_pixels: int = 20_000_000
     """Images: and on rows with at most this many pixels in all."""
+    random_search: str | None = None
+    """predictions.parquet of another run's evaluate, whose search was a random one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

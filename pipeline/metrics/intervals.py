@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
-from scipy.stats import binomtest, norm, t
+from scipy.stats import binomtest, chi2, norm, t
 
 from pipeline.core.contracts import Number
 
@@ -83,6 +83,39 @@ def small_mean(values: NDArray[np.float64], level: float = 0.95) -> Number:
         return Number(value=value, n=n, reason="no spread: no interval")
     half = float(t.ppf((1 + level) / 2, n - 1)) * float(values.std(ddof=1)) / math.sqrt(n)
     return Number(value=value, ci_low=value - half, ci_high=value + half, ci_level=level, ci_method="t", n=n)
+
+
+def deviation(values: NDArray[np.float64], level: float = 0.95) -> Number:
+    """Return the standard deviation of a few values (N,) with the chi-square interval of normal ones."""
+    n = len(values)
+    if n < 2 or np.ptp(values) == 0:
+        return Number(value=0.0 if n else None, n=n, reason="no spread: no interval")
+    value = float(values.std(ddof=1))
+    low, high = (value * math.sqrt((n - 1) / chi2.ppf(q, n - 1)) for q in ((1 + level) / 2, (1 - level) / 2))
+    return Number(value=value, ci_low=low, ci_high=high, ci_level=level, ci_method="chi-square", n=n)
+
+
+def normal(value: float, error: float | None, n: int, level: float = 0.95) -> Number:
+    """Return a mean of n rows with the interval that its standard error gives; without one there is none."""
+    if error is None:
+        return Number(value=value, n=n, reason="no interval: kept without its standard error")
+    half = float(norm.ppf((1 + level) / 2)) * error
+    return Number(value=value, ci_low=value - half, ci_high=value + half, ci_level=level, ci_method="normal", n=n)
+
+
+def independent_gap(one: Number, two: Number, level: float = 0.95) -> Number:
+    """Return `one` minus `two`, of independent rows, with limits made of theirs (MOVER, Zou and Donner 2008).
+
+    Of two rates with Wilson limits this is Newcombe's interval.
+    """
+    assert one.value is not None
+    assert two.value is not None
+    gap, n = one.value - two.value, min(one.n, two.n)
+    if one.ci_low is None or one.ci_high is None or two.ci_low is None or two.ci_high is None:
+        return Number(value=gap, n=n, reason="no interval: one side has none")
+    low = gap - math.hypot(one.value - one.ci_low, two.ci_high - two.value)
+    high = gap + math.hypot(one.ci_high - one.value, two.value - two.ci_low)
+    return Number(value=gap, ci_low=low, ci_high=high, ci_level=level, ci_method="limits of both combined (MOVER)", n=n)
 
 
 @dataclass(frozen=True, slots=True)

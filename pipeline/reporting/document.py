@@ -11,7 +11,6 @@ from pipeline.core.arms import arms_of
 from pipeline.core.bounds import amount_words, violation_words
 from pipeline.core.contracts import (
     TASKS,
-    BaselineScores,
     DatasetCard,
     EnsembleRecord,
     Explanations,
@@ -27,6 +26,7 @@ from pipeline.core.contracts import (
     TableInputs,
     TaskFacts,
     TextInputs,
+    best_baseline,
 )
 from pipeline.core.settings import ReportSettings
 from pipeline.core.strict import plain
@@ -74,19 +74,9 @@ def document(settings: ReportSettings, records: Records, provenance: Sequence[Pr
     return body
 
 
-def best_baseline(scores: Scores) -> BaselineScores | None:
-    """Return the baseline with the highest headline metric."""
-
-    def value(baseline: BaselineScores) -> float:
-        found = baseline.metrics[scores.headline].value
-        return float("-inf") if found is None else found
-
-    return max(scores.baselines, key=value, default=None)
-
-
 def headline(records: Records) -> dict[str, Any]:
     """Return the pointers and words of the first screen."""
-    best = best_baseline(records.scores)
+    best = best_baseline(records.scores.baselines, records.scores.headline)
     found: dict[str, Any] = {
         "metric": records.scores.headline,
         "score": f"/evaluate/metrics/{records.scores.headline}",
@@ -163,7 +153,9 @@ def not_assessed(settings: ReportSettings, records: Records) -> list[str]:
     purpose = [] if settings.purpose else ["purpose of the model: a person has to write it (report.purpose)"]
     general = [
         "robustness to corrupted inputs, inputs of another kind than these, attacks",
-        "spread over several seeds of search and training: this is one run",
+        "spread over several searches: this is one"
+        if records.scores.seeds is not None
+        else "spread over several seeds of search and training: this is one run",
         "energy",
     ]
     return [*purpose, *records.fairness.not_assessed, *records.explanations.not_assessed, *general]

@@ -32,6 +32,7 @@ def render(report: Mapping[str, Any]) -> str:
         "search_figure": search_figure,
         "front_figure": front_figure,
         "learning_figure": learning_figure,
+        "curse_figure": curse_figure,
         "reliability_figure": reliability_figure,
         "deletion_figure": deletion_figure,
         "points_figure": points_figure,
@@ -111,6 +112,18 @@ def learning_figure(model: Mapping[str, Any]) -> Markup:
     if quality != "R²":
         lines.append(Line(f"1 - {quality}", wrong, "b"))
     return line_chart(lines, ("epoch", "on validation rows"), summary, log=True)
+
+
+def curse_figure(curse: Mapping[str, Any], of: str) -> Markup:
+    """The winner's score or quality as each set of rows shows it; the line is what the search saw."""
+    rows = [
+        _row(point["label"], point[of]) for point in curse["points"] if point[of] and point[of]["value"] is not None
+    ]
+    name = metric_words(curse["metric" if of == "score" else "quality"])
+    seen = [row for row in rows if row[0] == curse["points"][0]["label"]]
+    test = [row for row in rows if row[0] == curse["points"][-1]["label"]]
+    ends = "".join(f"; {words} {row[1]:.4f}" for words, found in (("search", seen), ("test", test)) for row in found)
+    return forest(rows, seen[0][1] if seen else None, f"{name} of the winner on {len(rows)} sets of rows{ends}")
 
 
 def reliability_figure(bins: list[Mapping[str, Any]]) -> Markup:

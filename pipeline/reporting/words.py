@@ -117,6 +117,8 @@ def summary_lines(report: Mapping[str, Any]) -> list[str]:
             f"difference      {interval(gain, 4)}   {head['verdict']}",
         ]
     lines.append(f"winner          {head['winner']}")
+    if worth := report["evaluate"].get("worth"):
+        lines.append(f"search          {worth['sentences'][0]}")
     for other in report["evaluate"]["front"][1:]:
         simple = [f"{share:.0%} {name.replace('_', ' ')}, not a network" for name, share in other["simple"]]
         names = f" ({'; '.join(simple)})" if simple else ""

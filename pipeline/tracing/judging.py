@@ -30,6 +30,7 @@ from pipeline.interpret import check, importance
 from pipeline.reporting import Records
 from pipeline.tracing.comparing import Part, compared, joined
 from pipeline.tracing.recomputing import Behind, settings_of
+from pipeline.worth import DEFAULT_NAME, about_search, averaged, retold
 
 
 def evaluate_part(records: Records, said: Said, behind: Behind) -> Part:
@@ -37,6 +38,8 @@ def evaluate_part(records: Records, said: Said, behind: Behind) -> Part:
     slice_, scores = settings_of(behind, "evaluate", EvaluateSlice), records.scores
     judge = judge_for(records.card, slice_.evaluate, slice_.seed, said.y, said.rows, said.x)
     metrics = judge.metrics(said.p, "")
+    others = retold(records.model, said.p, _all_said(records, said))
+    known = said.p, metrics, scores.baselines
     again = {
         "headline": TASKS[records.card.task].headline,
         "metrics": metrics,
@@ -44,7 +47,9 @@ def evaluate_part(records: Records, said: Said, behind: Behind) -> Part:
         "front": list(_front(records, judge, said, metrics)),
         "constraints": _bounds(records, said, metrics, slice_.evaluate.level),
         **judge.details(said.p),
-    }
+        **about_search(others, judge, slice_.evaluate, (records.card, records.model, records.search), known,
+                       said.rows["row_id"]),
+    }  # fmt: skip
     flat = {name: float(value) for name, value in read_json(REPORTS / "metrics.json").items()}
     return joined(
         "evaluate",
@@ -56,6 +61,13 @@ def evaluate_part(records: Records, said: Said, behind: Behind) -> Part:
 def _baseline(judge: Judge, said: Said, name: str) -> dict[str, Any]:
     q = _said_by(said, name)
     return {"name": name, "metrics": judge.metrics(q, name), "gain": judge.gain(said.p, q, name)}
+
+
+def _all_said(records: Records, said: Said) -> dict[str, NDArray[np.float64]]:
+    """Return what the other trainings of train said; all of it must be there."""
+    model = records.model
+    names = [of.name for of in model.seeds[1:]] + ([DEFAULT_NAME] if model.default is not None else [])
+    return {name: _said_by(said, name) for name in names}
 
 
 def _said_by(said: Said, name: str) -> NDArray[np.float64]:
@@ -71,6 +83,8 @@ def _front(records: Records, judge: Judge, said: Said, metrics: Mapping[str, Num
             yield single_network(records.model, metrics)
         elif other.name == "ensemble":
             yield ensemble(record.members, judge, said.p, _said_by(said, other.name))
+        elif other.name == "averaged seeds":
+            yield from averaged(retold(records.model, said.p, _all_said(records, said)), records.model, judge, said.p)
         elif record.mixed is not None:
             q = _said_by(said, other.name)
             yield mixed_ensemble(record.mixed.members, record.mixed.chosen, judge, said.p, q)

@@ -183,12 +183,14 @@ class Training:
         """Note these scores where the training stands; FloatingPointError if they are out of bounds."""
         if not (math.isfinite(train_loss) and math.isfinite(found.score)):
             raise FloatingPointError(f"loss is not finite after {self.pace.passes:.2f} epochs")
+        settings = self.candidate.optimizer
         record = EpochRecord(
             epoch=self.pace.epoch,
             train_loss=train_loss,
             val_score=found.score,
             val_quality=found.quality,
             seconds=self.pace.seconds,
+            lr=settings.lr * learning_rate_factor(self.pace.progress, settings),
         )
         self.last_score = found
         self.records.append(record)
@@ -213,7 +215,7 @@ class Training:
             "seconds": self.pace.seconds,
             "start_seconds": self.start_seconds,
             "shares": self.shares,
-            "records": [[r.epoch, r.train_loss, r.val_score, r.val_quality, r.seconds] for r in self.records],
+            "records": [[r.epoch, r.train_loss, r.val_score, r.val_quality, r.seconds, r.lr] for r in self.records],
         }
 
     def resume(self, state: dict[str, Any]) -> None:
@@ -228,6 +230,6 @@ class Training:
         self.start_seconds = state["start_seconds"]
         self.shares = list(state["shares"])
         self.records = [
-            EpochRecord(epoch=e, train_loss=t, val_score=v, val_quality=q, seconds=s)
-            for e, t, v, q, s in state["records"]
+            EpochRecord(epoch=e, train_loss=t, val_score=v, val_quality=q, seconds=s, lr=lr)
+            for e, t, v, q, s, lr in state["records"]
         ]

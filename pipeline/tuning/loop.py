@@ -17,6 +17,7 @@ from pipeline.tuning.constraints import MARK, Gauge, refuse_unmeasurable
 from pipeline.tuning.decisions import CONFIRM_UNTIL, Continue, Refine, Repeat, Start, View
 from pipeline.tuning.defaults import defaults_within_bounds
 from pipeline.tuning.fits import Fits
+from pipeline.tuning.importance import importances
 from pipeline.tuning.jobs import Job, OnFit, Outcome, Problem
 from pipeline.tuning.live import Live, phase_of
 from pipeline.tuning.notes import name_objectives, save_note
@@ -251,8 +252,10 @@ class Search:
         kept = self.study.user_attrs
         passed_over = [reason for reason in (*kept.get("defaults", ()), kept.get("ended")) if reason is not None]
         phases = kept_phases(self.study)
-        return export(self.problem, self.study.study_name, self.table.rows, storage, passed_over, phases,
-                      kept_energy(self.study))  # fmt: skip
+        record = export(self.problem, self.study.study_name, self.table.rows, storage, passed_over, phases,
+                        kept_energy(self.study))  # fmt: skip
+        rows = self.table.rows[: self.problem.settings.n_trials]
+        return replace(record, importances=importances(rows, self.problem.rungs, self.problem.seed))
 
     def summary(self, record: SearchRecord) -> list[str]:
         """Return why the search went as it did, and keep it as the study's note."""

@@ -68,7 +68,7 @@ def _relative(row: Row) -> dict[str, float]:
 
 
 def in_memory(
-    sampler: optuna.samplers.BaseSampler, pruner: optuna.pruners.BasePruner | None = None, objectives: int = 1
+    sampler: optuna.samplers.BaseSampler | None, pruner: optuna.pruners.BasePruner | None = None, objectives: int = 1
 ) -> optuna.Study:
     """Return a study that nobody keeps."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)

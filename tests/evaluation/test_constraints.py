@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from pipeline.core.contracts import AuditFeature, Latency, Number
-from pipeline.evaluate import bounded_latency
 from pipeline.evaluation import amounts_on_test, constraint_checks, exact_amounts
 from pipeline.evaluation.constraints import verdict_on
 from pipeline.metrics.gaps import largest_gap
+from pipeline.training.timing import bounded_latency
 from tests.evaluation.test_judges import card
 from tests.reporting.records import records
 

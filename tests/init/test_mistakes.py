@@ -106,7 +106,8 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_budget_is_that_of_conf() -> None:
     limits = {"search": {"seconds": None, "n_trials": 9}, "train": {"seconds": 5, "epochs": 3}}
     told = (
-        "the standard search is at most 9 trials of training (search.n_trials) and 5 s for the winner (train.seconds)"
+        "the standard search is at most 9 trials of training (search.n_trials) "
+        "and 5 s for the final trainings (train.seconds)"
     )
     assert budget(limits) == told
 

@@ -8,7 +8,18 @@ from scipy.stats import bootstrap
 
 from pipeline.core.contracts import Number
 from pipeline.core.seeds import stream
-from pipeline.metrics.intervals import detectable_gap, mean, newcombe, proportion, rate_gap, small_mean, wilson
+from pipeline.metrics.intervals import (
+    detectable_gap,
+    deviation,
+    independent_gap,
+    mean,
+    newcombe,
+    normal,
+    proportion,
+    rate_gap,
+    small_mean,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(
@@ -79,3 +90,25 @@ def test_few_values_have_a_t_interval() -> None:
     found = small_mean(np.array([1.0, 2.0, 3.0]))
     assert (found.value, found.ci_low, found.ci_high) == pytest.approx((2.0, 2 - 2.4841, 2 + 2.4841), abs=1e-4)
     assert small_mean(np.ones(9)).ci_low is None
+
+
+def test_limits_of_two_independent_rates_combine_to_newcombe_s() -> None:
+    found, wanted = independent_gap(proportion(56, 70), proportion(48, 80)), rate_gap(56, 70, 48, 80)
+    assert (found.value, found.ci_low, found.ci_high) == pytest.approx((wanted.value, wanted.ci_low, wanted.ci_high))
+    assert (found.n, found.ci_method) == (70, "limits of both combined (MOVER)")
+    bare = independent_gap(proportion(1, 2), Number(value=0.25, n=9))
+    assert (bare.value, bare.ci_low, bare.reason) == (0.25, None, "no interval: one side has none")
+
+
+def test_a_deviation_has_the_interval_of_normal_values() -> None:
+    found = deviation(np.array([1.0, 2.0, 3.0]))  # chi-square of 2 degrees: -2 ln(0.975) and -2 ln(0.025)
+    assert (found.value, found.n) == (1.0, 3)
+    assert found.ci_low == pytest.approx((2 / (-2 * np.log(0.025))) ** 0.5)
+    assert found.ci_high == pytest.approx((2 / (-2 * np.log(0.975))) ** 0.5)
+    assert deviation(np.array([2.0, 2.0])).reason == "no spread: no interval"
+
+
+def test_a_mean_with_its_standard_error_has_the_normal_interval() -> None:
+    found = normal(0.5, 0.1, 30)
+    assert (found.ci_low, found.ci_high) == pytest.approx((0.304, 0.696), abs=1e-4)
+    assert normal(0.5, None, 30).ci_low is None

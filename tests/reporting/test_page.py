@@ -379,3 +379,28 @@ def test_a_search_of_the_score_alone_says_so_and_without_complete_trials_there_i
 )  # fmt: skip
 def test_numbers_beside_an_axis_are_short(value: float, words: str) -> None:
     assert tick_words(value) == words
+
+
+def test_settings_that_mattered_and_choices_turned_back_are_shown_or_why_not() -> None:
+    found = report()
+    settings = [{"name": "optimizer.lr", "share": 0.625, "trials": 30, "of_trials": 1.0},
+                {"name": HOSTILE, "share": None, "trials": 3, "of_trials": 0.1}]  # fmt: skip
+    found["search"]["importances"] = {"trials": 30, "budget": 0.25, "settings": settings, "reason": ""}
+    gone = {"value": None, "n": 0, "reason": "cannot be trained alone"}
+    found["model"]["ablation"] = [
+        {"name": "architecture.width", "chosen": "8", "default": "4", "standard_error": 0.0125,
+         "difference": {"value": 0.0375, "ci_low": 0.0125, "ci_high": 0.0625, "ci_level": 0.95, "ci_method": "m",
+                        "n": 90}},
+        {"name": "optimizer.lr", "chosen": "1", "default": "2", "standard_error": None, "difference": gone},
+    ]  # fmt: skip
+    page = render(found)
+    text = re.sub(r"<[^>]+>", "", page)
+    assert "30 trials with a score at 0.25 of a trial's budget" in text
+    assert "optimizer.lr0.625301.00" in text
+    assert "insufficient evidence30.10" in text
+    assert "architecture.width840.0375 [0.0125, 0.0625]0.0125" in text
+    assert "undefined (cannot be trained alone)–" in text
+    few = found["search"]["importances"] | {"settings": [], "reason": "insufficient evidence: 4 trials have a score"}
+    few_page = render(found | {"search": found["search"] | {"importances": few}})
+    assert "insufficient evidence: 4 trials have a score." in few_page
+    assert "Which settings mattered" not in render(report())

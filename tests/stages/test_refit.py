@@ -23,7 +23,8 @@ from tests.conftest import ROOT
 from tests.training.test_fit import DATA
 
 OVERRIDES = ["data=digits", "space=tiny", "search=tiny", "search.n_trials=1", "search.epochs=1", "train.epochs=2",
-             "train.seconds=null", "trainer=cpu"]  # fmt: skip
+             "train.seconds=null", "train.seeds=1",
+             "train.default=false", "trainer=cpu"]  # fmt: skip
 
 
 def trained(*overrides: str) -> tuple[dict[str, Any], dict[str, Any]]:

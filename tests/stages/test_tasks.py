@@ -33,7 +33,8 @@ STAGES: tuple[tuple[str, type[Any], Any], ...] = (
     ("report", kinds.ReportSlice, report.run),
 )
 SMALL = ("search.n_trials=2", "search.seconds=null", "search.epochs=3", "evaluate.resamples=100", "interpret.rows=8",
-         "interpret.steps=16", "interpret.deletion_steps=5", "fairness.permutations=50", "trainer=cpu")  # fmt: skip
+         "interpret.steps=16", "interpret.deletion_steps=5", "fairness.permutations=50", "train.seeds=1",
+         "train.default=false", "trainer=cpu")  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

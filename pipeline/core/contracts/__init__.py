@@ -21,16 +21,18 @@ from pipeline.core.contracts.data import (
     TextInputs,
 )
 from pipeline.core.contracts.intake import Intake, SeriesScale
+from pipeline.core.contracts.number import Number
+from pipeline.core.contracts.retraining import Ablated, FullTraining
 from pipeline.core.contracts.scores import (
     Alternative,
     BaselineScores,
     Bin,
     ClassScores,
     ConstraintCheck,
-    Number,
     Scores,
     StepError,
     TargetScores,
+    best_baseline,
 )
 from pipeline.core.contracts.search import (
     Best,
@@ -40,6 +42,7 @@ from pipeline.core.contracts.search import (
     EpochRecord,
     FrontMember,
     FrontRecord,
+    Importances,
     Latency,
     Member,
     MixedEnsemble,
@@ -48,6 +51,7 @@ from pipeline.core.contracts.search import (
     Origin,
     Policy,
     SearchRecord,
+    SettingImportance,
     SimpleMember,
     TrialRecord,
 )
@@ -64,9 +68,11 @@ from pipeline.core.contracts.trust import (
     Provenance,
     Verdict,
 )
+from pipeline.core.contracts.worth import Comparison, Curse, CursePoint, Rival, SeedScore, SeedSpread, Worth
 
 __all__ = [
     "TASKS",
+    "Ablated",
     "Alternative",
     "AuditFeature",
     "BaselineScores",
@@ -76,7 +82,10 @@ __all__ = [
     "Candidate",
     "CategoricalColumn",
     "ClassScores",
+    "Comparison",
     "ConstraintCheck",
+    "Curse",
+    "CursePoint",
     "DatasetCard",
     "EnsembleRecord",
     "EpochRecord",
@@ -88,10 +97,12 @@ __all__ = [
     "ForecastInputs",
     "FrontMember",
     "FrontRecord",
+    "FullTraining",
     "GroupGap",
     "GroupRate",
     "ImageInputs",
     "Importance",
+    "Importances",
     "Inputs",
     "Intake",
     "Latency",
@@ -105,10 +116,14 @@ __all__ = [
     "Origin",
     "Policy",
     "Provenance",
+    "Rival",
     "Scores",
     "SearchRecord",
+    "SeedScore",
+    "SeedSpread",
     "SeriesInputs",
     "SeriesScale",
+    "SettingImportance",
     "SimpleMember",
     "SplitName",
     "StepError",
@@ -120,4 +135,6 @@ __all__ = [
     "TextInputs",
     "TrialRecord",
     "Verdict",
+    "Worth",
+    "best_baseline",
 ]

@@ -1,23 +1,11 @@
 """What evaluate hands on: numbers with their intervals."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Number:
-    """A reported number. Undefined is `value: null` with a reason, never 0 or NaN."""
-
-    value: float | None
-    ci_low: float | None = None
-    ci_high: float | None = None
-    ci_level: float | None = None
-    ci_method: str | None = None
-    n: int
-    unit: str | None = None
-    reason: str | None = None
-    """Why the value is undefined."""
+from pipeline.core.contracts.number import Number
+from pipeline.core.contracts.worth import Curse, SeedSpread, Worth
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +20,7 @@ class ClassScores:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BaselineScores:
-    """A simple model on the same rows, and the paired difference model minus baseline."""
+    """A simple model, or the default candidate, on the same rows, and the paired difference model minus baseline."""
 
     name: str
     fitted_on: str
@@ -41,12 +29,22 @@ class BaselineScores:
     """The network's headline metric minus this model's."""
 
 
+def best_baseline(baselines: Sequence[BaselineScores], headline: str) -> BaselineScores | None:
+    """Return the baseline with the highest headline metric."""
+
+    def value(baseline: BaselineScores) -> float:
+        found = baseline.metrics[headline].value
+        return float("-inf") if found is None else found
+
+    return max(baselines, key=value, default=None)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alternative:
     """One way to use what was found: how well it predicts, and what a prediction costs."""
 
-    name: Literal["single network", "ensemble", "mixed ensemble"]
-    """ensemble: of networks alone; mixed: of networks and simple models."""
+    name: Literal["single network", "averaged seeds", "ensemble", "mixed ensemble"]
+    """averaged seeds: the winner trained several times; ensemble: trials alone; mixed: trials and simple models."""
     networks: int
     simple: tuple[tuple[str, float], ...] = ()
     """(name, share) of the members that are no networks."""
@@ -121,9 +119,17 @@ class Scores:
     """Forecasts: errors by step ahead."""
     baselines: tuple[BaselineScores, ...]
     front: tuple[Alternative, ...] = ()
-    """Speed and accuracy: the single network, and the ensembles of the search where there are any."""
+    """Speed and accuracy: the single network, the ensembles of the search where there are any, and averaged seeds."""
     constraints: tuple[ConstraintCheck, ...] = ()
     """The bounds of the search, each on the final network."""
+    default: BaselineScores | None = None
+    """The untouched default candidate, a network trained alike; None where none was trained."""
+    seeds: SeedSpread | None = None
+    """None where the winner was trained once."""
+    worth: Worth | None = None
+    """None in records written before it was asked."""
+    curse: Curse | None = None
+    """None as above."""
     latency_ms: Number
     """Median milliseconds for one row on the evaluation device."""
     notes: tuple[str, ...] = ()

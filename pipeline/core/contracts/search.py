@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pipeline.core import bounds
 from pipeline.core.bounds import Amounts
 from pipeline.core.contracts.data import Inputs
+from pipeline.core.contracts.retraining import Ablated, FullTraining
 
 Origin = Literal["default", "warm_start", "prior", "mutation", "tpe", "random", "grid", "refine"]
 """Who proposed a candidate: a family's default, the space's warm_start list, a draw around the defaults, a change of
@@ -169,6 +170,33 @@ class TrialRecord:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SettingImportance:
+    """How much a setting of the space explains of the scores."""
+
+    name: str
+    """Dotted, as the space has it."""
+    share: float | None
+    """Of the variance of the scores' ranks, by the setting alone (fANOVA); None of fewer than 20 trials."""
+    trials: int
+    """That have the setting; the share is one of their variance."""
+    of_trials: float
+    """The same as a share of all that were compared."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Importances:
+    """What mattered in the search, judged at one rung, where scores have cost the same."""
+
+    trials: int
+    budget: float | None = None
+    """The rung, as a share of a trial's budget."""
+    settings: tuple[SettingImportance, ...] = ()
+    """Largest share first."""
+    reason: str = ""
+    """Why there are none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SearchRecord:
     """artifacts/search/search.json: the exported study."""
 
@@ -194,7 +222,14 @@ class SearchRecord:
     """Upper bounds by name."""
     latency_batch: int = 1
     """Rows that the bound on latency_ms is about."""
+    importances: Importances | None = None
+    """None in records written before they were computed."""
     notes: tuple[str, ...] = ()
+
+    @property
+    def wall_seconds(self) -> float:
+        """What the search took; training seconds in records written before phases were counted."""
+        return round(sum(seconds for _, seconds in self.phases), 3) if self.phases else self.seconds
 
     @property
     def feasible(self) -> bool | None:
@@ -359,6 +394,8 @@ class EpochRecord:
     val_score: float
     val_quality: float
     seconds: float
+    lr: float | None = None
+    """Learning rate of the next step; None in records written before it was noted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -406,4 +443,15 @@ class ModelCard:
     val_score: float
     val_quality: float
     weights_sha256: str
+    seeds: tuple[FullTraining, ...] = ()
+    """All trainings of the candidate, the one that is handed on first; none in cards written before there were several.
+    Seconds are of each."""
+    default: FullTraining | None = None
+    """The untouched default candidate, trained alike."""
+    default_trial: int | None = None
+    """Its number in the search."""
+    no_default: str = ""
+    """Why none was trained."""
+    ablation: tuple[Ablated, ...] = ()
+    """In short trainings of their own (train.ablate_seconds)."""
     notes: tuple[str, ...] = ()

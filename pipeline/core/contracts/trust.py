@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pipeline.core.contracts.scores import Number
+from pipeline.core.contracts.number import Number
 
 Verdict = Literal["pass", "warn", "fail", "not_assessed"]
 

@@ -1,0 +1,22 @@
+"""Was the search worth it: other seeds, the default, a random search, what it cost, and how far its number flatters."""
+
+from pipeline.worth.about import about_search
+from pipeline.worth.compare import Rivals, price, worth_of
+from pipeline.worth.curse import curse_of
+from pipeline.worth.random_search import random_search
+from pipeline.worth.trainings import DEFAULT_NAME, averaged, default_scores, retold, retrained, spread_of
+
+__all__ = [
+    "DEFAULT_NAME",
+    "Rivals",
+    "about_search",
+    "averaged",
+    "curse_of",
+    "default_scores",
+    "price",
+    "random_search",
+    "retold",
+    "retrained",
+    "spread_of",
+    "worth_of",
+]
