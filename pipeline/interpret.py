@@ -95,11 +95,9 @@ def judge(gain: Number, error: Number, promises: bool, enough: float) -> tuple[V
     return "pass", "better than random order" + (", and contributions add up" if promises else "")
 
 
-def check_arrays(
-    errors: "Mapping[str, NDArray[np.float64]]", removals: "Mapping[str, Deletion]"
-) -> "dict[str, NDArray[Any]]":
+def check_arrays(errors: "Mapping[str, NDArray[np.float64]]", removals: "Mapping[str, Deletion]") -> dict[str, Any]:
     """Return what the checks of the methods are made of, by name: errors (R,), curves and random (R, k + 1) of each."""
-    found = {f"{method}.errors": values for method, values in errors.items()}
+    found: dict[str, Any] = {f"{method}.errors": values for method, values in errors.items()}
     for method, removal in removals.items():
         found |= {f"{method}.curves": removal.curves, f"{method}.random": removal.random}
     return found

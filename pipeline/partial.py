@@ -83,7 +83,7 @@ def study_so_far(config: Mapping[str, Any], data_digest: str) -> SearchRecord | 
     from pipeline.training.data import load_data
     from pipeline.tuning import Problem, record_so_far
 
-    problems = {}
+    problems: dict[str, Problem] = {}
     data = load_data(read_record(DatasetCard, FIT / "dataset.json"), FIT)
     for composed in (config, *([recorded()] if PARAMS.exists() else [])):
         s = slice_for("search", SearchSlice, composed)

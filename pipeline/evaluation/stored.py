@@ -35,7 +35,8 @@ class Said:
 def store_predictions(folder: Path, card: DatasetCard, said: Said) -> None:
     """Write predictions.parquet and others.npz; of forecasts forecasts.npy and futures.npz as well."""
     said.rows.to_parquet(folder / "predictions.parquet", index=False)
-    np.savez(folder / "others.npz", **dict(said.others))
+    others: dict[str, Any] = dict(said.others)
+    np.savez(folder / "others.npz", **others)
     if isinstance(card.inputs, ForecastInputs):
         np.save(folder / "forecasts.npy", said.p.astype(np.float32), allow_pickle=False)
         last = last_known(said.x[:, : card.inputs.targets, : card.inputs.window])

@@ -48,8 +48,8 @@ def _stage_parts(made: Provenance, behind: Behind) -> Iterator[Part]:
     yield _compared(f"{made.stage}: ", made.digests, {path: _digest(Path(path)) for path in made.digests})
     for before, read in made.inputs.items():
         if read and before in behind:
-            now = {path: behind[before].digests.get(path, ABSENT) for path in read}
-            yield _compared(f"{made.stage} read of {before}: ", read, now)
+            known = {path: behind[before].digests.get(path, ABSENT) for path in read}
+            yield _compared(f"{made.stage} read of {before}: ", read, known)
     if made.recorded:
         yield _compared(f"{made.stage}: ", {"code": made.code}, {"code": code_digest(*made.code_of)})
         arguments = shlex.split(made.command)[3:]

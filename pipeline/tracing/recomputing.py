@@ -36,7 +36,7 @@ def settings_of(behind: Behind, stage: str, kind: type[S]) -> S:
 
 def data_part(card: DatasetCard, said: Said) -> Part:
     """Count rows and classes; of the test split in the stored predictions, the rows themselves stay sealed."""
-    y = {split: said.y if split == "test" else _array(f"{split}_y") for split in card.rows}
+    y: dict[Any, NDArray[Any]] = {split: said.y if split == "test" else _array(f"{split}_y") for split in card.rows}
     labels = Labels(card.task, card.classes, tuple(target.name for target in card.targets), np.empty(0))
     again: dict[str, Any] = {
         "rows": {split: len(values) for split, values in y.items()},

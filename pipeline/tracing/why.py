@@ -1,7 +1,7 @@
 """What stands behind one number of the report, in lines for a terminal."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.configure import flat
@@ -52,7 +52,7 @@ def clean_line(line: str) -> str:
     return "".join(clean(line[i : i + _WIDTH]) for i in range(0, len(line), _WIDTH))
 
 
-def _field(name: str, lines: Sequence[str]) -> list[str]:
+def _field(name: str, lines: Iterable[str]) -> list[str]:
     return [f"  {name if i == 0 else '':<10}{line}" for i, line in enumerate(lines)]
 
 

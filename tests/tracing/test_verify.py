@@ -116,7 +116,7 @@ CHANGES = {
     "a record": (in_text("artifacts/evaluate/scores.json", r'"brier": \{\s+"value": [\d.]{6}'),
                  ["/evaluate/metrics/brier/value"]),
     "the handed on": (in_text("artifacts/search/best.json", r'"score": [\d.]{6}'), ["/search/best/score"]),
-    "the report": (in_text("reports/report.json", r'"brier": \{\s+"value": [\d.]{6}'),
+    "the report": (in_text("reports/report.json", r'"brier": \{\s+"value": [\d.]{4}'),
                    ["/evaluate/metrics/brier/value", "reports/report.html: /evaluate/metrics/brier"]),
     "the page": (in_text("reports/report.html", r'data-json-pointer="/evaluate/metrics/accuracy"[^>]*>[\d.]{6}'),
                  ["reports/report.html: /evaluate/metrics/accuracy"]),
