@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("pipeline.interpret")
 
 _LEVEL = 0.95
-_DRAWS = 2000
 _GRID = 4
 _LEAST_ROWS = 2
 """A word is listed when at least this many explained texts have it."""
@@ -52,7 +51,7 @@ def check(task: "Task", attribution: "Attribution", words: str, settings: Interp
     rng = stream(seed, "interpret", attribution.method)
     errors = completeness(task, attribution.values)
     removal = deletion(task, attribution, settings.deletion_steps, settings.random_orders, rng)
-    gain = mean(removal.gains, rng, _DRAWS, _LEVEL)
+    gain = mean(removal.gains, _LEVEL)
     low, high = np.quantile(errors, [0.25, 0.75])
     error = Number(
         value=float(np.median(errors)),
@@ -92,13 +91,13 @@ def judge(gain: Number, error: Number, promises: bool, enough: float) -> tuple[V
     return "pass", "better than random order" + (", and contributions add up" if promises else "")
 
 
-def importance(inputs: Inputs, x: "NDArray[Any]", values: "NDArray[np.float64]", seed: int) -> tuple[Importance, ...]:
+def importance(inputs: Inputs, x: "NDArray[Any]", values: "NDArray[np.float64]") -> tuple[Importance, ...]:
     """Return mean absolute contributions of the modality's parts over the explained rows x."""
     import numpy as np
 
     from pipeline.metrics.intervals import mean
 
-    rng, size = stream(seed, "interpret", "importance"), np.abs(values)
+    size = np.abs(values)
     match inputs:
         case ImageInputs():
             parts = _fields(inputs, size.sum(axis=1))
@@ -113,7 +112,7 @@ def importance(inputs: Inputs, x: "NDArray[Any]", values: "NDArray[np.float64]",
                 for c, name in enumerate(inputs.channels)
                 for w in windows
             }
-    return tuple(Importance(name=n, value=mean(part, rng, _DRAWS, _LEVEL)) for n, part in parts.items())
+    return tuple(Importance(name=n, value=mean(part, _LEVEL)) for n, part in parts.items())
 
 
 def _stretch(inputs: SeriesInputs | ForecastInputs, steps: "NDArray[np.int64]") -> str:
@@ -191,7 +190,7 @@ def run(settings: InterpretSlice) -> None:
             for i, why in picked
         ),
         methods=checks,
-        importance={a.method: importance(card.inputs, packed.numpy(), a.values, seed) for a in attributions},
+        importance={a.method: importance(card.inputs, packed.numpy(), a.values) for a in attributions},
         notes=(note, *no_better_than_guessing(card, y, p)),
         not_assessed=("stability under small changes, agreement with randomised weights, other baselines",),
         seconds=round(time.monotonic() - start, 3),

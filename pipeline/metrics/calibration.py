@@ -2,11 +2,14 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, softmax
 
 from pipeline.core.contracts import Bin, Number
 from pipeline.metrics.intervals import from_draws, proportion
 
 _BINS = 15
+_TINY = 1e-300
+"""Probabilities of 0 have no logarithm."""
 
 
 def bins_of(confidence: NDArray[np.float64], bins: int) -> list[NDArray[np.int64]]:
@@ -43,15 +46,27 @@ def ece_numbers(
 ) -> tuple[Number, Number]:
     """Return (ECE, ECE expected of a calibrated model at this n): without the second, the first means little."""
     confidence, right = p.max(axis=1), p.argmax(axis=1) == y
+    order = np.argsort(confidence, kind="stable")
+    confidence, right, n = confidence[order], right[order], len(y)
     parts = bins_of(confidence, _BINS)
     value = expected_calibration_error(confidence, right, parts)
-    n = len(y)
     resampled, null = np.empty(draws), np.empty(draws)
     for i in range(draws):
-        rows = rng.integers(n, size=n)
-        resampled[i] = expected_calibration_error(confidence[rows], right[rows], bins_of(confidence[rows], _BINS))
+        rows = np.repeat(np.arange(n), np.bincount(rng.integers(n, size=n), minlength=n))  # drawn, and still in order
+        resampled[i] = expected_calibration_error(confidence[rows], right[rows], parts)
         null[i] = expected_calibration_error(confidence, rng.random(n) < confidence, parts)
     # The bootstrap adds the noise that the estimate already has, so the interval is reflected around the estimate.
     pivotal = 2 * value - resampled
     ece = from_draws(value, np.maximum(pivotal, 0.0), n, level, f"basic bootstrap, {draws} draws")
     return ece, from_draws(float(null.mean()), null, n, level, f"simulated under calibration, {draws} draws")
+
+
+def untempered(p: NDArray[np.float64], temperature: float, *, labels: bool = False) -> NDArray[np.float64]:
+    """Return the probabilities (N, K) that the same logits have when they are not divided by the temperature.
+
+    softmax(T · z / T): classes to the power T, made to sum to 1; `labels` do so one by one, each with its absence.
+    """
+    log_p = temperature * np.log(np.maximum(p, _TINY))
+    if labels:
+        return np.asarray(expit(log_p - temperature * np.log(np.maximum(1 - p, _TINY))))
+    return np.asarray(softmax(log_p, axis=1))

@@ -74,7 +74,7 @@ def test_too_few_rows_or_no_spread_have_no_interval() -> None:
     sums = np.ones((9, 1))
     assert resampled_sums(sums, stream(0), 10, 2).shape == (0, 1)
     few = interval(1.0, np.empty(0), 9, 0.95, 2)
-    assert (few.value, few.ci_low, few.reason) == (1.0, None, "fewer than 5 blocks of 2 rows: no interval")
+    assert (few.value, few.ci_low, few.reason) == (1.0, None, "fewer than 6 blocks of 2 rows: no interval")
     flat = interval(1.0, resampled_sums(sums, stream(0), 10)[:, 0] / 9, 9, 0.95)
     assert (flat.ci_low, flat.reason) == (None, "no spread: no interval")
 
