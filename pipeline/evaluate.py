@@ -12,8 +12,10 @@ from pipeline.core.contracts import (
     TASKS,
     Alternative,
     BaselineScores,
+    Conformal,
     ConstraintCheck,
     DatasetCard,
+    HeldOut,
     ImageInputs,
     ModelCard,
     Number,
@@ -176,6 +178,41 @@ def log_constraints(search: SearchRecord, checks: Sequence[ConstraintCheck]) -> 
         log.info("%s %s, at most %s: %s", check.name, found, amount_words(check.bound), check.verdict)
 
 
+def predicted_quantile(model: ModelCard) -> float | None:
+    """Return which quantile the network was trained to predict, None where it was not."""
+    how = model.candidate.optimizer
+    return how.quantile if how.loss == "quantile" else None
+
+
+def reliance(
+    card: DatasetCard,
+    settings: EvaluateSlice,
+    judge: "Judge",
+    held: "tuple[HeldOut, Predictions]",
+    temperature: float,
+    outcome: "tuple[NDArray[Any], Predictions]",
+) -> dict[str, Any]:
+    """Return the fields of Scores that say how far predictions can be relied on.
+
+    `held` is what train kept of validation rows, `outcome` truth and predictions of the test rows.
+    """
+    from pipeline.evaluation import conformal, cut_of, forecast_conformal, tempering, threshold
+
+    chosen, (y, p) = settings.evaluate, outcome
+    if card.task == "forecast":
+        found: Conformal | None = forecast_conformal(card, chosen, *held, (y, p), judge.block, settings.seed)
+    else:
+        found = conformal(card, chosen, *held, y, p)
+    if found is not None:
+        log.info("%s that promise %.4g: coverage %s, %s", found.kind, found.promised, shown(found.coverage),
+                 found.verdict.replace("_", " "))  # fmt: skip
+    return {
+        "tempering": tempering(card, judge, temperature, y, p, chosen.level),
+        "threshold": threshold(card, cut_of(card, chosen, held[0]), y, p, chosen.level),
+        "conformal": found,
+    }
+
+
 def predictions_table(test: "Split", columns: Mapping[str, Any]) -> "pd.DataFrame":
     """Return one row per test row: id, what the judge lists, audit groups."""
     import pandas as pd
@@ -202,9 +239,17 @@ def run(settings: EvaluateSlice) -> None:
     import torch
 
     from pipeline.datasets import load_split
-    from pipeline.evaluation import amounts_on_test, constraint_checks, exact_amounts, judge_for, single_network
+    from pipeline.evaluation import (
+        amounts_on_test,
+        constraint_checks,
+        cut_of,
+        exact_amounts,
+        judge_for,
+        single_network,
+    )
     from pipeline.training.data import Rows
     from pipeline.training.heads import head_for
+    from pipeline.training.held_out import load_held_out
     from pipeline.training.predict import predict
     from pipeline.training.weights import load_model
 
@@ -212,11 +257,13 @@ def run(settings: EvaluateSlice) -> None:
     card = read_record(DatasetCard, FIT / "dataset.json")
     headline = TASKS[card.task].headline
     network, model = load_model(TRAIN)
+    held = load_held_out(TRAIN)
+    cut_of(card, chosen, held[0])
     test = load_split(TEST, "test")
     rows, head = Rows(test.x, test.y, card.inputs, "cpu"), head_for(card.task, card.inputs, card.targets)
     p = predict(network, rows, head)
     x, y = (part.numpy() for part in rows.take(torch.arange(len(rows))))
-    judge = judge_for(card, chosen, seed, y, test.rows, x)
+    judge = judge_for(card, chosen, seed, y, test.rows, x, predicted_quantile(model))
     metrics = judge.metrics(p, "")
     log.info("test %s %s on %s rows", headline.replace("_", " "), shown(metrics[headline]), f"{len(y):,}")
     front = (single_network(model, metrics), *alternatives(card, judge, rows, test, p))
@@ -229,6 +276,7 @@ def run(settings: EvaluateSlice) -> None:
         amounts["latency_ms"] = bounded_latency(model, search.latency_batch, network, x)
     checks = constraint_checks(search, amounts)
     log_constraints(search, checks)
+    details = judge.details(p) | reliance(card, settings, judge, held, float(network.temperature), (y, p))
     train = baseline_rows(chosen, load_split(FIT, "train"), card.inputs, seed)
     scores = Scores(
         headline=headline,
@@ -237,7 +285,7 @@ def run(settings: EvaluateSlice) -> None:
         front=front,
         constraints=checks,
         latency_ms=latency(network, x[:1]),
-        **judge.details(p),
+        **details,
     )
     with fresh_folder(EVALUATE) as folder:
         predictions_table(test, judge.table(p)).to_parquet(folder / "predictions.parquet", index=False)

@@ -1,6 +1,7 @@
 """The best candidate on the full budget → weights, the card that rebuilds the network, and how it reads raw rows.
 
-The same `fit` as a trial. Checkpoints lie under state/ and vanish when the training is done.
+What it predicts of validation rows lies beside them, for thresholds, sets and intervals. The same `fit` as a trial.
+Checkpoints lie under state/ and vanish when the training is done.
 """
 
 import logging
@@ -126,14 +127,17 @@ def refitted(
 
 
 def run(settings: TrainSlice) -> None:
-    """Train or continue, write model.safetensors, card.json and intake.json."""
+    """Train or continue, write model.safetensors, card.json, intake.json and held_out.json with its .npy."""
     card, best = read_record(DatasetCard, FIT / "dataset.json"), read_record(Best, SEARCH / "best.json")
     intake = read_record(Intake, FIT / "intake.json")
+
+    import numpy as np
 
     from pipeline.core.contracts import EpochRecord
     from pipeline.training.budgets import budget_of, settled
     from pipeline.training.data import load_data
     from pipeline.training.fit import Watch, fit
+    from pipeline.training.held_out import held_out
     from pipeline.training.weights import save_weights
 
     inputs = {"settings": plain(settings), "best": best, "data": sha256_folder(FIT), "code": code_digest(*_CODE)}
@@ -170,12 +174,16 @@ def run(settings: TrainSlice) -> None:
         watch=Watch(on_score=on_score, checkpoints=checkpoints),
         policy=best.policy,
     )
+    ordered = card.task == "forecast" or intake.data.time is not None
+    held, strange = held_out(card, data, done.network, refit=whole is not None, ordered=ordered)
     if whole is not None:
         # Of as many rows as before: what is `auto` depends on how many there are.
         fixed = replace(best, candidate=settled(best.candidate, card.inputs, len(data.train.y)))
         done = refitted(settings, fixed, whole, budget, done, checkpoints / "refit")
     with fresh_folder(TRAIN) as folder:
         weights = save_weights(folder, done.network)
+        np.save(folder / "held_out.npy", strange, allow_pickle=False)
+        write_json(folder / "held_out.json", held)
         write_json(folder / "card.json", model_card(settings, card, best, budget, done, weights))
         write_json(folder / "intake.json", replace(intake, version=__version__, code=code_digest(*PREDICTING)))
     shutil.rmtree(checkpoints)

@@ -20,17 +20,22 @@ from pipeline.core.contracts.data import (
     TaskFacts,
     TextInputs,
 )
+from pipeline.core.contracts.held_out import HeldOut, ThresholdAim
 from pipeline.core.contracts.intake import Intake, SeriesScale
 from pipeline.core.contracts.scores import (
     Alternative,
     BaselineScores,
     Bin,
     ClassScores,
+    Conformal,
     ConstraintCheck,
+    Coverage,
     Number,
     Scores,
     StepError,
     TargetScores,
+    Tempering,
+    Threshold,
 )
 from pipeline.core.contracts.search import (
     Best,
@@ -76,7 +81,9 @@ __all__ = [
     "Candidate",
     "CategoricalColumn",
     "ClassScores",
+    "Conformal",
     "ConstraintCheck",
+    "Coverage",
     "DatasetCard",
     "EnsembleRecord",
     "EpochRecord",
@@ -90,6 +97,7 @@ __all__ = [
     "FrontRecord",
     "GroupGap",
     "GroupRate",
+    "HeldOut",
     "ImageInputs",
     "Importance",
     "Inputs",
@@ -117,7 +125,10 @@ __all__ = [
     "TargetScores",
     "Task",
     "TaskFacts",
+    "Tempering",
     "TextInputs",
+    "Threshold",
+    "ThresholdAim",
     "TrialRecord",
     "Verdict",
 ]
