@@ -37,7 +37,7 @@ def label_set_table(y: NDArray[np.int64], p: NDArray[np.float64], level: float) 
     losses = -np.log(np.maximum(chance, _SMALLEST))
     right = truth == claimed
     pairs = [(truth[:, k], claimed[:, k]) for k in range(labels)]
-    parts = [ratio(2.0 * (true & said), 1.0 * true + said) for true, said in pairs if (true | said).any()]
+    parts = [_one_f1(true, said) for true, said in pairs if (true | said).any()]
     nothing = undefined(n, _NOTHING)
     return {
         "f1_micro": logit_number(*ratio(*_overlap(truth, claimed)), level) if parts else nothing,
@@ -76,6 +76,12 @@ def _cells(y: NDArray[np.int64], p: NDArray[np.float64]) -> tuple[Cells, Cells]:
     if not ((p >= 0) & (p <= 1)).all():
         raise ValueError("probabilities must lie in [0, 1]")
     return y == 1, p >= THRESHOLD
+
+
+def _one_f1(true: Cells, claimed: Cells) -> tuple[float, NDArray[np.float64]]:
+    """Return F1 of one label, and the influence of each row on it."""
+    both, either = (true & claimed).astype(np.float64), true.astype(np.float64) + claimed
+    return ratio(2 * both, either)
 
 
 def _overlap(truth: Cells, claimed: Cells) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -21,7 +21,7 @@ Influenced = tuple[float, Values]
 Cases = Iterable[tuple[NDArray[np.bool_], Values]]
 """Of each class or label: which rows have it (N,), and their scores (N,)."""
 
-LEAST_ROWS = 12
+LEAST_ROWS = 20
 """An area has an interval where its spread is known by so many rows, see `known_by`."""
 _ONE_KIND = "no class has rows and rows of another class beside them"
 _FEW = f"known by fewer than {LEAST_ROWS} rows of a class: no interval"
@@ -31,33 +31,35 @@ _FLAT = "no spread: no interval"
 def rank_table(cases: Cases, n: int, level: float) -> dict[str, Number]:
     """Return auroc and auprc of n rows, each the mean over the classes that have rows and rows beside them."""
     found: list[tuple[Influenced, Influenced]] = []
-    rows = []
+    of_class = []
     for held, score in cases:
-        own = int(held.sum())
-        if 0 < own < n:
-            rows.append(min(own, n - own))
+        if 0 < held.sum() < n:
+            of_class.append(held)
             found.append((area_under_roc(held, score), average_precision(held, score)))
     if not found:
         return dict.fromkeys(("auroc", "auprc"), Number(value=None, n=n, reason=_ONE_KIND))
     numbers = {}
     for name, parts in zip(("auroc", "auprc"), zip(*found, strict=True), strict=True):
         value, influence = averaged(parts)
-        units = known_by(parts, rows)
+        units = known_by(parts, of_class)
         few = units < LEAST_ROWS
         numbers[name] = Number(value=value, n=n, reason=_FEW) if few else logit_number(value, influence, level, units)
     return numbers
 
 
-def known_by(parts: Sequence[Influenced], rows: Sequence[int]) -> float:
+def known_by(parts: Sequence[Influenced], of_class: Sequence[NDArray[np.bool_]]) -> float:
     """Return how many rows the spread of a mean over classes is known by, its degrees of freedom and one.
 
-    The spread of one class is known by its own rows, or those beside them where they are fewer; that of their mean as
-    Satterthwaite (1946) adds variances up. A class with one row says nothing of its spread and counts as half a degree.
+    The rows of a class (`of_class`, (N,) each) and those beside them each have a variance that is known by their own
+    number; their sum is known as Satterthwaite (1946) says. One row knows nothing of its variance and counts as half a
+    degree.
     """
-    spread = np.array([float((influence**2).sum()) for _, influence in parts])
+    sides = [(influence, side) for (_, influence), held in zip(parts, of_class, strict=True) for side in (held, ~held)]
+    spread = np.array([float((influence[side] ** 2).sum()) for influence, side in sides])
+    rows = np.array([int(side.sum()) for _, side in sides])
     if not spread.any():
-        return float(min(rows))
-    return 1 + float(spread.sum() ** 2 / (spread**2 / np.maximum(np.array(rows) - 1, 0.5)).sum())
+        return float(rows.min())
+    return 1 + float(spread.sum() ** 2 / (spread**2 / np.maximum(rows - 1, 0.5)).sum())
 
 
 def area_under_roc(held: NDArray[np.bool_], score: Values) -> Influenced:

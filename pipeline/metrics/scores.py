@@ -43,25 +43,24 @@ def score_table(
 
 
 def balanced_accuracy(y: NDArray[np.int64], right: NDArray[np.bool_], classes: int, level: float) -> Number:
-    """Return the mean recall over the classes that have rows.
+    """Return the mean recall over the m classes that have rows.
 
-    The interval combines the classes' Wilson limits (MOVER, Zou and Donner 2008): a bootstrap within small classes
-    that are all right would find no spread at all.
+    The interval is the adjusted Wald of a sum of rates, which adds 2 / m right and 2 / m wrong rows to each (Price and
+    Bonett 2004): a bootstrap within small classes that are all right would find no spread at all.
     """
     rows = np.bincount(y, minlength=classes)
-    hits = np.bincount(y, weights=right, minlength=classes).astype(int)
-    recalls = [proportion(int(k), int(n), level) for k, n in zip(hits, rows, strict=True) if n]
-    values, lows, highs = (
-        np.array([getattr(r, name) for r in recalls], dtype=float) for name in ("value", "ci_low", "ci_high")
-    )
-    value = float(values.mean())
-    below, above = (float(np.sqrt(((values - limits) ** 2).sum()) / len(values)) for limits in (lows, highs))
+    hits = np.bincount(y, weights=right, minlength=classes)[rows > 0]
+    rows = rows[rows > 0]
+    value, more = float((hits / rows).mean()), 2 / len(rows)
+    rates = (hits + more) / (rows + 2 * more)
+    error = math.sqrt(float((rates * (1 - rates) / (rows + 2 * more)).sum())) / len(rows)
+    half = float(norm.ppf((1 + level) / 2)) * error
     return Number(
         value=value,
-        ci_low=max(0.0, value - below),
-        ci_high=min(1.0, value + above),
+        ci_low=max(0.0, min(value, float(rates.mean()) - half)),
+        ci_high=min(1.0, max(value, float(rates.mean()) + half)),
         ci_level=level,
-        ci_method="Wilson limits combined over classes",
+        ci_method="adjusted Wald of the classes' rates",
         n=len(y),
     )
 

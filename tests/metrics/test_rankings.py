@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import t
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from pipeline.metrics.rankings import LEAST_ROWS, area_under_roc, average_precision, known_by, logit_number, rank_table
+from pipeline.metrics.rankings import area_under_roc, average_precision, known_by, logit_number, rank_table
 from pipeline.metrics.scores import f1_macro, f1_number
 
 RNG = np.random.default_rng(4)
@@ -67,19 +67,21 @@ def test_what_has_no_area_or_no_interval_says_why() -> None:
     assert {(n.value, n.reason) for n in one_kind.values()} == {
         (None, "no class has rows and rows of another class beside them")
     }
-    few = rank_table([(np.arange(50) < LEAST_ROWS - 1, RNG.random(50))], 50, 0.95)["auroc"]
+    few = rank_table([(np.arange(50) < 4, RNG.random(50))], 50, 0.95)["auroc"]
     assert few.value is not None
-    assert (few.ci_low, few.reason) == (None, "known by fewer than 12 rows of a class: no interval")
+    assert (few.ci_low, few.reason) == (None, "known by fewer than 20 rows of a class: no interval")
     perfect = rank_table([(np.arange(50) < 20, -np.arange(50.0))], 50, 0.95)["auroc"]
     assert (perfect.value, perfect.ci_low, perfect.reason) == (1.0, None, "no spread: no interval")
 
 
-def test_the_rows_that_a_mean_is_known_by_lie_between_those_of_its_smallest_class_and_of_all() -> None:
-    alike = (0.5, np.array([1.0, -1.0]))
-    assert known_by([alike], [20]) == pytest.approx(20)
-    assert known_by([alike] * 3, [20] * 3) == pytest.approx(3 * 19 + 1)
-    assert known_by([alike, (0.5, np.array([0.01, -0.01]))], [20, 2]) == pytest.approx(20, abs=0.1)
-    assert known_by([alike, (0.5, np.array([9.0, -9.0]))], [20, 2]) < 3
+def test_the_rows_that_a_mean_is_known_by_are_those_of_its_noisiest_side() -> None:
+    held = np.arange(30) < 10
+    noisy = (0.5, np.where(held, 1.0, 0.0) * (-1.0) ** np.arange(30))
+    assert known_by([noisy], [held]) == pytest.approx(10)
+    assert known_by([noisy] * 3, [held] * 3) == pytest.approx(3 * 9 + 1)
+    both = (0.5, (-1.0) ** np.arange(30) / np.where(held, 10, 20) ** 0.5)
+    assert known_by([both], [held]) == pytest.approx(1 + 4 / (1 / 9 + 1 / 19))  # Welch's
+    assert known_by([noisy], [np.arange(30) < 1]) < 40
 
 
 def test_a_class_without_rows_is_left_out_of_the_mean() -> None:

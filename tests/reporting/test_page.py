@@ -207,7 +207,7 @@ def test_two_classes_have_curves_with_words_and_a_threshold_beside_one_half() ->
     assert "The threshold 0.375 was chosen on 44 validation rows for its F1 there" in text
     assert 'aria-label="true against false positive rate of &lt;script&gt;' in drawn
     assert 'aria-label="precision against recall of ' in drawn
-    assert ("/evaluate/threshold/metrics/recall", f"{chosen.metrics['recall'].value:.3f}") in Page(drawn).numbers
+    assert ("/evaluate/threshold/metrics/recall", f"{chosen.metrics['recall'].value:.3f} ") in Page(drawn).numbers
     assert "From which probability" not in render(report())
 
 
