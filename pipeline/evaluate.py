@@ -14,6 +14,7 @@ from pipeline.core.contracts import (
     ConstraintCheck,
     DatasetCard,
     ImageInputs,
+    ModelCard,
     Number,
     Scores,
     SearchRecord,
@@ -133,6 +134,12 @@ def log_constraints(search: SearchRecord, checks: Sequence[ConstraintCheck]) -> 
         log.info("%s %s, at most %s: %s", check.name, found, amount_words(check.bound), check.verdict)
 
 
+def predicted_quantile(model: ModelCard) -> float | None:
+    """Return which quantile the network was trained to predict, None where it was not."""
+    how = model.candidate.optimizer
+    return how.quantile if how.loss == "quantile" else None
+
+
 def predictions_table(test: "Split", columns: Mapping[str, Any]) -> "pd.DataFrame":
     """Return one row per test row: id, what the judge lists, audit groups."""
     import pandas as pd
@@ -156,6 +163,19 @@ def flat_metrics(scores: Scores) -> Mapping[str, float]:
     return flat
 
 
+def tell(scores: Scores, search: SearchRecord) -> None:
+    """Say what was found of everything beside the single network."""
+    for other in scores.front[1:]:
+        log.info("%s of %s: %s %s, %s", other.name, parts_words(other), scores.headline.replace("_", " "),
+                 shown(other.metrics[scores.headline]), other.verdict)  # fmt: skip
+    log_constraints(search, scores.constraints)
+    if (sets := scores.conformal) is not None:
+        log.info("%s that promise %.4g: coverage %s, %s", sets.kind, sets.promised, shown(sets.coverage),
+                 sets.verdict.replace("_", " "))  # fmt: skip
+    for sentence in scores.worth.sentences if scores.worth is not None else ():
+        log.info("%s", sentence)
+
+
 def run(settings: EvaluateSlice) -> None:
     """Read the weights and the test split, write all predictions, scores.json and metrics.json."""
     import torch
@@ -165,13 +185,16 @@ def run(settings: EvaluateSlice) -> None:
         Said,
         amounts_on_test,
         constraint_checks,
+        cut_of,
         exact_amounts,
         judge_for,
+        reliance,
         single_network,
         store_predictions,
     )
     from pipeline.training.data import Rows
     from pipeline.training.heads import head_for
+    from pipeline.training.held_out import load_held_out
     from pipeline.training.predict import predict
     from pipeline.training.timing import bounded_latency, latency
     from pipeline.training.weights import load_model
@@ -179,30 +202,24 @@ def run(settings: EvaluateSlice) -> None:
 
     chosen, seed = settings.evaluate, settings.seed
     card = read_record(DatasetCard, FIT / "dataset.json")
-    headline = TASKS[card.task].headline
-    network, model = load_model(TRAIN)
+    search = read_record(SearchRecord, SEARCH / "search.json")
+    (network, model), held = load_model(TRAIN), load_held_out(TRAIN)
+    cut_of(card, chosen, held[0])  # what cannot be is refused before the test rows are opened
     test = load_split(TEST, "test")
     rows, head = Rows(test.x, test.y, card.inputs, "cpu"), head_for(card.task, card.inputs, card.targets)
     p = predict(network, rows, head)
     x, y = (part.numpy() for part in rows.take(torch.arange(len(rows))))
-    judge = judge_for(card, chosen, seed, y, test.rows, x)
-    metrics = judge.metrics(p, "")
+    judge = judge_for(card, chosen, seed, y, test.rows, x, predicted_quantile(model))
+    metrics, headline = judge.metrics(p, ""), TASKS[card.task].headline
     log.info("test %s %s on %s rows", headline.replace("_", " "), shown(metrics[headline]), f"{len(y):,}")
 
-    kept: dict[str, Predictions] = {}
-    search = read_record(SearchRecord, SEARCH / "search.json")
     others = retrained(TRAIN, model, search, rows, head, p)
-    kept |= others.said()
+    kept: dict[str, Predictions] = others.said()
     front = (single_network(model, metrics), *alternatives(card, judge, rows, test, p, kept),
              *averaged(others, model, judge, p))  # fmt: skip
-    for other in front[1:]:
-        log.info("%s of %s: %s %s, %s", other.name, parts_words(other), headline.replace("_", " "),
-                 shown(other.metrics[headline]), other.verdict)  # fmt: skip
     amounts = exact_amounts(model) | amounts_on_test(search.constraints, card, test.rows, y, p, metrics, chosen.level)
     if "latency_ms" in search.constraints:
         amounts["latency_ms"] = bounded_latency(model, search.latency_batch, network, x)
-    checks = constraint_checks(search, amounts)
-    log_constraints(search, checks)
     train = baseline_rows(chosen, load_split(FIT, "train"), card.inputs, seed)
     baselines = baseline_scores(chosen, judge, train, x, p, headline, kept)
     scores = Scores(
@@ -210,13 +227,13 @@ def run(settings: EvaluateSlice) -> None:
         metrics=metrics,
         baselines=baselines,
         front=front,
-        constraints=checks,
+        constraints=constraint_checks(search, amounts),
         latency_ms=latency(network, x[:1]),
         **judge.details(p),
+        **reliance(card, chosen, seed, judge, held, float(network.temperature), (y, p)),
         **about_search(others, judge, chosen, (card, model, search), (p, metrics, baselines), test.rows["row_id"]),
     )
-    for sentence in scores.worth.sentences if scores.worth is not None else ():
-        log.info("%s", sentence)
+    tell(scores, search)
     with fresh_folder(EVALUATE) as folder:
         store_predictions(folder, card, Said(y, p, x, predictions_table(test, judge.table(p)), kept))
         write_json(folder / "scores.json", scores)

@@ -37,15 +37,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("pipeline.interpret")
 
 _LEVEL = 0.95
-_DRAWS = 2000
 _GRID = 4
 _LEAST_ROWS = 2
 """A word is listed when at least this many explained texts have it."""
 
 
-def check(
-    method: str, words: str, promises: bool, errors: "NDArray[np.float64]", removal: "Deletion", seed: int
-) -> MethodCheck:
+def check(method: str, words: str, promises: bool, errors: "NDArray[np.float64]", removal: "Deletion") -> MethodCheck:
     """Return completeness, from the `errors` of the rows (R,), and deletion curve of a method, and their verdict.
 
     `words`: what "absent" means; `promises`: whether the method says that contributions add up.
@@ -55,7 +52,7 @@ def check(
     from pipeline.attribution import COMPLETE_ENOUGH
     from pipeline.metrics.intervals import mean
 
-    gain = mean(removal.gains, stream(seed, "interpret", method, "gain"), _DRAWS, _LEVEL)
+    gain = mean(removal.gains, _LEVEL)
     low, high = np.quantile(errors, [0.25, 0.75])
     error = Number(
         value=float(np.median(errors)),
@@ -103,13 +100,13 @@ def check_arrays(errors: "Mapping[str, NDArray[np.float64]]", removals: "Mapping
     return found
 
 
-def importance(inputs: Inputs, x: "NDArray[Any]", values: "NDArray[Any]", seed: int) -> tuple[Importance, ...]:
+def importance(inputs: Inputs, x: "NDArray[Any]", values: "NDArray[Any]") -> tuple[Importance, ...]:
     """Return mean absolute contributions of the modality's parts over the explained rows x, from the stored maps."""
     import numpy as np
 
     from pipeline.metrics.intervals import mean
 
-    rng, size = stream(seed, "interpret", "importance"), np.abs(values.astype(np.float64))
+    size = np.abs(values.astype(np.float64))
     match inputs:
         case ImageInputs():
             parts = _fields(inputs, size.sum(axis=1))
@@ -124,7 +121,7 @@ def importance(inputs: Inputs, x: "NDArray[Any]", values: "NDArray[Any]", seed: 
                 for c, name in enumerate(inputs.channels)
                 for w in windows
             }
-    return tuple(Importance(name=n, value=mean(part, rng, _DRAWS, _LEVEL)) for n, part in parts.items())
+    return tuple(Importance(name=n, value=mean(part, _LEVEL)) for n, part in parts.items())
 
 
 def _stretch(inputs: SeriesInputs | ForecastInputs, steps: "NDArray[np.int64]") -> str:
@@ -201,8 +198,7 @@ def run(settings: InterpretSlice) -> None:
     errors = {a.method: completeness(task, a.values) for a in attributions}
     removals = {a.method: deletion(task, a, chosen.deletion_steps, random) for a in attributions}
     checks = tuple(
-        check(a.method, words, a.promises_completeness, errors[a.method], removals[a.method], seed)
-        for a in attributions
+        check(a.method, words, a.promises_completeness, errors[a.method], removals[a.method]) for a in attributions
     )
     record = Explanations(
         target=subject.words,
@@ -219,7 +215,7 @@ def run(settings: InterpretSlice) -> None:
             for i, why in picked
         ),
         methods=checks,
-        importance={method: importance(card.inputs, packed.numpy(), values, seed) for method, values in maps.items()},
+        importance={method: importance(card.inputs, packed.numpy(), values) for method, values in maps.items()},
         notes=(note, *no_better_than_guessing(card, y, p)),
         not_assessed=("stability under small changes, agreement with randomised weights, other baselines",),
         seconds=round(time.monotonic() - start, 3),

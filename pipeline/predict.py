@@ -8,10 +8,14 @@
     model=<folder>     what train wrote; artifacts/train unless said otherwise
     windows=<which>    forecasts: last, the steps after the end of each series, or all windows of the file
     device=<device>    cpu, cuda, or auto
+    sets=<true|false>  whether sets of classes, or low and high of numbers, stand beside the answers; if not said, where
+                       the model has them
+    coverage=<share>   in how many rows they promise to hold the truth; 0.9
 
 In Python: from pipeline.predict import load; model = load("artifacts/train"); model.predict(path_or_frame)
 
-Per row: row_id (its place), predicted and p_<class>, or predicted_<target>; `flag`: what is unlike the training rows,
+Per row: row_id (its place), predicted and p_<class>, or predicted_<target>; `set` (class names joined by |), or
+low_<target> and high_<target>; `flag`: what is unlike the training rows,
 in words; `refused`: why there is no prediction. Targets may be there, and are not read.
 """
 
@@ -44,16 +48,29 @@ class Wishes:
     model: str = str(TRAIN)
     windows: Literal["last", "all"] = "last"
     device: Literal["auto", "cpu", "cuda"] = "cpu"
+    sets: Literal["auto", "true", "false"] = "auto"
+    coverage: str = "0.9"
 
 
-def load(folder: str | Path, device: Literal["auto", "cpu", "cuda"] = "cpu") -> "Model":
-    """Return the trained network of a folder that train wrote, ready for `predict`."""
+def load(
+    folder: str | Path,
+    device: Literal["auto", "cpu", "cuda"] = "cpu",
+    *,
+    sets: bool | None = None,
+    coverage: float = 0.9,
+) -> "Model":
+    """Return the trained network of a folder that train wrote, ready for `predict`.
+
+    `sets`: whether sets or intervals that promise to hold the truth in a share `coverage` of rows stand beside the
+    answers; None: where the model has them.
+    """
     from pipeline.prediction import load_folder
     from pipeline.training.device import choose_device
 
     if not Path(folder).is_dir():
         raise ConfigError(f"predict: model={folder}: no such folder", fix="run `dvc repro train`, or name its folder")
-    return load_folder(Path(folder), choose_device(TrainerSettings(device=device))[0])
+    model = load_folder(Path(folder), choose_device(TrainerSettings(device=device))[0])
+    return model.with_sets(Path(folder), coverage, sets)
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -65,7 +82,8 @@ def run(arguments: Sequence[str]) -> None:
     source, target = Path(wishes.input), Path(wishes.output)
     if source.exists() and target.exists() and source.samefile(target):
         raise ConfigError("predict: output is the input", fix="name another file")
-    model = replace(load(wishes.model, wishes.device), spread=True)
+    sets = {"true": True, "false": False}.get(wishes.sets)
+    model = replace(load(wishes.model, wishes.device, sets=sets, coverage=_share(wishes.coverage)), spread=True)
     for note in model.notes:
         log.info("note: %s", note)
     rows = flagged = refused = 0
@@ -89,6 +107,13 @@ def _wishes(arguments: Sequence[str]) -> Wishes:
             raise ConfigError(f"predict: {argument!r} is not key=value", fix="input=<path> output=<file>")
         said[key] = value
     return read(Wishes, said, "predict")
+
+
+def _share(said: str) -> float:
+    try:
+        return float(said)
+    except ValueError:
+        raise ConfigError(f"predict: coverage={said}: not a number", fix="coverage=0.9") from None
 
 
 def main(arguments: Sequence[str]) -> int:

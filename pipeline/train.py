@@ -1,7 +1,8 @@
 """The best candidate on the full budget → weights, the card that rebuilds the network, and how it reads raw rows.
 
-The same `fit` as a trial, with several seeds, and for the default beside it. Checkpoints lie under state/ and vanish
-when all trainings are done.
+The same `fit` as a trial, with several seeds, and for the default beside it. What the first one predicts of validation
+rows lies beside its weights, for thresholds, sets and intervals. Checkpoints lie under state/ and vanish when all
+trainings are done.
 """
 
 import logging
@@ -142,14 +143,17 @@ def with_trainings(record: ModelCard, told: "Sequence[FullTraining]", failed: Se
 
 
 def run(settings: TrainSlice) -> None:
-    """Train or continue, write the weights of each training, card.json, intake.json and log.csv."""
+    """Train or continue, write the weights of each training, card.json, intake.json, log.csv and held_out.json."""
     card, best = read_record(DatasetCard, FIT / "dataset.json"), read_record(Best, SEARCH / "best.json")
     intake, search = read_record(Intake, FIT / "intake.json"), read_record(SearchRecord, SEARCH / "search.json")
+
+    import numpy as np
 
     from pipeline.training.ablation import ablate, choices_of
     from pipeline.training.curves import refuse_without_tensorboard
     from pipeline.training.data import load_data
     from pipeline.training.full import course_for, default_of, told_of, wanted_trainings, write_log
+    from pipeline.training.held_out import held_out
     from pipeline.training.weights import save_weights
 
     if settings.train.tensorboard:
@@ -168,11 +172,15 @@ def run(settings: TrainSlice) -> None:
     if settings.train.ablate_seconds:
         ablation = ablate(choices_of(search, best), best, course, settings.train.ablate_seconds, settings.seed)
     done = fits[0][1]
+    held, strange = held_out(card, course.data, done.unseen or done.network, refit=done.unseen is not None,
+                             ordered=card.task == "forecast" or intake.data.time is not None)  # fmt: skip
     with fresh_folder(TRAIN) as folder:
         told = [told_of(one, fit, save_weights(folder, fit.network, one.file)) for one, fit in fits]
         record = model_card(settings, card, best, course.budget, done, told[0].weights_sha256)
         record = with_trainings(record, told, [found for _, found in outcomes if isinstance(found, str)], no_default)
         record = replace(record, ablation=ablation, default_trial=None if default is None else default.number)
+        np.save(folder / "held_out.npy", strange, allow_pickle=False)
+        write_json(folder / "held_out.json", held)
         write_json(folder / "card.json", record)
         write_json(folder / "intake.json", replace(intake, version=__version__, code=code_digest(*PREDICTING)))
         write_log(folder / "log.csv", [(one.name, fit.records) for one, fit in fits])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipeline.core.bounds import Constraints
+from pipeline.core.contracts.held_out import ThresholdAim
 from pipeline.core.data_settings import DataSettings
 from pipeline.core.objectives import ObjectiveSettings
 
@@ -153,6 +154,19 @@ class EvaluateSettings:
     """Images: and on rows with at most this many pixels in all."""
     random_search: str | None = None
     """predictions.parquet of another run's evaluate, whose search was a random one."""
+    coverage: float = 0.9
+    """Sets of classes and intervals of numbers promise to hold the truth in this share of rows."""
+    threshold: float | Literal["auto"] = 0.5
+    """Two classes: the second one is predicted from this probability on; auto: chosen on validation rows."""
+    threshold_for: ThresholdAim = "balanced_accuracy"
+    """What it is chosen for."""
+
+    def __post_init__(self) -> None:
+        """Shares and probabilities lie between 0 and 1."""
+        if not 0 < self.coverage < 1:
+            raise ValueError("coverage must lie between 0 and 1")
+        if not isinstance(self.threshold, str) and not 0 < self.threshold < 1:
+            raise ValueError("threshold must lie between 0 and 1, or be auto")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -27,8 +27,10 @@ class ForecastJudge:
         y: NDArray[Any],
         rows: pd.DataFrame,
         x: NDArray[Any],
+        quantile: float | None = None,
     ) -> None:
         assert isinstance(card.inputs, ForecastInputs)
+        self.quantile = quantile
         self.card, self.settings, self.seed, self.inputs = card, settings, seed, card.inputs
         self.scale, self.offset, self.change = (
             rows[[f"raw.{kind}.{i}" for i in range(self.inputs.targets)]].to_numpy(float)
@@ -52,9 +54,9 @@ class ForecastJudge:
         return stream(self.seed, "evaluate", *[part for part in name if part])
 
     def metrics(self, p: Values, name: str) -> Mapping[str, Number]:
-        """Return skill, mae, mse, smape and mase."""
+        """Return skill, mae, mse, smape and mase, and pinball where a quantile is forecast."""
         s = self.settings
-        return forecast_table(self.future, self.raw(p), self.rng(name), s.resamples, s.level, self.block)
+        return forecast_table(self.future, self.raw(p), self.rng(name), s.resamples, s.level, self.block, self.quantile)
 
     def baseline(
         self,
@@ -75,8 +77,9 @@ class ForecastJudge:
 
     def details(self, p: Values) -> dict[str, Any]:
         """Return errors by step ahead."""
-        errors = by_step(self.future, self.raw(p))
-        return {"steps": tuple(StepError(step=s, mae=m, last_value_mae=last) for s, m, last in errors)}
+        s = self.settings
+        errors = by_step(self.future, self.raw(p), self.rng("steps"), s.resamples, s.level, self.block)
+        return {"steps": tuple(StepError(step=k, metrics=m, last_value_mae=last) for k, m, last in errors)}
 
     def table(self, p: Values) -> dict[str, Any]:
         """Return errors per window in training deviations, and what leads from these to raw units.

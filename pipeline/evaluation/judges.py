@@ -17,7 +17,7 @@ from pipeline.evaluation.forecasts import ForecastJudge
 from pipeline.metrics.calibration import reliability
 from pipeline.metrics.label_sets import label_scores, label_set_table, paired_gain_label_sets
 from pipeline.metrics.scores import class_scores, confusion, paired_gain, score_table
-from pipeline.metrics.values import paired_gain_values, value_scores, value_table
+from pipeline.metrics.values import paired_gain_values, pinball, value_scores, value_table
 
 Values = NDArray[np.float64]
 Rows = tuple[NDArray[Any], NDArray[Any]]
@@ -26,6 +26,9 @@ Rows = tuple[NDArray[Any], NDArray[Any]]
 
 class Judge(Protocol):
     """What evaluate asks of a task."""
+
+    block: int
+    """Rows that follow each other in time and are resampled together; 1: rows stand alone."""
 
     def metrics(self, p: Values, name: str) -> Mapping[str, Number]:
         """Return the metrics of predictions `p` (N, K); `name` separates their random streams."""
@@ -54,6 +57,9 @@ class _Base:
     settings: EvaluateSettings
     seed: int
     y: NDArray[Any]
+    quantile: float | None = None
+    """Which quantile the network was trained to predict; None: a mean or a median."""
+    block = 1
 
     def rng(self, *name: str) -> np.random.Generator:
         return stream(self.seed, "evaluate", *[part for part in name if part])
@@ -71,20 +77,20 @@ class ClassJudge(_Base):
     """Classes that exclude each other; p are probabilities (N, K)."""
 
     def metrics(self, p: Values, name: str) -> Mapping[str, Number]:
-        """Return accuracy, balanced accuracy, log loss, Brier score and calibration."""
-        return score_table(self.y, p, self.rng(name), self.settings.resamples, self.settings.level)
+        """Return accuracy, balanced accuracy, F1, areas under curves, log loss, Brier score and calibration."""
+        return score_table(self.y, p, self.rng(name), self.settings.level)
 
     def gain(self, p: Values, q: Values, name: str) -> Number:
         """Return the difference of accuracies."""
         right, other = p.argmax(1) == self.y, q.argmax(1) == self.y
-        return paired_gain(right, other, self.settings.level, self.rng(name, "gain"), self.settings.resamples)
+        return paired_gain(right, other, self.settings.level)
 
     def details(self, p: Values) -> dict[str, Any]:
         """Return per-class scores, confusion and reliability."""
         level, predicted = self.settings.level, p.argmax(1)
         counts = confusion(self.y, predicted, len(self.card.classes))
         return {
-            "classes": class_scores(self.y, predicted, self.card.classes, self.rng("classes"), level),
+            "classes": class_scores(self.y, predicted, self.card.classes, level),
             "confusion": tuple(tuple(int(n) for n in row) for row in counts),
             "reliability": reliability(self.y, p, 15, level),
             "notes": many_classes(self.card, self.settings),
@@ -100,19 +106,17 @@ class LabelSetJudge(_Base):
     """Labels that do not exclude each other; p are probabilities (N, K)."""
 
     def metrics(self, p: Values, name: str) -> Mapping[str, Number]:
-        """Return F1, subset and label accuracy, log loss and Brier score."""
-        return label_set_table(self.y, p, self.rng(name), self.settings.resamples, self.settings.level)
+        """Return F1, areas under curves, subset and label accuracy, log loss and Brier score."""
+        return label_set_table(self.y, p, self.settings.level)
 
     def gain(self, p: Values, q: Values, name: str) -> Number:
         """Return the difference of micro F1."""
-        s = self.settings
-        return paired_gain_label_sets(self.y, p, q, self.rng(name, "gain"), s.resamples, s.level)
+        return paired_gain_label_sets(self.y, p, q, self.settings.level)
 
     def details(self, p: Values) -> dict[str, Any]:
         """Return per-label scores."""
         predicted = (p >= 0.5).astype(np.int64)
-        rng = self.rng("classes")
-        found = label_scores(self.y, predicted, self.card.classes, rng, self.settings.level)
+        found = label_scores(self.y, predicted, self.card.classes, self.settings.level)
         return {"classes": found, "notes": many_classes(self.card, self.settings)}
 
     def table(self, p: Values) -> dict[str, Any]:
@@ -125,21 +129,23 @@ class ValueJudge(_Base):
     """Numbers in raw units, (N, T)."""
 
     def metrics(self, p: Values, name: str) -> Mapping[str, Number]:
-        """Return R², absolute and squared errors and bias."""
-        scale = np.array([t.std for t in self.card.targets])
-        return value_table(self.y, p, scale, self.rng(name), self.settings.resamples, self.settings.level)
+        """Return R², absolute and squared errors and bias, and pinball where a quantile is predicted."""
+        level, scale = self.settings.level, np.array([t.std for t in self.card.targets])
+        found = value_table(self.y, p, scale, level)
+        if self.quantile is not None:
+            found["pinball"] = pinball(self.y, p, scale, self.quantile, level)
+        return found
 
     def gain(self, p: Values, q: Values, name: str) -> Number:
         """Return the difference of R²."""
-        s = self.settings
-        return paired_gain_values(self.y, p, q, self.rng(name, "gain"), s.resamples, s.level)
+        return paired_gain_values(self.y, p, q, self.settings.level)
 
     def details(self, p: Values) -> dict[str, Any]:
         """Return scores per target, and points of a figure."""
-        s, names = self.settings, [t.name for t in self.card.targets]
+        names = [t.name for t in self.card.targets]
         shown = self.rng("points").permutation(len(p))[:_POINTS]
         return {
-            "targets": value_scores(names, self.y, p, self.rng("targets"), s.resamples, s.level),
+            "targets": value_scores(names, self.y, p, self.settings.level),
             "points": tuple((float(self.y[i, 0]), float(p[i, 0])) for i in np.sort(shown)),
         }
 
@@ -160,15 +166,24 @@ def many_classes(card: DatasetCard, settings: EvaluateSettings) -> tuple[str, ..
 
 
 def judge_for(
-    card: DatasetCard, settings: EvaluateSettings, seed: int, y: NDArray[Any], rows: pd.DataFrame, x: NDArray[Any]
+    card: DatasetCard,
+    settings: EvaluateSettings,
+    seed: int,
+    y: NDArray[Any],
+    rows: pd.DataFrame,
+    x: NDArray[Any],
+    quantile: float | None = None,
 ) -> Judge:
-    """Return the judge of the card's task for test rows: truth y, inputs x, and what prepare knows of each row."""
+    """Return the judge of the card's task for test rows: truth y, inputs x, and what prepare knows of each row.
+
+    `quantile`: which one the network was trained to predict, if any.
+    """
     match card.task:
         case "binary" | "multiclass":
             return ClassJudge(card, settings, seed, y)
         case "multilabel":
             return LabelSetJudge(card, settings, seed, y)
         case "regression":
-            return ValueJudge(card, settings, seed, y)
+            return ValueJudge(card, settings, seed, y, quantile)
         case "forecast":
-            return ForecastJudge(card, settings, seed, y, rows, x)
+            return ForecastJudge(card, settings, seed, y, rows, x, quantile)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.contracts import Number
 from pipeline.metrics.resampling import interval, resampled_sums, undefined
+from pipeline.metrics.values import pinball_loss
 
 Values = NDArray[np.float64]
 
@@ -47,9 +48,18 @@ class Future:
 
 
 def forecast_table(
-    future: Future, predicted: Values, rng: np.random.Generator, resamples: int, level: float, block: int = 1
-) -> Mapping[str, Number]:
+    future: Future,
+    predicted: Values,
+    rng: np.random.Generator,
+    resamples: int,
+    level: float,
+    block: int = 1,
+    quantile: float | None = None,
+) -> dict[str, Number]:
     """Return skill, mae, mse, smape and mase over all known cells; windows are resampled in runs of `block`.
+
+    With a quantile also pinball: the mean of max(q e, (q - 1) e), e true minus forecast, lowest for the q-quantile
+    (Koenker and Bassett 1978).
 
     In units of each target's standard deviation in training: mae = mean |error|, mse = mean error², skill = 1 - mae /
     (mae of repeating the last value). In raw units: smape = mean of 200 |y - f| / (|y| + |f|) in %, 0 where both are 0
@@ -59,11 +69,13 @@ def forecast_table(
     Raises:
         ValueError: `predicted` has another shape, or a forecast or last value is not finite where the truth is known.
     """
-    sums = _sums(future, predicted)
+    sums = _sums(future, predicted, quantile)
     n = int((sums[:, 0] > 0).sum())
     whole, drawn = sums.sum(axis=0)[None], resampled_sums(sums, rng, resamples, block)
     pairs = {"skill": (1, 3), "mae": (1, 0), "mse": (2, 0), "smape": (4, 0), "mase": (5, 0)}
     units = {"skill": None, "mae": STD_UNIT, "mse": f"{STD_UNIT}, squared", "smape": "%", "mase": None}
+    if quantile is not None:
+        pairs["pinball"], units["pinball"] = (6, 0), STD_UNIT
     found = {}
     for name, (over, under) in pairs.items():
         value, draws = _ratio(whole, over, under), _ratio(drawn, over, under)
@@ -73,20 +85,31 @@ def forecast_table(
     return found | _undefined(future, n, whole[0, 3] == 0, units)
 
 
-def by_step(future: Future, predicted: Values, most: int = 24) -> list[tuple[int, float, float]]:
-    """Return (step from 1, mae, mae of the last value) in training standard deviations, at most `most` steps.
+def by_step(
+    future: Future,
+    predicted: Values,
+    rng: np.random.Generator,
+    resamples: int,
+    level: float,
+    block: int = 1,
+    most: int = 24,
+) -> list[tuple[int, dict[str, Number], float]]:
+    """Return (step from 1, its table as `forecast_table`, mae of the last value in training standard deviations).
 
-    Steps are evenly spaced from the first to the last; one without a known true value is left out.
+    At most `most` steps, evenly spaced; one without a known true value, or a scale, is left out.
     """
     horizon = future.y.shape[1]
     steps = np.unique(np.linspace(0, horizon - 1, min(most, horizon)).round().astype(int))
     found = []
     for step in steps:
+        one = slice(step, step + 1)
+        ahead = Future(future.y[:, one], future.last[:, one], future.std, future.mase_scale)
         known = np.isfinite(future.y[:, step])
         if known.any():
-            errors = (np.abs(f[:, step] - future.y[:, step]) / future.std for f in (predicted, future.last))  # (N, T)
-            mae, last_mae = (float(error[known].mean()) for error in errors)
-            found.append((int(step) + 1, mae, last_mae))
+            table = forecast_table(ahead, predicted[:, one], rng, resamples, level, block)
+            if table["mae"].value is not None:
+                last_mae = float((np.abs(future.last[:, step] - future.y[:, step]) / future.std)[known].mean())
+                found.append((int(step) + 1, table, last_mae))
     return found
 
 
@@ -115,7 +138,7 @@ def _undefined(future: Future, n: int, still: bool, units: Mapping[str, str | No
         return {name: undefined(n, _NOTHING, unit) for name, unit in units.items()}
     gone = {}
     if not (future.std > 0).all():
-        gone = dict.fromkeys(("skill", "mae", "mse"), _NO_SCALE)
+        gone = dict.fromkeys(("skill", "mae", "mse", "pinball"), _NO_SCALE)
     elif still:
         gone = {"skill": _STILL}
     if not (future.mase_scale > 0).all():
@@ -123,19 +146,19 @@ def _undefined(future: Future, n: int, still: bool, units: Mapping[str, str | No
     return {name: undefined(n, reason, units[name]) for name, reason in gone.items() if name in units}
 
 
-def _sums(future: Future, predicted: Values) -> Values:
-    """Return sums (N, 6): known cells, |error|, error², |error of last| in std units, smape, scaled |error|."""
+def _sums(future: Future, predicted: Values, quantile: float | None = None) -> Values:
+    """Return sums (N, 7): known cells, |error|, error², |error of last| (in std), smape, scaled |error|, pinball."""
     if predicted.shape != future.y.shape:
         raise ValueError(f"forecasts {predicted.shape} must have the shape of the truth {future.y.shape}")
-    found = np.empty((len(predicted), 6))
+    found = np.empty((len(predicted), 7))
     rows = max(1, _CELLS // max(1, future.y[0].size))
     for start in range(0, len(predicted), rows):
         part = slice(start, start + rows)
-        found[part] = _part(future, part, predicted[part])
+        found[part] = _part(future, part, predicted[part], 0.5 if quantile is None else quantile)
     return found
 
 
-def _part(future: Future, rows: slice, predicted: Values) -> Values:
+def _part(future: Future, rows: slice, predicted: Values, quantile: float) -> Values:
     known = np.isfinite(future.y[rows])
     truth, f, last = (np.where(known, values, 0.0) for values in (future.y[rows], predicted, future.last[rows]))
     if not (np.isfinite(f).all() and np.isfinite(last).all()):
@@ -143,7 +166,8 @@ def _part(future: Future, rows: slice, predicted: Values) -> Values:
     error, size = np.abs(f - truth), np.abs(truth) + np.abs(f)
     std, mase_scale = (np.where(scale > 0, scale, 1.0) for scale in future.scales(rows))
     smape = np.divide(200 * error, size, out=np.zeros_like(error), where=size > 0)
-    cells = [known, error / std, (error / std) ** 2, np.abs(last - truth) / std, smape, error / mase_scale]
+    pinball = pinball_loss(truth - f, quantile) / std
+    cells = [known, error / std, (error / std) ** 2, np.abs(last - truth) / std, smape, error / mase_scale, pinball]
     return np.stack([cell.sum(axis=(1, 2)) for cell in cells], axis=1)
 
 

@@ -1,4 +1,4 @@
-"""Intervals. Rates: Wilson. Differences of rates: Newcombe. Means: bias-corrected accelerated bootstrap, t; Welch.
+"""Intervals. Rates: Wilson. Differences of rates: Newcombe. Means: approximate bootstrap (ABC), t; Welch.
 
 The percentile bootstrap is not used for rates: at n = 5 its nominal 95 % cover 40 %.
 """
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
 from scipy.stats import binomtest, chi2, norm, t
 
 from pipeline.core.contracts import Number
@@ -44,36 +43,25 @@ def rate_gap(k1: int, n1: int, k2: int, n2: int, level: float = 0.95) -> Number:
     return Number(value=gap, ci_low=low, ci_high=high, ci_level=level, ci_method="Newcombe", n=n1)
 
 
-def mean(values: NDArray[np.float64], rng: np.random.Generator, resamples: int, level: float = 0.95) -> Number:
-    """Return the mean of values (N,) with a BCa bootstrap interval (Efron 1987)."""
+def mean(values: NDArray[np.float64], level: float = 0.95) -> Number:
+    """Return the mean of values (N,) with an ABC interval, the closed form of the BCa bootstrap of a mean.
+
+    With s its standard error, a its acceleration (a sixth of the skewness by √N) and w = a ± q the limits are
+    mean + s w / (1 - a w)² (DiCiccio and Efron 1992; the bias is a as well). Instead of the normal quantile q is that
+    of Student's t, widened by √(N / (N - 1)) as s is that of the population: without both, 20 values are covered by
+    91 % instead of 95 % (Hesterberg 2015). No draw is needed, whatever N is.
+    """
     value, n = float(values.mean()), len(values)
     if n < 2 or np.ptp(values) == 0:
         return Number(value=value, n=n, reason="no spread: no interval")
-    size = max(1, min(50, 2_000_000 // n))
-    draws = np.concatenate(
-        [values[rng.integers(n, size=(min(size, resamples - i), n))].mean(axis=1) for i in range(0, resamples, size)]
-    )
-    # The jackknife of a mean has a closed form: what it needs are the third and second moments.
     away = values - value
+    error = float(np.sqrt((away**2).sum())) / n
     acceleration = float((away**3).sum() / (6 * (away**2).sum() ** 1.5))
-    low, high = _bca_shares(value, draws, acceleration, level)
-    return Number(
-        value=value,
-        ci_low=float(np.quantile(draws, low)),
-        ci_high=float(np.quantile(draws, high)),
-        ci_level=level,
-        ci_method=f"BCa bootstrap, {resamples} draws",
-        n=n,
-    )
-
-
-def _bca_shares(value: float, draws: NDArray[np.float64], acceleration: float, level: float) -> tuple[float, float]:
-    """Return which quantiles of the draws are the limits (Efron and Tibshirani 1993, equation 14.10)."""
-    below = ((draws < value).mean() + (draws <= value).mean()) / 2
-    shift = ndtri(np.clip(below, 0.5 / len(draws), 1 - 0.5 / len(draws)))
-    moved = shift + ndtri(np.array([(1 - level) / 2, (1 + level) / 2]))
-    low, high = ndtr(shift + moved / (1 - acceleration * moved))
-    return float(low), float(high)
+    reach = math.sqrt(n / (n - 1)) * float(t.ppf((1 + level) / 2, n - 1))
+    moved = acceleration + np.array([-reach, reach])
+    bend = np.minimum(acceleration * moved, 0.9)  # beyond, at levels nobody asks of five values, limits would turn back
+    low, high = value + error * moved / (1 - bend) ** 2
+    return Number(value=value, ci_low=float(low), ci_high=float(high), ci_level=level, ci_method="ABC", n=n)
 
 
 def small_mean(values: NDArray[np.float64], level: float = 0.95) -> Number:

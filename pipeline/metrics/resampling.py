@@ -17,8 +17,12 @@ from pipeline.metrics.intervals import from_draws
 
 _CELLS = 2_000_000
 """Most weights held at once (16 MB)."""
+_MOST_ROWS_DRAWN = 50_000_000
+_LEAST_DRAWS = 400
 _LEAST_UNITS = 5
-"""With fewer rows (or blocks) than this no interval is given."""
+"""With fewer rows than this no interval is given."""
+_LEAST_BLOCKS = 6
+"""Nor with fewer blocks."""
 
 
 def row_weights(n: int, rng: np.random.Generator, resamples: int, block: int = 1) -> Iterator[NDArray[np.int64]]:
@@ -59,18 +63,28 @@ def _blocks(n: int, rng: np.random.Generator, draws: int, block: int) -> NDArray
     return np.asarray(times[:, :n] + times[:, n : 2 * n], dtype=np.int64)
 
 
+def draws_for(n: int, resamples: int) -> int:
+    """Return how many draws n rows get: fewer than asked where they are many, since limits then hardly depend on it."""
+    return min(resamples, max(_LEAST_DRAWS, _MOST_ROWS_DRAWN // n))
+
+
 def enough(n: int, block: int = 1) -> bool:
     """Say whether n rows in blocks carry an interval."""
-    return n // block >= _LEAST_UNITS
+    return n // block >= (_LEAST_UNITS if block == 1 else _LEAST_BLOCKS)
 
 
 def resampled_sums(
     sums: NDArray[np.float64], rng: np.random.Generator, resamples: int, block: int = 1
 ) -> NDArray[np.float64]:
-    """Return the column sums (resamples, S) of resampled rows of `sums` (N, S); (0, S) where N is too small."""
+    """Return the column sums (B, S) of resampled rows of `sums` (N, S); (0, S) where N is too small.
+
+    B is `resamples`, fewer where rows are many (`draws_for`).
+    """
     if not enough(len(sums), block):
         return np.empty((0, sums.shape[1]))
-    return np.concatenate([weights @ sums for weights in row_weights(len(sums), rng, resamples, block)])
+    return np.concatenate(
+        [weights @ sums for weights in row_weights(len(sums), rng, draws_for(len(sums), resamples), block)]
+    )
 
 
 def interval(
@@ -80,19 +94,35 @@ def interval(
 
     The plain percentile interval is too narrow by sqrt((m - 1) / m) and by the normal instead of the t quantile, with m
     rows or blocks; the quantiles are moved outwards by both (expanded percentile interval, Hesterberg 2015). With many
-    rows this changes nothing.
+    rows this changes nothing. Draws of blocks, which are fewer than rows and lie in no tails that a quantile could move
+    to, are stretched instead, and by `overlap_stretch` as well.
     """
     if value is None or not math.isfinite(value):
         return Number(value=None, n=n, unit=unit, reason="undefined")
     known = draws[np.isfinite(draws)]
     if not enough(n, block) or not len(known):
+        least = _LEAST_UNITS if block == 1 else _LEAST_BLOCKS
         what = f"blocks of {block} rows" if block > 1 else "rows"
-        return Number(value=value, n=n, unit=unit, reason=f"fewer than {_LEAST_UNITS} {what}: no interval")
+        return Number(value=value, n=n, unit=unit, reason=f"fewer than {least} {what}: no interval")
     if np.ptp(known) <= 1e-12 * np.abs(known).max():
         return Number(value=value, n=n, unit=unit, reason="no spread: no interval")
+    expanded = _expanded(level, n / block)
+    if block > 1:
+        reach = float(norm.ppf((1 + expanded) / 2) / norm.ppf((1 + level) / 2))
+        known, expanded = value + reach * overlap_stretch(block) * (known - value), level
     method = f"block bootstrap, blocks of {block} rows" if block > 1 else "bootstrap"
-    found = from_draws(value, known, n, _expanded(level, n / block), f"{method}, {len(draws)} draws")
+    found = from_draws(value, known, n, expanded, f"{method}, {len(draws)} draws")
     return replace(found, ci_level=level, unit=unit)
+
+
+def overlap_stretch(block: int) -> float:
+    """Return by how much draws of blocks of b rows spread too little where each row is a window of b steps.
+
+    Windows k steps apart share 1 - k / b of their steps, and a block sees only 1 - k / b of such pairs, so of the
+    variance 1 + 2 Σ (1 - k / b) = b of a sum it keeps 1 + 2 Σ (1 - k / b)² = (2 b² + 1) / (3 b): two thirds, however
+    many windows there are.
+    """
+    return math.sqrt(3 * block**2 / (2 * block**2 + 1))
 
 
 def undefined(n: int, reason: str, unit: str | None = None) -> Number:

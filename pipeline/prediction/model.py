@@ -1,7 +1,7 @@
 """A trained network that answers raw rows; its folder is all it needs."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ from pipeline.prediction.block import Block
 from pipeline.prediction.cells import rows_about
 from pipeline.prediction.forecasts import Windows, forecast_blocks
 from pipeline.prediction.images import image_blocks
-from pipeline.prediction.output import table_of
+from pipeline.prediction.output import answers, table_of
 from pipeline.prediction.rows import table_blocks, text_blocks
 from pipeline.prediction.series import series_blocks
+from pipeline.prediction.sets import Sets, sets_of
 from pipeline.training.data import Rows
 from pipeline.training.heads import head_for
 from pipeline.training.predict import predict
@@ -39,9 +40,13 @@ class Model:
     device: str = "cpu"
     spread: bool = False
     """Whether all cores decode image files, in processes of their own; a script must then guard its main part."""
+    sets: Sets | None = None
+    """Sets of classes or intervals of numbers that stand beside the answers."""
 
     def predict(self, source: Source, *, windows: Windows = "last") -> pd.DataFrame:
         """Return one line per row: row_id, what is predicted, `flag` (unusual) and `refused` (no prediction, why).
+
+        Where train kept held-out rows, also `set`, or low and high, which promise to hold the truth.
 
         Raises:
             DataError: a source of which no row can be read, or none any further.
@@ -53,7 +58,16 @@ class Model:
         head = head_for(self.intake.task, self.inputs, self.intake.targets)
         for one in _sources(source):
             for block in self._blocks(one, windows):
-                yield table_of(block, self.intake, self.inputs, self._values(block, head))
+                p = self._values(block, head)
+                found = answers(self.intake, self.inputs, p)
+                if self.sets is not None:
+                    scale = None if block.scaled is None else block.scaled.scale
+                    found |= self.sets.columns(self.intake, self.inputs, p, scale)
+                yield table_of(block, found)
+
+    def with_sets(self, folder: Path, coverage: float, wanted: bool | None) -> "Model":
+        """Return the model with sets or intervals that promise `coverage`, or without; see `sets_of`."""
+        return replace(self, sets=sets_of(folder, self.inputs, coverage, wanted))
 
     def rows_about(self, source: Source) -> int | None:
         """Return how many rows there will be, where that is known at a glance."""

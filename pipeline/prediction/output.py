@@ -1,10 +1,7 @@
-"""What is said about each row: the columns, and files of them that are whole or not there at all.
-
-What belongs to all rows of a task stands in `answers`; sets of classes with a promised coverage will be columns there.
-"""
+"""What is said about each row: the columns, and files of them that are whole or not there at all."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,11 +20,8 @@ SUFFIXES = (".csv", ".parquet")
 
 def answers(intake: Intake, inputs: Inputs, p: NDArray[np.float64]) -> dict[str, Any]:
     """Return the columns that answer rows with predictions p (N, K): classes and probabilities, or numbers."""
-    if isinstance(inputs, ForecastInputs):
-        names = [f"predicted_{target.name}_{step + 1}" for step in range(inputs.horizon) for target in intake.targets]
-        return {name: p[:, k] for k, name in enumerate(names)}
-    if intake.task == "regression":
-        return {f"predicted_{target.name}": p[:, k] for k, target in enumerate(intake.targets)}
+    if not intake.classes:
+        return {f"predicted_{name}": p[:, k] for k, name in enumerate(number_names(intake, inputs))}
     classes = np.array(intake.classes, dtype=object)
     if intake.task == "multilabel":
         mark = intake.data.label_separator or "|"
@@ -37,14 +31,22 @@ def answers(intake: Intake, inputs: Inputs, p: NDArray[np.float64]) -> dict[str,
     return {"predicted": predicted} | {f"p_{name}": p[:, k] for k, name in enumerate(intake.classes)}
 
 
-def table_of(block: Block, intake: Intake, inputs: Inputs, p: NDArray[np.float64]) -> pd.DataFrame:
-    """Return one line per row of the block: row_id, the answers, null where there are none, flag and refused."""
-    frame = pd.DataFrame(answers(intake, inputs, p))
+def number_names(intake: Intake, inputs: Inputs) -> list[str]:
+    """Return what the predicted numbers of a row are called: targets, of forecasts with the steps ahead."""
+    names = [target.name for target in intake.targets]
+    if not isinstance(inputs, ForecastInputs):
+        return names
+    return [f"{name}_{step + 1}" for step in range(inputs.horizon) for name in names]
+
+
+def table_of(block: Block, found: Mapping[str, Any]) -> pd.DataFrame:
+    """Return one line per row of the block: row_id, what was `found`, null where nothing is, flag and refused."""
+    frame = pd.DataFrame(found)
     if any(block.refused):
         kept = np.flatnonzero([why is None for why in block.refused])
         frame = frame.set_axis(kept, axis=0).reindex(range(len(block.ids)))
-        if "predicted" in frame:
-            frame["predicted"] = frame["predicted"].astype(object).where(frame["predicted"].notna(), None)
+        for name in frame.columns.intersection(["predicted", "set"]):
+            frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
     frame.insert(0, "row_id", pd.Series(list(block.ids), dtype=object))
     frame["flag"] = pd.Series(list(block.flags), dtype=object)
     frame["refused"] = pd.Series(list(block.refused), dtype=object)
@@ -60,7 +62,7 @@ class Output:
 
     def write(self, frame: pd.DataFrame) -> None:
         """Add rows: a row group of Parquet, lines of CSV."""
-        texts = ("row_id", "predicted", "flag", "refused")
+        texts = ("row_id", "predicted", "set", "flag", "refused")
         schema = pa.schema([(str(c), pa.string() if c in texts else pa.float64()) for c in frame.columns])
         table = pa.Table.from_pandas(frame, schema, preserve_index=False)
         if self._writer is None:

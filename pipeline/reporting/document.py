@@ -140,12 +140,23 @@ def warnings(records: Records) -> list[dict[str, str]]:
     ece, null = records.scores.metrics.get("ece"), records.scores.metrics.get("ece_null")
     if ece and null and ece.value is not None and null.ci_high is not None and ece.value > null.ci_high:
         found.append((3, "probabilities are less calibrated than chance explains", "/evaluate/metrics/ece"))
+    found += [(3, text, "/evaluate/conformal") for text in promise_warnings(records.scores)]
     said = {text for _, text, _ in found}
     searched = [note for note in records.search.notes if note not in said]
     notes = (*searched, *records.model.notes, *records.explanations.notes[1:], *records.scores.notes)
     found += [(4, note, "/search/notes") for note in notes]
     found += [(5, note, "/data/notes") for note in records.card.notes]
     return [{"text": text, "pointer": pointer} for _, text, pointer in sorted(found, key=lambda item: item[0])]
+
+
+def promise_warnings(scores: Scores) -> tuple[str, ...]:
+    """Return what a reader must know of sets or intervals before believing them."""
+    found = scores.conformal
+    if found is None or found.verdict == "kept":
+        return ()
+    if found.verdict == "insufficient_evidence":
+        return (f"no {found.kind} with a promised coverage: {found.notes[0]}",) if found.notes else ()
+    return (f"{found.kind} that promise to hold the truth in {found.promised:.4g} of rows hold it less often",)
 
 
 def not_assessed(settings: ReportSettings, records: Records) -> list[str]:
@@ -158,7 +169,8 @@ def not_assessed(settings: ReportSettings, records: Records) -> list[str]:
         else "spread over several seeds of search and training: this is one run",
         "energy",
     ]
-    return [*purpose, *records.fairness.not_assessed, *records.explanations.not_assessed, *general]
+    sets = ["sets of labels with a promised coverage"] if records.card.task == "multilabel" else []
+    return [*purpose, *sets, *records.fairness.not_assessed, *records.explanations.not_assessed, *general]
 
 
 def data_part(card: DatasetCard) -> dict[str, Any]:

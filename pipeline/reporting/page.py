@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from pipeline.core.bounds import amount_words
 from pipeline.reporting.figures import Line, forest, line_chart, marked_word, picture, series_figure, signed_map
+from pipeline.reporting.reliance import precision_recall_figure, reliability_figure, roc_figure
 from pipeline.reporting.words import clean, metric_words, number_span
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -34,6 +35,8 @@ def render(report: Mapping[str, Any]) -> str:
         "learning_figure": learning_figure,
         "curse_figure": curse_figure,
         "reliability_figure": reliability_figure,
+        "roc_figure": roc_figure,
+        "precision_recall_figure": precision_recall_figure,
         "deletion_figure": deletion_figure,
         "points_figure": points_figure,
         "steps_figure": steps_figure,
@@ -126,19 +129,6 @@ def curse_figure(curse: Mapping[str, Any], of: str) -> Markup:
     return forest(rows, seen[0][1] if seen else None, f"{name} of the winner on {len(rows)} sets of rows{ends}")
 
 
-def reliability_figure(bins: list[Mapping[str, Any]]) -> Markup:
-    """Accuracy against stated confidence."""
-    points = [(b["confidence"], b["accuracy"]["value"]) for b in bins]
-    low = min(min(p) for p in points)
-    lines = [
-        Line("what a calibrated model shows", [(low, low), (1.0, 1.0)], "c"),
-        Line("this model", points, "a"),
-        Line("", points, "dots"),
-    ]
-    summary = f"accuracy against confidence in {len(points)} bins"
-    return line_chart(lines, ("mean confidence of a bin", "accuracy"), summary)
-
-
 def points_figure(points: list[list[float]], name: str) -> Markup:
     """True against predicted numbers, and where they would be equal."""
     low, high = min(min(p) for p in points), max(max(p) for p in points)
@@ -148,7 +138,7 @@ def points_figure(points: list[list[float]], name: str) -> Markup:
 
 def steps_figure(steps: list[Mapping[str, Any]]) -> Markup:
     """Error by step ahead, beside repeating the last value."""
-    ours = [(s["step"], s["mae"]) for s in steps]
+    ours = [(s["step"], s["metrics"]["mae"]["value"]) for s in steps]
     last = [(s["step"], s["last_value_mae"]) for s in steps]
     lines = [Line("this model", ours, "a"), Line("last value", last, "c")]
     summary = f"mean absolute error from {ours[0][1]:.3f} one step ahead to {ours[-1][1]:.3f} at the end"

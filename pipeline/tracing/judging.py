@@ -10,9 +10,9 @@ from pipeline.core.contracts import TASKS, Alternative, Number
 from pipeline.core.errors import ArtifactError
 from pipeline.core.seeds import stream
 from pipeline.core.settings import EvaluateSlice, FairnessSlice, InterpretSlice
-from pipeline.core.store import EVALUATE, INTERPRET, REPORTS, read_json
+from pipeline.core.store import EVALUATE, INTERPRET, REPORTS, TRAIN, read_json
 from pipeline.core.strict import plain
-from pipeline.evaluate import flat_metrics
+from pipeline.evaluate import flat_metrics, predicted_quantile
 from pipeline.evaluation import (
     Judge,
     Said,
@@ -23,6 +23,7 @@ from pipeline.evaluation import (
     judge_for,
     load_arrays,
     mixed_ensemble,
+    reliance,
     single_network,
 )
 from pipeline.fairness import audited
@@ -30,13 +31,16 @@ from pipeline.interpret import check, importance
 from pipeline.reporting import Records
 from pipeline.tracing.comparing import Part, compared, joined
 from pipeline.tracing.recomputing import Behind, settings_of
+from pipeline.training.held_out import load_held_out
+from pipeline.training.weights import load_model
 from pipeline.worth import DEFAULT_NAME, about_search, averaged, retold
 
 
 def evaluate_part(records: Records, said: Said, behind: Behind) -> Part:
     """Judge all stored predictions again: metrics, intervals, details, baselines, ensembles, bounds."""
     slice_, scores = settings_of(behind, "evaluate", EvaluateSlice), records.scores
-    judge = judge_for(records.card, slice_.evaluate, slice_.seed, said.y, said.rows, said.x)
+    judge = judge_for(records.card, slice_.evaluate, slice_.seed, said.y, said.rows, said.x,
+                      predicted_quantile(records.model))  # fmt: skip
     metrics = judge.metrics(said.p, "")
     others = retold(records.model, said.p, _all_said(records, said))
     known = said.p, metrics, scores.baselines
@@ -47,6 +51,8 @@ def evaluate_part(records: Records, said: Said, behind: Behind) -> Part:
         "front": list(_front(records, judge, said, metrics)),
         "constraints": _bounds(records, said, metrics, slice_.evaluate.level),
         **judge.details(said.p),
+        **reliance(records.card, slice_.evaluate, slice_.seed, judge, load_held_out(TRAIN),
+                   float(load_model(TRAIN)[0].temperature), (said.y, said.p)),
         **about_search(others, judge, slice_.evaluate, (records.card, records.model, records.search), known,
                        said.rows["row_id"]),
     }  # fmt: skip
@@ -129,13 +135,11 @@ def interpret_part(records: Records, said: Said, behind: Behind) -> Part:
                 m.promises_completeness,
                 kept[f"{m.method}.errors"],
                 Deletion(kept[f"{m.method}.curves"], kept[f"{m.method}.random"]),
-                seed,
             )
             for m in records.explanations.methods
         ],
         "importance": {
-            m.method: importance(card.inputs, maps["inputs"], maps[m.method], seed)
-            for m in records.explanations.methods
+            m.method: importance(card.inputs, maps["inputs"], maps[m.method]) for m in records.explanations.methods
         },
     }
     return compared("interpret", records.explanations, again)

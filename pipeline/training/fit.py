@@ -41,6 +41,8 @@ class Fit:
     policy: Policy
     stopped: bool
     """Whether `on_score` or the deadline ended it early."""
+    unseen: Network | None = None
+    """The network before it was trained once more with the validation rows; None: it never was."""
 
 
 def go_on(progress: float, record: EpochRecord) -> bool:

@@ -123,7 +123,7 @@ class Course:
         again = fit(fixed, whole, self.budget, seed=one.seed, trainer=self.trainer,
                     watch=Watch(checkpoints=checkpoints), policy=before.policy)  # fmt: skip
         again.network.temperature.copy_(before.network.temperature)
-        return replace(before, network=again.network, seconds=before.seconds + again.seconds)
+        return replace(before, network=again.network, unseen=before.network, seconds=before.seconds + again.seconds)
 
     def _told(self, one: Wanted, also: OnScore) -> OnScore:
         """Return what says now and then where a training stands."""

@@ -66,17 +66,20 @@ def test_unknown_truth_counts_nowhere() -> None:
     without = np.delete(np.arange(N), 20)
     cut = forecast_table(Future(y[without], LAST[without], STD, CHANGE), p[without], stream(0), 50, 0.95)
     assert [n.value for n in cut.values()] == pytest.approx([n.value for n in table.values()])
-    step, mae, last_mae = by_step(Future(y, LAST, STD, CHANGE), p)[0]
+    step, first, last_mae = by_step(Future(y, LAST, STD, CHANGE), p, stream(0), 200, 0.95)[0]
     rows = known[:, 0, 0]
-    assert (step, mae) == (1, pytest.approx((np.abs(p - y)[rows, 0] / STD).mean()))
+    assert (step, first["mae"].value) == (1, pytest.approx((np.abs(p - y)[rows, 0] / STD).mean()))
+    assert first["mse"].value == pytest.approx((((p - y)[rows, 0] / STD) ** 2).mean())
+    assert first["mae"].ci_low is not None
+    assert first["mae"].ci_method == "bootstrap, 200 draws"
     assert last_mae == pytest.approx((np.abs(LAST - y)[rows, 0] / STD).mean())
 
 
 def test_steps_are_at_most_24_from_first_to_last() -> None:
-    steps = [step for step, *_ in by_step(FUTURE, P)]
+    steps = [step for step, *_ in by_step(FUTURE, P, stream(0), 20, 0.95)]
     assert (steps[0], steps[-1], len(steps)) == (1, H, 24)
     short = replace(FUTURE, y=Y[:, :3], last=LAST[:, :3])
-    assert [step for step, *_ in by_step(short, P[:, :3])] == [1, 2, 3]
+    assert [step for step, *_ in by_step(short, P[:, :3], stream(0), 20, 0.95)] == [1, 2, 3]
 
 
 def test_nothing_known_and_no_scale_are_undefined_with_a_reason() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.core.seeds import stream
-from pipeline.metrics.resampling import interval, resampled_sums, row_weights
+from pipeline.metrics.resampling import interval, overlap_stretch, resampled_sums, row_weights
 
 
 @given(n=st.integers(1, 60), block=st.integers(1, 60), seed=st.integers(0, 5))
@@ -74,7 +74,7 @@ def test_too_few_rows_or_no_spread_have_no_interval() -> None:
     sums = np.ones((9, 1))
     assert resampled_sums(sums, stream(0), 10, 2).shape == (0, 1)
     few = interval(1.0, np.empty(0), 9, 0.95, 2)
-    assert (few.value, few.ci_low, few.reason) == (1.0, None, "fewer than 5 blocks of 2 rows: no interval")
+    assert (few.value, few.ci_low, few.reason) == (1.0, None, "fewer than 6 blocks of 2 rows: no interval")
     flat = interval(1.0, resampled_sums(sums, stream(0), 10)[:, 0] / 9, 9, 0.95)
     assert (flat.ci_low, flat.reason) == (None, "no spread: no interval")
 
@@ -84,4 +84,11 @@ def test_the_declared_level_is_kept_and_the_method_said() -> None:
     found = interval(0.0, draws, 10_000, 0.9, 24, unit="%")
     assert (found.ci_level, found.unit) == (0.9, "%")
     assert found.ci_method == "block bootstrap, blocks of 24 rows, 4000 draws"
-    assert (found.ci_low, found.ci_high) == pytest.approx((-1.645, 1.645), abs=0.07)
+    assert (found.ci_low, found.ci_high) == pytest.approx((-1.645 * 1.224, 1.645 * 1.224), abs=0.09)
+
+
+@pytest.mark.parametrize("block", [2, 5, 40])
+def test_blocks_of_overlapping_windows_are_stretched_by_what_they_miss(block: int) -> None:
+    shared = 1 - np.arange(1, block) / block  # of the steps of windows some steps apart
+    assert overlap_stretch(block) ** 2 == pytest.approx((1 + 2 * shared.sum()) / (1 + 2 * (shared**2).sum()))
+    assert overlap_stretch(1) == 1

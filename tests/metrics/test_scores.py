@@ -7,7 +7,7 @@ import pytest
 from sklearn import metrics as reference
 
 from pipeline.core.seeds import stream
-from pipeline.metrics.calibration import ece_numbers, reliability
+from pipeline.metrics.calibration import bins_of, ece_numbers, expected_calibration_error, reliability, untempered
 from pipeline.metrics.scores import class_scores, confusion, paired_gain, score_table
 
 RNG = np.random.default_rng(5)
@@ -16,7 +16,7 @@ P = RNG.dirichlet(np.ones(4), size=300) * 0.6 + 0.4 * np.eye(4)[Y]
 
 
 def test_the_table_agrees_with_scikit_learn() -> None:
-    table = score_table(Y, P, stream(0), 500, 0.95)
+    table = score_table(Y, P, stream(0), 0.95)
     predicted = P.argmax(1)
     assert table["accuracy"].value == pytest.approx(reference.accuracy_score(Y, predicted))
     assert table["balanced_accuracy"].value == pytest.approx(reference.balanced_accuracy_score(Y, predicted))
@@ -34,27 +34,27 @@ def test_classes_and_confusion_agree_with_scikit_learn() -> None:
     predicted = P.argmax(1)
     assert (confusion(Y, predicted, 4) == reference.confusion_matrix(Y, predicted)).all()
     precision, recall, f1, _ = reference.precision_recall_fscore_support(Y, predicted)
-    found = class_scores(Y, predicted, "abcd", stream(0), 0.95)
+    found = class_scores(Y, predicted, "abcd", 0.95)
     assert [c.precision.value for c in found] == pytest.approx(precision)
     assert [c.recall.value for c in found] == pytest.approx(recall)
     assert [c.f1.value for c in found] == pytest.approx(f1)
 
 
 def test_a_class_that_is_absent_is_undefined_not_zero() -> None:
-    found = class_scores(np.array([0, 1, 1]), np.array([0, 1, 0]), ["a", "b", "c"], stream(0), 0.95)[2]
+    found = class_scores(np.array([0, 1, 1]), np.array([0, 1, 0]), ["a", "b", "c"], 0.95)[2]
     assert (found.precision.value, found.precision.reason) == (None, "never_predicted")
     assert (found.recall.value, found.recall.reason) == (None, "no_rows_of_this_class")
     assert found.f1.value is None
 
 
 def test_one_certain_mistake_is_dear_but_finite() -> None:
-    table = score_table(np.array([0, 1]), np.array([[1.0, 0.0], [1.0, 0.0]]), stream(0), 50, 0.95)
+    table = score_table(np.array([0, 1]), np.array([[1.0, 0.0], [1.0, 0.0]]), stream(0), 0.95)
     assert table["log_loss"].value == pytest.approx(-np.log(1e-12) / 2)
 
 
 def test_all_right_in_small_classes_is_not_certain() -> None:
     y = np.repeat(np.arange(4), 5)
-    balanced = score_table(y, np.eye(4)[y], stream(0), 50, 0.95)["balanced_accuracy"]
+    balanced = score_table(y, np.eye(4)[y], stream(0), 0.95)["balanced_accuracy"]
     assert balanced.value == 1.0
     assert balanced.ci_low is not None
     assert balanced.ci_low < 0.85
@@ -69,7 +69,7 @@ def test_balanced_accuracy_covers_the_truth() -> None:
         p = np.where(right[:, None], np.eye(3)[y], np.eye(3)[(y + 1) % 3])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = score_table(y, p, stream(1), 2, 0.95)["balanced_accuracy"]
+            found = score_table(y, p, stream(1), 0.95)["balanced_accuracy"]
         assert found.ci_low is not None
         assert found.ci_high is not None
         covered += found.ci_low <= rates.mean() <= found.ci_high
@@ -111,9 +111,30 @@ def test_a_paired_gain_is_narrower_than_unpaired_rows_would_allow() -> None:
     right = RNG.random(500) < 0.9
     worse = right.copy()
     worse[np.flatnonzero(right)[:20]] = False
-    gain = paired_gain(right, worse, 0.95, stream(0), 2000)
+    gain = paired_gain(right, worse, 0.95)
     assert gain.value == pytest.approx(0.04)
     assert gain.ci_low is not None
     assert gain.ci_low > 0.02
-    same = paired_gain(right, right, 0.95, stream(0), 2000)
-    assert (same.value, same.ci_low, same.ci_high) == (0, 0, 0)
+    same = paired_gain(right, right, 0.95)
+    half = 1.959964 * (1 / 502 / 502) ** 0.5  # half a row on either side
+    assert (same.value, same.ci_low, same.ci_high) == pytest.approx((0, -half, half))
+
+
+def test_the_ece_of_two_bins_by_hand() -> None:
+    confidence = np.array([0.6] * 20 + [0.9] * 20)
+    right = np.array([True] * 10 + [False] * 10 + [True] * 20)
+    parts = bins_of(confidence, 15)
+    assert [len(rows) for rows in parts] == [20, 20]
+    assert expected_calibration_error(confidence, right, parts) == pytest.approx((0.1 + 0.1) / 2)
+
+
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5])
+def test_probabilities_before_the_temperature_are_those_of_the_logits(temperature: float) -> None:
+    logits = RNG.normal(0, 3, (50, 4))
+
+    def softmax(z: np.ndarray) -> np.ndarray:
+        return np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+
+    assert untempered(softmax(logits / temperature), temperature) == pytest.approx(softmax(logits))
+    labels = untempered(1 / (1 + np.exp(-logits / temperature)), temperature, labels=True)
+    assert labels == pytest.approx(1 / (1 + np.exp(-logits)))

@@ -10,6 +10,8 @@ from pipeline.core.contracts import (
     BaselineScores,
     Candidate,
     CategoricalColumn,
+    Conformal,
+    Coverage,
     DatasetCard,
     EnsembleRecord,
     EpochRecord,
@@ -32,6 +34,7 @@ from pipeline.core.contracts import (
     SeriesInputs,
     SimpleMember,
     TableInputs,
+    Tempering,
     TextInputs,
     TrialRecord,
 )
@@ -213,10 +216,10 @@ def _scores() -> Scores:
     baseline = BaselineScores(
         name="majority",
         fitted_on="90 of 90 training rows",
-        metrics=score_table(_Y, np.tile([0.4, 0.3, 0.3], (90, 1)), stream(1), 50, 0.95),
-        gain=paired_gain(right, _Y == 0, 0.95, stream(1), 50),
+        metrics=score_table(_Y, np.tile([0.4, 0.3, 0.3], (90, 1)), stream(1), 0.95),
+        gain=paired_gain(right, _Y == 0, 0.95),
     )
-    metrics = score_table(_Y, _P, stream(1), 50, 0.95)
+    metrics = score_table(_Y, _P, stream(1), 0.95)
     single = Alternative(
         name="single network",
         networks=1,
@@ -226,7 +229,7 @@ def _scores() -> Scores:
         gain=None,
         verdict="handed on",
     )
-    gain = paired_gain(_Y == _Y, right, 0.95, stream(2), 50)
+    gain = paired_gain(_Y == _Y, right, 0.95)
     ensemble = replace(
         single, name="ensemble", networks=2, parameters=246, multiply_adds=912, gain=gain, verdict=f"good {HOSTILE}"
     )
@@ -237,9 +240,27 @@ def _scores() -> Scores:
         headline="accuracy",
         metrics=metrics,
         front=(single, ensemble, mixed),
-        classes=class_scores(_Y, _P.argmax(1), CLASSES, stream(1), 0.95),
+        classes=class_scores(_Y, _P.argmax(1), CLASSES, 0.95),
         confusion=tuple(tuple(int(n) for n in row) for row in confusion(_Y, _P.argmax(1), 3)),
         reliability=reliability(_Y, _P, 15, 0.95),
+        tempering=Tempering(
+            temperature=1.75,
+            rows=90,
+            metrics={name: metrics[name] for name in ("log_loss", "ece", "ece_null")},
+            reliability=reliability(_Y, _P, 15, 0.95),
+        ),
+        conformal=Conformal(
+            kind="sets",
+            promised=0.9,
+            split="val",
+            rows=90,
+            verdict="kept",
+            coverage=proportion(80, 90),
+            expected=Number(value=0.9, ci_low=0.8, ci_high=0.97, ci_level=0.95, ci_method="beta-binomial", n=90),
+            size=mean(_P.argmax(1) + 1.0),
+            parts=tuple(Coverage(name=n, coverage=proportion(27, 30), size=mean(np.arange(3.0))) for n in CLASSES),
+            notes=(f"note {HOSTILE}",),
+        ),
         baselines=(baseline,),
         latency_ms=proportion(1, 2),
     )
@@ -261,7 +282,7 @@ def _explanations(inputs: AnyInputs) -> Explanations:
     row = ExplainedRow(
         index=3, row_id=HOSTILE, true=CLASSES[0], predicted=CLASSES[1], probability=0.7, why_chosen="random"
     )
-    value = mean(np.arange(9.0), stream(0), 50)
+    value = mean(np.arange(9.0))
     return Explanations(
         target="logit",
         sampling=HOSTILE,

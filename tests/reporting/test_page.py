@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.core.contracts import Number, Provenance
+from pipeline.core.contracts import Number, Provenance, Threshold
 from pipeline.core.settings import ReportSettings
 from pipeline.core.strict import plain
 from pipeline.evaluation import constraint_checks
+from pipeline.metrics.thresholds import curves, decision_table
 from pipeline.reporting import document, render, summary_lines
 from pipeline.reporting.figures import Line, Scale, forest, line_chart, signed_map, tick_words
 from pipeline.reporting.page import front_figure
@@ -198,6 +199,44 @@ def test_the_terminal_says_score_baseline_winner_report_and_dashboard() -> None:
                  "optuna-dashboard sqlite:///state/optuna.db"):  # fmt: skip
         assert word in text
     assert re.search(r"test accuracy   \d\.\d{4} \[\d\.\d{4}, \d\.\d{4}\]", text)
+
+
+def test_calibration_is_shown_before_and_after_and_a_broken_promise_is_a_warning() -> None:
+    found = report()
+    text = re.sub(r"<[^>]+>", "", render(found))
+    assert "Logits are divided by 1.750, fitted on 90 validation rows." in text
+    assert "before the temperature" in text
+    assert "Sets that hold the true class: kept" in text
+    assert "holds the true one in 0.90 of rows. It is calibrated on 90 validation rows." in text
+    assert "if the promise holds, 0.900 [0.800, 0.970] is to be expected" in text
+    whole = records()
+    assert whole.scores.conformal is not None
+    broken = replace(whole.scores, conformal=replace(whole.scores.conformal, verdict="not kept"))
+    warned = document(SETTINGS, replace(whole, scores=broken), BEHIND)["warnings"]
+    told = "sets that promise to hold the truth in 0.9 of rows hold it less often"
+    assert {"text": told, "pointer": "/evaluate/conformal"} in warned
+    none = replace(whole.scores.conformal, verdict="insufficient_evidence", notes=("9 val rows cannot promise 0.9",))
+    warned = document(SETTINGS, replace(whole, scores=replace(whole.scores, conformal=none)), BEHIND)["warnings"]
+    assert "no sets with a promised coverage: 9 val rows cannot promise 0.9" in [w["text"] for w in warned]
+
+
+def test_two_classes_have_curves_with_words_and_a_threshold_beside_one_half() -> None:
+    held = np.arange(60) % 3 == 0
+    p = np.where(held, 0.4, 0.2) + np.arange(60) / 300
+    roc, precision_recall = curves(held, p)
+    chosen = Threshold(
+        value=0.375, chosen_for="f1", rows=44, positive=HOSTILE, metrics=decision_table(held, p >= 0.375, 0.95),
+        argmax=decision_table(held, p > 0.5, 0.95), roc=roc, precision_recall=precision_recall,
+    )  # fmt: skip
+    whole = records()
+    found = document(SETTINGS, replace(whole, scores=replace(whole.scores, threshold=chosen)), BEHIND)
+    drawn = render(json.loads(json.dumps(plain(found))))
+    text = re.sub(r"<[^>]+>", "", drawn)
+    assert "The threshold 0.375 was chosen on 44 validation rows for its F1 there" in text
+    assert 'aria-label="true against false positive rate of &lt;script&gt;' in drawn
+    assert 'aria-label="precision against recall of ' in drawn
+    assert ("/evaluate/threshold/metrics/recall", f"{chosen.metrics['recall'].value:.3f} ") in Page(drawn).numbers
+    assert "From which probability" not in render(report())
 
 
 def test_what_the_winner_costs_is_shown_and_an_older_card_is_readable() -> None:

@@ -19,6 +19,7 @@ from pipeline.core.store import FIT, FOLDERS, TEST, fresh_folder, write_json
 from pipeline.datasets import intake_of, write_split
 from pipeline.datasets.images import ImageRows, prepare_arrays
 from pipeline.datasets.splits import given_splits
+from pipeline.predict import load
 from pipeline.stage import compose, granted, slice_for
 from pipeline.tracing.verification import verified
 from tests.conftest import ROOT
@@ -124,12 +125,45 @@ def test_two_numbers_of_a_table() -> None:
     assert done["evaluate"]["metrics"]["mae"]["unit"] == "training standard deviations"
     assert {a["metric"] for a in done["fairness"]["audits"]} == {"absolute_error", "signed_error"}
     assert done["search"]["metric"] == "squared_error"
+    intervals = done["evaluate"]["conformal"]
+    assert [part["name"] for part in intervals["parts"]] == ["big", "small"]
+    assert (intervals["split"], intervals["verdict"]) == ("val", "kept")
+    assert intervals["parts"][0]["coverage"]["value"] > 0.8
+    assert done["evaluate"]["tempering"] is None
+    assert "Intervals that hold the true number" in page()
     predictions = pd.read_parquet("artifacts/evaluate/predictions.parquet")
     error = (predictions["y_pred_0"] - predictions["y_true_0"]).abs().mean()
     assert error == pytest.approx(big["mae"]["value"])
     assert "Test R²" in page()
     assert "Predicted against true" in page()
     assert "classification" not in page()
+
+
+def test_a_rare_class_has_a_threshold_of_its_own_and_predict_tells_sets() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(700, 3))
+    frame = pd.DataFrame(x, columns=["a", "b", "c"]).round(4)
+    frame["late"] = np.where(x[:, 0] + 0.8 * rng.normal(size=700) > 1.3, "yes", "no")
+    frame.to_csv("rows.csv", index=False)
+    data = {"format": "csv", "train_file": "rows.csv", "target": "late"}
+    done = run("table", data, "train.epochs=15", "evaluate.threshold=auto", "evaluate.coverage=0.8")
+    found = done["evaluate"]["threshold"]
+    held = json.loads(Path("artifacts/train/held_out.json").read_text())
+    assert (found["value"], found["rows"]) == (held["thresholds"]["balanced_accuracy"], held["threshold_rows"])
+    assert found["rows"] == done["data"]["rows"]["val"] + done["data"]["rows"].get("reserve", 0)
+    assert found["positive"] == "yes"
+    assert found["metrics"]["recall"]["value"] > found["argmax"]["recall"]["value"]
+    assert found["metrics"]["false_positive_rate"]["value"] > found["argmax"]["false_positive_rate"]["value"]
+    sets = done["evaluate"]["conformal"]
+    assert (sets["promised"], sets["split"], sets["rows"]) == (0.8, held["split"], held["rows"])
+    assert done["evaluate"]["tempering"]["rows"] == done["data"]["rows"]["val"]
+    for words in ("From which probability on it is yes", "Sets that hold the true class", "What the temperature has"):
+        assert words in page()
+    tested = pd.read_parquet("artifacts/evaluate/predictions.parquet").set_index("row_id")
+    answers = load("artifacts/train", coverage=0.8).predict("rows.csv").set_index("row_id").loc[tested.index]
+    truth = np.array(["no", "yes"])[tested["y_true"]]
+    covered = np.mean([true in said.split("|") for true, said in zip(truth, answers["set"], strict=True)])
+    assert covered == pytest.approx(sets["coverage"]["value"])
 
 
 def test_texts_with_several_labels() -> None:
@@ -152,6 +186,10 @@ def test_texts_with_several_labels() -> None:
     assert value(done, "/evaluate/metrics/label_accuracy") > 0.9
     assert [c["name"] for c in done["evaluate"]["classes"]] == ["art", "money", "sport"]
     assert done["evaluate"]["confusion"] == []
+    assert done["evaluate"]["conformal"] is None
+    assert "sets of labels with a promised coverage" in done["not_assessed"]
+    assert list(done["evaluate"]["tempering"]["metrics"]) == ["log_loss", "brier"]
+    assert value(done, "/evaluate/metrics/auroc") > 0.9
     assert done["fairness"]["notes"][-1] == "accuracy is the share of rows with every label right"
     assert "data with any of 3 labels" in page()
 
@@ -179,6 +217,9 @@ def test_a_series_of_hours_is_forecast() -> None:
     assert value(done, "/evaluate/baselines/2/metrics/skill") > 0.5
     assert [s["step"] for s in done["evaluate"]["steps"]] == [1, 2, 3, 4, 5, 6]
     assert done["evaluate"]["metrics"]["mae"]["ci_method"].startswith("block bootstrap, blocks of 6 rows")
+    assert len(done["evaluate"]["conformal"]["parts"]) == 6
+    assert done["evaluate"]["conformal"]["coverage"]["ci_method"].startswith("block bootstrap, blocks of 6 rows")
+    assert "Errors by step ahead" in page()
     assert any(gone.startswith("forecasts by group") for gone in done["not_assessed"])
     forecasts = np.load("artifacts/evaluate/forecasts.npy")
     assert forecasts.shape == (done["data"]["rows"]["test"], 6)

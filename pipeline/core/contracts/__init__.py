@@ -20,6 +20,7 @@ from pipeline.core.contracts.data import (
     TaskFacts,
     TextInputs,
 )
+from pipeline.core.contracts.held_out import HeldOut, ThresholdAim
 from pipeline.core.contracts.intake import Intake, SeriesScale
 from pipeline.core.contracts.number import Number
 from pipeline.core.contracts.retraining import Ablated, FullTraining
@@ -28,10 +29,14 @@ from pipeline.core.contracts.scores import (
     BaselineScores,
     Bin,
     ClassScores,
+    Conformal,
     ConstraintCheck,
+    Coverage,
     Scores,
     StepError,
     TargetScores,
+    Tempering,
+    Threshold,
     best_baseline,
 )
 from pipeline.core.contracts.search import (
@@ -83,7 +88,9 @@ __all__ = [
     "CategoricalColumn",
     "ClassScores",
     "Comparison",
+    "Conformal",
     "ConstraintCheck",
+    "Coverage",
     "Curse",
     "CursePoint",
     "DatasetCard",
@@ -100,6 +107,7 @@ __all__ = [
     "FullTraining",
     "GroupGap",
     "GroupRate",
+    "HeldOut",
     "ImageInputs",
     "Importance",
     "Importances",
@@ -132,7 +140,10 @@ __all__ = [
     "TargetScores",
     "Task",
     "TaskFacts",
+    "Tempering",
     "TextInputs",
+    "Threshold",
+    "ThresholdAim",
     "TrialRecord",
     "Verdict",
     "Worth",

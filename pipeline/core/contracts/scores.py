@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.core.contracts.held_out import ThresholdAim
 from pipeline.core.contracts.number import Number
 from pipeline.core.contracts.worth import Curse, SeedSpread, Worth
 
@@ -90,11 +91,76 @@ class TargetScores:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepError:
-    """Mean absolute error of forecasts some steps ahead, in training deviations, beside repeating the last value."""
+    """Errors of forecasts some steps ahead, and the mean absolute error of repeating the last value."""
 
     step: int
-    mae: float
+    metrics: Mapping[str, Number]
+    """As those of the forecasts as a whole."""
     last_value_mae: float
+    """In training deviations, as mae."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tempering:
+    """Probabilities of the test rows before their logits were divided by the temperature."""
+
+    temperature: float
+    rows: int
+    """Validation rows it was fitted on."""
+    metrics: Mapping[str, Number]
+    """Of the probabilities before; those after stand among the metrics of the network."""
+    reliability: tuple[Bin, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Threshold:
+    """Two classes: the second one is predicted from this probability on."""
+
+    value: float
+    chosen_for: ThresholdAim | None
+    """None: declared as a number."""
+    rows: int | None
+    """Validation rows it was chosen on."""
+    positive: str
+    """Name of the second class."""
+    metrics: Mapping[str, Number]
+    """Test rows, at this threshold."""
+    argmax: Mapping[str, Number]
+    """The same at one half."""
+    roc: tuple[tuple[float, float], ...]
+    """(false positive rate, true positive rate) of test rows, from the highest threshold down."""
+    precision_recall: tuple[tuple[float, float], ...]
+    """(recall, precision), likewise."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Coverage:
+    """How often sets or intervals held the truth among some of the test rows, and how large they were."""
+
+    name: str
+    """A class, a target, or steps ahead."""
+    coverage: Number
+    size: Number
+    """Mean number of classes in a set, or mean width of an interval."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conformal:
+    """Sets of classes, or intervals of numbers, that promise to hold the truth (split conformal prediction)."""
+
+    kind: Literal["sets", "intervals"]
+    promised: float
+    split: Literal["val", "reserve"]
+    rows: int
+    """Rows of it that they were calibrated on."""
+    verdict: Literal["kept", "not kept", "insufficient_evidence"]
+    coverage: Number
+    """Measured on test rows."""
+    expected: Number
+    """What may be measured when the promise holds: it is kept on average over calibration rows, not by each draw."""
+    size: Number
+    parts: tuple[Coverage, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,6 +177,12 @@ class Scores:
     confusion: tuple[tuple[int, ...], ...] = ()
     """Rows are true classes, columns predicted ones."""
     reliability: tuple[Bin, ...] = ()
+    tempering: Tempering | None = None
+    """Classes and labels: what dividing logits by the temperature has changed."""
+    threshold: Threshold | None = None
+    """Two classes."""
+    conformal: Conformal | None = None
+    """None: labels that do not exclude each other have no sets."""
     targets: tuple[TargetScores, ...] = ()
     """Numbers: each target in its own units."""
     points: tuple[tuple[float, float], ...] = ()
