@@ -52,9 +52,15 @@ def priced(settings: TrainSlice, card: DatasetCard, best: Best, done: "Fit") -> 
 
 
 def model_card(
-    settings: TrainSlice, card: DatasetCard, best: Best, budget: Budget, done: "Fit", weights: str
+    settings: TrainSlice,
+    card: DatasetCard,
+    best: Best,
+    budget: Budget,
+    done: "Fit",
+    floor: float | None,
+    weights: str,
 ) -> ModelCard:
-    """Return the record of a finished training."""
+    """Return the record of a finished training; `floor` is what ModelCard.familiarity_floor says."""
     from pipeline.training.budgets import batch_of, settled
 
     cost, latency = priced(settings, card, best, done)
@@ -86,6 +92,7 @@ def model_card(
         search_score=best.score,
         val_score=last.val_score,
         val_quality=last.val_quality,
+        familiarity_floor=floor,
         weights_sha256=weights,
         notes=tuple(notes),
     )
@@ -133,7 +140,9 @@ def run(settings: TrainSlice) -> None:
     from pipeline.core.contracts import EpochRecord
     from pipeline.training.budgets import budget_of, settled
     from pipeline.training.data import load_data
+    from pipeline.training.familiarity import familiarity_floor
     from pipeline.training.fit import Watch, fit
+    from pipeline.training.predict import outputs
     from pipeline.training.weights import save_weights
 
     inputs = {"settings": plain(settings), "best": best, "data": sha256_folder(FIT), "code": code_digest(*_CODE)}
@@ -170,13 +179,15 @@ def run(settings: TrainSlice) -> None:
         watch=Watch(on_score=on_score, checkpoints=checkpoints),
         policy=best.policy,
     )
+    # Of the network that has not seen the validation rows, as its temperature is.
+    floor = familiarity_floor(outputs(done.network, data.placed("val", "cpu")), card.task)
     if whole is not None:
         # Of as many rows as before: what is `auto` depends on how many there are.
         fixed = replace(best, candidate=settled(best.candidate, card.inputs, len(data.train.y)))
         done = refitted(settings, fixed, whole, budget, done, checkpoints / "refit")
     with fresh_folder(TRAIN) as folder:
         weights = save_weights(folder, done.network)
-        write_json(folder / "card.json", model_card(settings, card, best, budget, done, weights))
+        write_json(folder / "card.json", model_card(settings, card, best, budget, done, floor, weights))
         write_json(folder / "intake.json", replace(intake, version=__version__, code=code_digest(*PREDICTING)))
     shutil.rmtree(checkpoints)
     log.info(

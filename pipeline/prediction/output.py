@@ -19,6 +19,7 @@ from pipeline.core.errors import ConfigError
 from pipeline.prediction.block import Block
 
 SUFFIXES = (".csv", ".parquet")
+UNLIKE = "unlike_training"
 
 
 def answers(intake: Intake, inputs: Inputs, p: NDArray[np.float64]) -> dict[str, Any]:
@@ -37,9 +38,20 @@ def answers(intake: Intake, inputs: Inputs, p: NDArray[np.float64]) -> dict[str,
     return {"predicted": predicted} | {f"p_{name}": p[:, k] for k, name in enumerate(intake.classes)}
 
 
-def table_of(block: Block, intake: Intake, inputs: Inputs, p: NDArray[np.float64]) -> pd.DataFrame:
-    """Return one line per row of the block: row_id, the answers, null where there are none, flag and refused."""
+def table_of(
+    block: Block,
+    intake: Intake,
+    inputs: Inputs,
+    p: NDArray[np.float64],
+    unlike: NDArray[np.bool_] | None = None,
+) -> pd.DataFrame:
+    """Return one line per row of the block: row_id, the answers, null where there are none, flag and refused.
+
+    `unlike` says which of the answered rows are unlike the training rows; None: nobody knows, and there is no column.
+    """
     frame = pd.DataFrame(answers(intake, inputs, p))
+    if unlike is not None:
+        frame[UNLIKE] = pd.Series(unlike, dtype="boolean")
     if any(block.refused):
         kept = np.flatnonzero([why is None for why in block.refused])
         frame = frame.set_axis(kept, axis=0).reindex(range(len(block.ids)))
@@ -61,7 +73,8 @@ class Output:
     def write(self, frame: pd.DataFrame) -> None:
         """Add rows: a row group of Parquet, lines of CSV."""
         texts = ("row_id", "predicted", "flag", "refused")
-        schema = pa.schema([(str(c), pa.string() if c in texts else pa.float64()) for c in frame.columns])
+        kinds = dict.fromkeys(texts, pa.string()) | {UNLIKE: pa.bool_()}
+        schema = pa.schema([(str(c), kinds.get(str(c), pa.float64())) for c in frame.columns])
         table = pa.Table.from_pandas(frame, schema, preserve_index=False)
         if self._writer is None:
             self._writer = _writer(self.path, self.kind, schema)

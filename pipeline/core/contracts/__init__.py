@@ -21,6 +21,13 @@ from pipeline.core.contracts.data import (
     TextInputs,
 )
 from pipeline.core.contracts.intake import Intake, SeriesScale
+from pipeline.core.contracts.robustness import (
+    AttackScores,
+    Degradation,
+    Familiarity,
+    OutsideSet,
+    RobustnessRecord,
+)
 from pipeline.core.contracts.scores import (
     Alternative,
     BaselineScores,
@@ -68,6 +75,7 @@ from pipeline.core.contracts.trust import (
 __all__ = [
     "TASKS",
     "Alternative",
+    "AttackScores",
     "AuditFeature",
     "BaselineScores",
     "Best",
@@ -78,12 +86,14 @@ __all__ = [
     "ClassScores",
     "ConstraintCheck",
     "DatasetCard",
+    "Degradation",
     "EnsembleRecord",
     "EpochRecord",
     "ExplainedRow",
     "Explanations",
     "FairnessRecord",
     "FairnessVerdict",
+    "Familiarity",
     "FeatureAudit",
     "ForecastInputs",
     "FrontMember",
@@ -103,8 +113,10 @@ __all__ = [
     "NumericColumn",
     "Optimizer",
     "Origin",
+    "OutsideSet",
     "Policy",
     "Provenance",
+    "RobustnessRecord",
     "Scores",
     "SearchRecord",
     "SeriesInputs",
