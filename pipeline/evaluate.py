@@ -1,5 +1,7 @@
 """weights + test split → predictions, scores with intervals, baselines and the search's ensemble on the same rows.
 
+Then the same rows made worse, attacked, and set beside rows of another kind.
+
 With `interpret`, the only stage that may open artifacts/prepare/test.
 """
 
@@ -17,6 +19,7 @@ from pipeline.core.contracts import (
     ImageInputs,
     ModelCard,
     Number,
+    RobustnessRecord,
     Scores,
     SearchRecord,
 )
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from pipeline.core.contracts import Inputs
     from pipeline.datasets import Split
     from pipeline.evaluation import Judge
+    from pipeline.robustness import Choice
     from pipeline.training.data import Rows
 
     Predictions = NDArray[np.float64]
@@ -176,6 +180,20 @@ def log_constraints(search: SearchRecord, checks: Sequence[ConstraintCheck]) -> 
         log.info("%s %s, at most %s: %s", check.name, found, amount_words(check.bound), check.verdict)
 
 
+def robustness(
+    settings: EvaluateSlice, card: DatasetCard, model: "tuple[nn.Module, ModelCard]", test: "Split", choice: "Choice"
+) -> RobustnessRecord:
+    """Return how the network does on worse, attacked and foreign rows, and say it."""
+    from pipeline.robustness import Examined, assess, told
+
+    network, about = model
+    examined = Examined(network, about.familiarity_floor, card, test, settings.evaluate, settings.seed)
+    record = assess(examined, choice)
+    for line in told(record):
+        log.info("%s", line)
+    return record
+
+
 def predictions_table(test: "Split", columns: Mapping[str, Any]) -> "pd.DataFrame":
     """Return one row per test row: id, what the judge lists, audit groups."""
     import pandas as pd
@@ -197,12 +215,13 @@ def flat_metrics(scores: Scores) -> Mapping[str, float]:
 
 
 def run(settings: EvaluateSlice) -> None:
-    """Read the weights and the test split, write predictions.parquet, scores.json and metrics.json."""
+    """Read the weights and the test split, write predictions.parquet, scores.json, robustness.json and metrics.json."""
     import numpy as np
     import torch
 
     from pipeline.datasets import load_split
     from pipeline.evaluation import amounts_on_test, constraint_checks, exact_amounts, judge_for, single_network
+    from pipeline.robustness import chosen_in
     from pipeline.training.data import Rows
     from pipeline.training.heads import head_for
     from pipeline.training.predict import predict
@@ -211,6 +230,7 @@ def run(settings: EvaluateSlice) -> None:
     chosen, seed = settings.evaluate, settings.seed
     card = read_record(DatasetCard, FIT / "dataset.json")
     headline = TASKS[card.task].headline
+    choice = chosen_in(FIT, chosen, card, seed)
     network, model = load_model(TRAIN)
     test = load_split(TEST, "test")
     rows, head = Rows(test.x, test.y, card.inputs, "cpu"), head_for(card.task, card.inputs, card.targets)
@@ -239,11 +259,13 @@ def run(settings: EvaluateSlice) -> None:
         latency_ms=latency(network, x[:1]),
         **judge.details(p),
     )
+    record = robustness(settings, card, (network, model), test, choice)
     with fresh_folder(EVALUATE) as folder:
         predictions_table(test, judge.table(p)).to_parquet(folder / "predictions.parquet", index=False)
         if card.task == "forecast":
             np.save(folder / "forecasts.npy", p.astype(np.float32), allow_pickle=False)
         write_json(folder / "scores.json", scores)
+        write_json(folder / "robustness.json", record)
     write_json(REPORTS / "metrics.json", flat_metrics(scores))
 
 

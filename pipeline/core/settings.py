@@ -143,6 +143,21 @@ class EvaluateSettings:
     """Baselines are fitted on at most this many training rows (said in the report)."""
     baseline_pixels: int = 20_000_000
     """Images: and on rows with at most this many pixels in all."""
+    robustness: Literal["auto"] | tuple[str, ...] = "auto"
+    """Corruptions and attacks of test rows; auto: all that such data can have."""
+    robustness_rows: int = 2000
+    """Most test rows that are corrupted."""
+    robustness_seconds: float = 60.0
+    """Fewer rows are taken where corruptions and attacks would last longer."""
+    attack_rows: int = 256
+    """Most test rows that are attacked."""
+    ood: str | None = None
+    """Folder of another prepared data set, whose rows should look unfamiliar to the network."""
+
+    def __post_init__(self) -> None:
+        """Some rows, and some time."""
+        if min(self.robustness_rows, self.attack_rows) < 1 or self.robustness_seconds <= 0:
+            raise ValueError("robustness_rows and attack_rows must be at least 1, robustness_seconds positive")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -27,6 +27,8 @@ class ForecastJudge:
         y: NDArray[Any],
         rows: pd.DataFrame,
         x: NDArray[Any],
+        *,
+        spacing: int = 1,
     ) -> None:
         assert isinstance(card.inputs, ForecastInputs)
         self.card, self.settings, self.seed, self.inputs = card, settings, seed, card.inputs
@@ -40,7 +42,7 @@ class ForecastJudge:
         self.last = self.raw(np.broadcast_to(last[:, None], shape).reshape(len(y), -1))
         self.future = Future(self.y, self.last, self.scale, np.where(self.change > 0, self.change, np.nan))
         series = rows["row_id"].str.rpartition(" @ ")[0]
-        self.block = 1 if series.is_unique else min(self.inputs.horizon, len(y))
+        self.block = 1 if series.is_unique else min(-(-self.inputs.horizon // spacing), len(y))
 
     def raw(self, p: NDArray[Any]) -> Values:
         """Return (N, H, T) in raw units from (N, H · T) in training deviations."""
@@ -55,6 +57,10 @@ class ForecastJudge:
         """Return skill, mae, mse, smape and mase."""
         s = self.settings
         return forecast_table(self.future, self.raw(p), self.rng(name), s.resamples, s.level, self.block)
+
+    def headline(self, p: Values, name: str) -> Number:
+        """Return the skill."""
+        return self.metrics(p, name)["skill"]
 
     def baseline(
         self,

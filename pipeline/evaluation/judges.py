@@ -15,6 +15,7 @@ from pipeline.core.seeds import stream
 from pipeline.core.settings import EvaluateSettings
 from pipeline.evaluation.forecasts import ForecastJudge
 from pipeline.metrics.calibration import reliability
+from pipeline.metrics.intervals import proportion
 from pipeline.metrics.label_sets import label_scores, label_set_table, paired_gain_label_sets
 from pipeline.metrics.scores import class_scores, confusion, paired_gain, score_table
 from pipeline.metrics.values import paired_gain_values, value_scores, value_table
@@ -29,6 +30,9 @@ class Judge(Protocol):
 
     def metrics(self, p: Values, name: str) -> Mapping[str, Number]:
         """Return the metrics of predictions `p` (N, K); `name` separates their random streams."""
+
+    def headline(self, p: Values, name: str) -> Number:
+        """Return the metric of the first screen alone."""
 
     def baseline(
         self, kind: str, train: Rows, test_x: NDArray[Any], weight: NDArray[Any] | None = None
@@ -74,6 +78,10 @@ class ClassJudge(_Base):
         """Return accuracy, balanced accuracy, log loss, Brier score and calibration."""
         return score_table(self.y, p, self.rng(name), self.settings.resamples, self.settings.level)
 
+    def headline(self, p: Values, name: str) -> Number:
+        """Return the accuracy."""
+        return proportion(int((p.argmax(1) == self.y).sum()), len(self.y), self.settings.level)
+
     def gain(self, p: Values, q: Values, name: str) -> Number:
         """Return the difference of accuracies."""
         right, other = p.argmax(1) == self.y, q.argmax(1) == self.y
@@ -103,6 +111,10 @@ class LabelSetJudge(_Base):
         """Return F1, subset and label accuracy, log loss and Brier score."""
         return label_set_table(self.y, p, self.rng(name), self.settings.resamples, self.settings.level)
 
+    def headline(self, p: Values, name: str) -> Number:
+        """Return micro F1."""
+        return self.metrics(p, name)["f1_micro"]
+
     def gain(self, p: Values, q: Values, name: str) -> Number:
         """Return the difference of micro F1."""
         s = self.settings
@@ -128,6 +140,10 @@ class ValueJudge(_Base):
         """Return R², absolute and squared errors and bias."""
         scale = np.array([t.std for t in self.card.targets])
         return value_table(self.y, p, scale, self.rng(name), self.settings.resamples, self.settings.level)
+
+    def headline(self, p: Values, name: str) -> Number:
+        """Return R²."""
+        return self.metrics(p, name)["r2"]
 
     def gain(self, p: Values, q: Values, name: str) -> Number:
         """Return the difference of R²."""
@@ -160,9 +176,19 @@ def many_classes(card: DatasetCard, settings: EvaluateSettings) -> tuple[str, ..
 
 
 def judge_for(
-    card: DatasetCard, settings: EvaluateSettings, seed: int, y: NDArray[Any], rows: pd.DataFrame, x: NDArray[Any]
+    card: DatasetCard,
+    settings: EvaluateSettings,
+    seed: int,
+    y: NDArray[Any],
+    rows: pd.DataFrame,
+    x: NDArray[Any],
+    *,
+    spacing: int = 1,
 ) -> Judge:
-    """Return the judge of the card's task for test rows: truth y, inputs x, and what prepare knows of each row."""
+    """Return the judge of the card's task for test rows: truth y, inputs x, and what prepare knows of each row.
+
+    `spacing` says that the rows are one in so many of the split, in its order.
+    """
     match card.task:
         case "binary" | "multiclass":
             return ClassJudge(card, settings, seed, y)
@@ -171,4 +197,4 @@ def judge_for(
         case "regression":
             return ValueJudge(card, settings, seed, y)
         case "forecast":
-            return ForecastJudge(card, settings, seed, y, rows, x)
+            return ForecastJudge(card, settings, seed, y, rows, x, spacing=spacing)
