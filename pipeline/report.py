@@ -14,6 +14,7 @@ from pipeline.core.contracts import (
     FrontRecord,
     ModelCard,
     Provenance,
+    RobustnessRecord,
     Scores,
     SearchRecord,
 )
@@ -78,6 +79,7 @@ def run(settings: ReportSlice) -> None:
         ensemble=read_record(EnsembleRecord, SEARCH / "ensemble.json"),
         model=read_record(ModelCard, TRAIN / "card.json"),
         scores=read_record(Scores, EVALUATE / "scores.json"),
+        robustness=read_record(RobustnessRecord, EVALUATE / "robustness.json"),
         explanations=read_record(Explanations, INTERPRET / "checks.json"),
         attributions=attributions,
         fairness=read_record(FairnessRecord, FAIRNESS / "groups.json"),
