@@ -10,7 +10,7 @@ from pipeline.reporting.figures import Scale, tick_words
 from pipeline.reporting.words import clean, metric_words, short
 
 _WIDTH, _LEFT, _TOP, _GAP = 640, 46, 24, 14
-_COLUMNS, _HEIGHT, _FOOT = 3, 96, 26
+_COLUMNS, _HEIGHT, _FOOT = 3, 112, 26
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def panels_figure(panels: Sequence[Panel], x_label: str, summary: str) -> Markup
 def _panel(panel: Panel, x: Scale, y: Scale, *, labelled: bool) -> Markup:
     parts = [Markup('<text class="label" x="{}" y="{}">{}</text>').format(
         round(x.start, 1), round(y.end - 7, 1), clean(short(panel.title, 26)))]  # fmt: skip
-    for tick in y.ticks(4):
+    for tick in y.ticks(6):
         grid = Markup('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>')
         parts.append(grid.format(round(x.start, 1), round(x.end, 1), y(tick), y(tick)))
         if labelled:
@@ -68,7 +68,7 @@ def _panel(panel: Panel, x: Scale, y: Scale, *, labelled: bool) -> Markup:
             parts.append(Markup('<line class="span" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(at, at, y(low), y(high)))
     path = " ".join(f"{'L' if i else 'M'}{at} {y(value)}" for i, (at, (value, _, _)) in enumerate(shown))
     parts.append(Markup('<path class="line a" d="{}"/>').format(path))
-    dot = Markup('<circle class="dot" cx="{}" cy="{}" r="3"/>')
+    dot = Markup('<circle class="dot" cx="{}" cy="{}" r="2.2"/>')
     parts += [dot.format(at, y(value)) for at, (value, _, _) in shown]
     return Markup("").join(parts)
 
