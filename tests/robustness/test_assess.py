@@ -58,7 +58,7 @@ def test_digits(digits: tuple[Prepared, Examined]) -> None:
     prepared, subject = digits
     choice = chosen("auto", subject.card, prepared.splits["train"].x, None)
     found = assess(subject, choice)
-    assert (found.rows, found.of, found.metric) == (120, 360, "accuracy")
+    assert (found.rows, found.of, found.metric) == (120, 359, "accuracy")
     assert found.clean is not None
     assert found.clean.value == pytest.approx(accuracy(subject), abs=0.06)
     assert found.clean.value > 0.8
@@ -92,17 +92,17 @@ def test_digits(digits: tuple[Prepared, Examined]) -> None:
 
 def test_loss_of_all_information_is_chance(digits: tuple[Prepared, Examined]) -> None:
     prepared, subject = digits
-    subject = replace(subject, settings=replace(SETTINGS, robustness_rows=360))
+    subject = replace(subject, settings=replace(SETTINGS, robustness_rows=359))
     choice = chosen(("occlusion",), subject.card, prepared.splits["train"].x, None)
     blind = replace(choice.corruptions[0], amounts=(0.2, 0.4, 0.6, 0.8, 1.0))
     found = assess(subject, replace(choice, corruptions=(blind,)))
     (only,) = found.degradations
-    shares = np.bincount(subject.test.y) / 360
+    shares = np.bincount(subject.test.y) / 359
     assert only.quality[-1].value is not None
     assert min(abs(only.quality[-1].value - shares)) < 1e-9  # all rows are taken for one class
     assert found.attacks == ()
     assert "attacks (evaluate.robustness)" in found.not_assessed
-    assert found.outside[0].auroc["free_energy"].n == 720
+    assert found.outside[0].auroc["free_energy"].n == 718
 
 
 def test_without_time_fewer_rows_are_taken_and_that_is_said(digits: tuple[Prepared, Examined]) -> None:
@@ -250,8 +250,8 @@ def test_numbers_have_no_familiarity(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (found.metric, found.outside, found.flagged) == ("r2", (), None)
     quality = [n.value for n in next(d for d in found.degradations if d.corruption == "noise").quality]
     assert quality == sorted(quality, reverse=True)
-    # Noise of one deviation in both columns: what is predicted has twice the spread that it should have.
-    assert quality[-1] == pytest.approx(found.clean.value - 1, abs=0.35)
+    # Noise of one deviation would cost a linear map an R² of 1; bins end where the training rows do, so it costs less.
+    assert found.clean.value - 1 < quality[-1] < found.clean.value - 0.3
     assert found.not_assessed == (
         "attacks (only images with classes are attacked)",
         "telling rows of another kind: predicted numbers have no probability that could fall",

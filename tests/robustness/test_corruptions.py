@@ -153,7 +153,7 @@ def test_changes_of_pixels_are_what_their_words_say() -> None:
     x = CASES["grey"].x
     pixels = x / 255
     brighter = of("brightness", "grey").apply(x, 0.3, stream(1))
-    assert np.array_equal(brighter, np.rint(np.minimum(pixels + 0.3, 1) * 255))
+    assert np.abs(brighter - np.minimum(pixels + 0.3, 1) * 255).max() <= 0.51
     mean = pixels.mean(axis=(2, 3), keepdims=True)
     flatter = of("contrast", "grey").apply(x, 0.7, stream(1))
     assert np.abs(flatter - 255 * (mean + 0.3 * (pixels - mean))).max() <= 0.51

@@ -33,7 +33,7 @@ def test_from_digits_to_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for name, kind, stage in STAGES:
         stage(slice_for(name, kind, config))
     record = read_record(RobustnessRecord, Path("artifacts/evaluate/robustness.json"))
-    assert (record.rows, record.of, len(record.degradations), len(record.attacks)) == (100, 360, 9, 2)
+    assert (record.rows, record.of, len(record.degradations), len(record.attacks)) == (100, 359, 9, 2)
     report = json.loads(Path("reports/report.json").read_text())
     assert report["robustness"]["clean"]["n"] == 100
     assert not any("corrupted" in gone for gone in report["not_assessed"])
