@@ -99,7 +99,10 @@ def one_seed(steps: Steps, told: Sequence[str], spec: Mapping[str, Any], seed: i
     """Train and evaluate with one seed; return score, seconds and passes."""
     own = [f"train.seconds={spec['seconds']}", *ALONE, "trainer=cpu", f"seed={seed}"]
     steps.run("train", ["pipeline.train", *told, *own])
-    steps.run("evaluate", ["pipeline.evaluate", *told, f"seed={seed}", "evaluate.baselines=[constant]"])
+    steps.run(
+        "evaluate",
+        ["pipeline.evaluate", *told, f"seed={seed}", "evaluate.baselines=[constant]", "evaluate.robustness=[]"],
+    )
     model, scores = steps.read("artifacts/train/card.json"), steps.read("artifacts/evaluate/scores.json")
     found = scores["metrics"][spec.get("metric", "accuracy")]
     views = {"views": of_views(steps, told, seed)} if model["inputs"]["kind"] == "image" else {}

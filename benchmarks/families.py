@@ -108,7 +108,8 @@ def one_set(spec: Mapping[str, Any], families: Sequence[str], data: Path, second
         except StepError as failed:
             yield from ({"status": "failed", "failure": failed.record} for _ in families)
             return
-        told += [f"train.seconds={seconds}", *ALONE, "trainer=cpu", "evaluate.baselines=[constant]"]
+        told += [f"train.seconds={seconds}", *ALONE, "trainer=cpu", "evaluate.baselines=[constant]",
+                 "evaluate.robustness=[]"]  # fmt: skip
         own = {family: BRANCHES.get(spec["space"], {}).get(family, []) for family in families}
         while own:
             for found in trained(steps, own, told):

@@ -135,7 +135,7 @@ def score_on_test(steps: Steps, search: Sequence[str], number: int) -> dict[str,
         own = [f"train.{key}={'null' if value is None else value}" for key, value in budget.items()]
         steps.run("train", ["pipeline.train", *search, *own, *ALONE])
         weights = "trained again with the budget of a trial"
-    steps.run("evaluate", ["pipeline.evaluate", *search, "evaluate.baselines=[constant]"])
+    steps.run("evaluate", ["pipeline.evaluate", *search, "evaluate.baselines=[constant]", "evaluate.robustness=[]"])
     scores = steps.read("artifacts/evaluate/scores.json")
     headline = scores["metrics"][scores["headline"]]
     ensemble = scores["front"][1] if len(scores["front"]) > 1 else None

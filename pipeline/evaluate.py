@@ -1,5 +1,7 @@
 """weights + test split → predictions, scores with intervals, baselines and the search's ensemble on the same rows.
 
+Then the same rows made worse, attacked, and set beside rows of another kind.
+
 With `interpret`, the only stage that may open artifacts/prepare/test.
 """
 
@@ -16,6 +18,7 @@ from pipeline.core.contracts import (
     ImageInputs,
     ModelCard,
     Number,
+    RobustnessRecord,
     Scores,
     SearchRecord,
 )
@@ -27,10 +30,12 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
+    from torch import nn
 
     from pipeline.core.contracts import Inputs
     from pipeline.datasets import Split
     from pipeline.evaluation import Judge
+    from pipeline.robustness import Choice
     from pipeline.training.data import Rows
 
     Predictions = NDArray[np.float64]
@@ -140,6 +145,20 @@ def predicted_quantile(model: ModelCard) -> float | None:
     return how.quantile if how.loss == "quantile" else None
 
 
+def robustness(
+    settings: EvaluateSlice, card: DatasetCard, model: "tuple[nn.Module, ModelCard]", test: "Split", choice: "Choice"
+) -> RobustnessRecord:
+    """Return how the network does on worse, attacked and foreign rows, and say it."""
+    from pipeline.robustness import Examined, assess, told
+
+    network, about = model
+    examined = Examined(network, about.familiarity_floor, card, test, settings.evaluate, settings.seed)
+    record = assess(examined, choice)
+    for line in told(record):
+        log.info("%s", line)
+    return record
+
+
 def predictions_table(test: "Split", columns: Mapping[str, Any]) -> "pd.DataFrame":
     """Return one row per test row: id, what the judge lists, audit groups."""
     import pandas as pd
@@ -177,7 +196,7 @@ def tell(scores: Scores, search: SearchRecord) -> None:
 
 
 def run(settings: EvaluateSlice) -> None:
-    """Read the weights and the test split, write all predictions, scores.json and metrics.json."""
+    """Read the weights and the test split, write all predictions, scores.json, robustness.json and metrics.json."""
     import torch
 
     from pipeline.datasets import load_split
@@ -192,6 +211,7 @@ def run(settings: EvaluateSlice) -> None:
         single_network,
         store_predictions,
     )
+    from pipeline.robustness import chosen_in
     from pipeline.training.data import Rows
     from pipeline.training.heads import head_for
     from pipeline.training.held_out import load_held_out
@@ -205,6 +225,7 @@ def run(settings: EvaluateSlice) -> None:
     search = read_record(SearchRecord, SEARCH / "search.json")
     (network, model), held = load_model(TRAIN), load_held_out(TRAIN)
     cut_of(card, chosen, held[0])  # what cannot be is refused before the test rows are opened
+    choice = chosen_in(FIT, chosen, card, seed)
     test = load_split(TEST, "test")
     rows, head = Rows(test.x, test.y, card.inputs, "cpu"), head_for(card.task, card.inputs, card.targets)
     p = predict(network, rows, head)
@@ -237,6 +258,7 @@ def run(settings: EvaluateSlice) -> None:
     with fresh_folder(EVALUATE) as folder:
         store_predictions(folder, card, Said(y, p, x, predictions_table(test, judge.table(p)), kept))
         write_json(folder / "scores.json", scores)
+        write_json(folder / "robustness.json", robustness(settings, card, (network, model), test, choice))
     write_json(REPORTS / "metrics.json", flat_metrics(scores))
 
 

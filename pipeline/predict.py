@@ -15,8 +15,9 @@
 In Python: from pipeline.predict import load; model = load("artifacts/train"); model.predict(path_or_frame)
 
 Per row: row_id (its place), predicted and p_<class>, or predicted_<target>; `set` (class names joined by |), or
-low_<target> and high_<target>; `flag`: what is unlike the training rows,
-in words; `refused`: why there is no prediction. Targets may be there, and are not read.
+low_<target> and high_<target>; classes and labels: `unlike_training`, true where the network reacts less than to 95 %
+of the validation rows; `flag`: what is unlike the training rows, in words; `refused`: why there is no prediction.
+Targets may be there, and are not read.
 """
 
 import logging

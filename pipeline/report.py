@@ -19,6 +19,7 @@ from pipeline.core.contracts import (
     FrontRecord,
     ModelCard,
     Provenance,
+    RobustnessRecord,
     Scores,
     SearchRecord,
 )
@@ -72,6 +73,7 @@ def all_records() -> "Records":
         ensemble=read_record(EnsembleRecord, SEARCH / "ensemble.json"),
         model=read_record(ModelCard, TRAIN / "card.json"),
         scores=read_record(Scores, EVALUATE / "scores.json"),
+        robustness=read_record(RobustnessRecord, EVALUATE / "robustness.json"),
         explanations=read_record(Explanations, INTERPRET / "checks.json"),
         attributions=attributions,
         fairness=read_record(FairnessRecord, FAIRNESS / "groups.json"),

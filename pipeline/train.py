@@ -34,6 +34,7 @@ from pipeline.stage import run_stage, state_folder
 if TYPE_CHECKING:
     from pipeline.core.contracts import FullTraining
     from pipeline.models.cost import Cost
+    from pipeline.training.data import Data
     from pipeline.training.fit import Fit
     from pipeline.training.full import Course, Wanted
 
@@ -56,9 +57,15 @@ def priced(settings: TrainSlice, card: DatasetCard, best: Best, done: "Fit") -> 
 
 
 def model_card(
-    settings: TrainSlice, card: DatasetCard, best: Best, budget: Budget, done: "Fit", weights: str
+    settings: TrainSlice,
+    card: DatasetCard,
+    best: Best,
+    budget: Budget,
+    done: "Fit",
+    floor: float | None,
+    weights: str,
 ) -> ModelCard:
-    """Return the record of a finished training."""
+    """Return the record of a finished training; `floor` is what ModelCard.familiarity_floor says."""
     from pipeline.training.budgets import batch_of, settled
 
     cost, latency = priced(settings, card, best, done)
@@ -90,6 +97,7 @@ def model_card(
         search_score=best.score,
         val_score=last.val_score,
         val_quality=last.val_quality,
+        familiarity_floor=floor,
         weights_sha256=weights,
         notes=tuple(notes),
     )
@@ -142,18 +150,34 @@ def with_trainings(record: ModelCard, told: "Sequence[FullTraining]", failed: Se
     )
 
 
+def write_held_out(folder: Path, card: DatasetCard, data: "Data", done: "Fit", *, ordered: bool) -> float | None:
+    """Write how strange held-out rows are; return the free energy that one in twenty validation rows is below.
+
+    Of the network that has not seen the validation rows, as its temperature is. `ordered`: later rows are in later
+    splits.
+    """
+    import numpy as np
+
+    from pipeline.training.familiarity import familiarity_floor
+    from pipeline.training.held_out import held_out
+    from pipeline.training.predict import outputs
+
+    network, ordered = done.unseen or done.network, ordered or card.task == "forecast"
+    held, strange = held_out(card, data, network, refit=done.unseen is not None, ordered=ordered)
+    np.save(folder / "held_out.npy", strange, allow_pickle=False)
+    write_json(folder / "held_out.json", held)
+    return familiarity_floor(outputs(network, data.placed("val", "cpu")), card.task)
+
+
 def run(settings: TrainSlice) -> None:
     """Train or continue, write the weights of each training, card.json, intake.json, log.csv and held_out.json."""
     card, best = read_record(DatasetCard, FIT / "dataset.json"), read_record(Best, SEARCH / "best.json")
     intake, search = read_record(Intake, FIT / "intake.json"), read_record(SearchRecord, SEARCH / "search.json")
 
-    import numpy as np
-
     from pipeline.training.ablation import ablate, choices_of
     from pipeline.training.curves import refuse_without_tensorboard
     from pipeline.training.data import load_data
     from pipeline.training.full import course_for, default_of, told_of, wanted_trainings, write_log
-    from pipeline.training.held_out import held_out
     from pipeline.training.weights import save_weights
 
     if settings.train.tensorboard:
@@ -172,15 +196,12 @@ def run(settings: TrainSlice) -> None:
     if settings.train.ablate_seconds:
         ablation = ablate(choices_of(search, best), best, course, settings.train.ablate_seconds, settings.seed)
     done = fits[0][1]
-    held, strange = held_out(card, course.data, done.unseen or done.network, refit=done.unseen is not None,
-                             ordered=card.task == "forecast" or intake.data.time is not None)  # fmt: skip
     with fresh_folder(TRAIN) as folder:
         told = [told_of(one, fit, save_weights(folder, fit.network, one.file)) for one, fit in fits]
-        record = model_card(settings, card, best, course.budget, done, told[0].weights_sha256)
+        floor = write_held_out(folder, card, course.data, done, ordered=intake.data.time is not None)
+        record = model_card(settings, card, best, course.budget, done, floor, told[0].weights_sha256)
         record = with_trainings(record, told, [found for _, found in outcomes if isinstance(found, str)], no_default)
         record = replace(record, ablation=ablation, default_trial=None if default is None else default.number)
-        np.save(folder / "held_out.npy", strange, allow_pickle=False)
-        write_json(folder / "held_out.json", held)
         write_json(folder / "card.json", record)
         write_json(folder / "intake.json", replace(intake, version=__version__, code=code_digest(*PREDICTING)))
         write_log(folder / "log.csv", [(one.name, fit.records) for one, fit in fits])

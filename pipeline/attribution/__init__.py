@@ -1,4 +1,4 @@
-"""Captum's attributions, and checks of how far to believe them. The only package that knows Captum."""
+"""Captum's attributions, and checks of how far to believe them."""
 
 from pipeline.attribution.faithfulness import Deletion, deletion, random_deletion
 from pipeline.attribution.methods import COMPLETE_ENOUGH, Attribution, Task, baseline_for, completeness, explain

@@ -161,12 +161,25 @@ class EvaluateSettings:
     threshold_for: ThresholdAim = "balanced_accuracy"
     """What it is chosen for."""
 
+    robustness: Literal["auto"] | tuple[str, ...] = "auto"
+    """Corruptions and attacks of test rows; auto: all that such data can have."""
+    robustness_rows: int = 2000
+    """Most test rows that are corrupted."""
+    robustness_seconds: float = 60.0
+    """Fewer rows are taken where corruptions and attacks would last longer."""
+    attack_rows: int = 256
+    """Most test rows that are attacked."""
+    ood: str | None = None
+    """Folder of another prepared data set, whose rows should look unfamiliar to the network."""
+
     def __post_init__(self) -> None:
-        """Shares and probabilities lie between 0 and 1."""
+        """Shares and probabilities lie between 0 and 1; some rows, and some time."""
         if not 0 < self.coverage < 1:
             raise ValueError("coverage must lie between 0 and 1")
         if not isinstance(self.threshold, str) and not 0 < self.threshold < 1:
             raise ValueError("threshold must lie between 0 and 1, or be auto")
+        if min(self.robustness_rows, self.attack_rows) < 1 or self.robustness_seconds <= 0:
+            raise ValueError("robustness_rows and attack_rows must be at least 1, robustness_seconds positive")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,7 +19,7 @@ Values = NDArray[np.float64]
 class ForecastJudge:
     """Skill over repeating the last value, and the usual errors; windows overlap, so they are resampled in blocks."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - as judge_for has them
         self,
         card: DatasetCard,
         settings: EvaluateSettings,
@@ -28,6 +28,8 @@ class ForecastJudge:
         rows: pd.DataFrame,
         x: NDArray[Any],
         quantile: float | None = None,
+        *,
+        spacing: int = 1,
     ) -> None:
         assert isinstance(card.inputs, ForecastInputs)
         self.quantile = quantile
@@ -42,7 +44,7 @@ class ForecastJudge:
         self.last = self.raw(np.broadcast_to(last[:, None], shape).reshape(len(y), -1))
         self.future = Future(self.y, self.last, self.scale, np.where(self.change > 0, self.change, np.nan))
         series = rows["row_id"].str.rpartition(" @ ")[0]
-        self.block = 1 if series.is_unique else min(self.inputs.horizon, len(y))
+        self.block = 1 if series.is_unique else min(-(-self.inputs.horizon // spacing), len(y))
 
     def raw(self, p: NDArray[Any]) -> Values:
         """Return (N, H, T) in raw units from (N, H · T) in training deviations."""
@@ -57,6 +59,10 @@ class ForecastJudge:
         """Return skill, mae, mse, smape and mase, and pinball where a quantile is forecast."""
         s = self.settings
         return forecast_table(self.future, self.raw(p), self.rng(name), s.resamples, s.level, self.block, self.quantile)
+
+    def headline(self, p: Values, name: str) -> Number:
+        """Return the skill."""
+        return self.metrics(p, name)["skill"]
 
     def baseline(
         self,

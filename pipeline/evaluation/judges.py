@@ -15,6 +15,7 @@ from pipeline.core.seeds import stream
 from pipeline.core.settings import EvaluateSettings
 from pipeline.evaluation.forecasts import ForecastJudge
 from pipeline.metrics.calibration import reliability
+from pipeline.metrics.intervals import proportion
 from pipeline.metrics.label_sets import label_scores, label_set_table, paired_gain_label_sets
 from pipeline.metrics.scores import class_scores, confusion, paired_gain, score_table
 from pipeline.metrics.values import paired_gain_values, pinball, value_scores, value_table
@@ -32,6 +33,9 @@ class Judge(Protocol):
 
     def metrics(self, p: Values, name: str) -> Mapping[str, Number]:
         """Return the metrics of predictions `p` (N, K); `name` separates their random streams."""
+
+    def headline(self, p: Values, name: str) -> Number:
+        """Return the metric of the first screen alone."""
 
     def baseline(
         self, kind: str, train: Rows, test_x: NDArray[Any], weight: NDArray[Any] | None = None
@@ -80,6 +84,10 @@ class ClassJudge(_Base):
         """Return accuracy, balanced accuracy, F1, areas under curves, log loss, Brier score and calibration."""
         return score_table(self.y, p, self.rng(name), self.settings.level)
 
+    def headline(self, p: Values, name: str) -> Number:
+        """Return the accuracy."""
+        return proportion(int((p.argmax(1) == self.y).sum()), len(self.y), self.settings.level)
+
     def gain(self, p: Values, q: Values, name: str) -> Number:
         """Return the difference of accuracies."""
         right, other = p.argmax(1) == self.y, q.argmax(1) == self.y
@@ -109,6 +117,10 @@ class LabelSetJudge(_Base):
         """Return F1, areas under curves, subset and label accuracy, log loss and Brier score."""
         return label_set_table(self.y, p, self.settings.level)
 
+    def headline(self, p: Values, name: str) -> Number:
+        """Return micro F1."""
+        return self.metrics(p, name)["f1_micro"]
+
     def gain(self, p: Values, q: Values, name: str) -> Number:
         """Return the difference of micro F1."""
         return paired_gain_label_sets(self.y, p, q, self.settings.level)
@@ -135,6 +147,10 @@ class ValueJudge(_Base):
         if self.quantile is not None:
             found["pinball"] = pinball(self.y, p, scale, self.quantile, level)
         return found
+
+    def headline(self, p: Values, name: str) -> Number:
+        """Return R²."""
+        return self.metrics(p, name)["r2"]
 
     def gain(self, p: Values, q: Values, name: str) -> Number:
         """Return the difference of R²."""
@@ -165,7 +181,7 @@ def many_classes(card: DatasetCard, settings: EvaluateSettings) -> tuple[str, ..
     return (f"gradient boosting is left out: it fits trees for each of {len(card.classes)} classes",)
 
 
-def judge_for(
+def judge_for(  # noqa: PLR0913 - two of them are for single tasks
     card: DatasetCard,
     settings: EvaluateSettings,
     seed: int,
@@ -173,10 +189,13 @@ def judge_for(
     rows: pd.DataFrame,
     x: NDArray[Any],
     quantile: float | None = None,
+    *,
+    spacing: int = 1,
 ) -> Judge:
     """Return the judge of the card's task for test rows: truth y, inputs x, and what prepare knows of each row.
 
-    `quantile`: which one the network was trained to predict, if any.
+    `quantile`: which one the network was trained to predict, if any. `spacing` says that the rows are one in so many of
+    the split, in its order.
     """
     match card.task:
         case "binary" | "multiclass":
@@ -186,4 +205,4 @@ def judge_for(
         case "regression":
             return ValueJudge(card, settings, seed, y, quantile)
         case "forecast":
-            return ForecastJudge(card, settings, seed, y, rows, x, quantile)
+            return ForecastJudge(card, settings, seed, y, rows, x, quantile, spacing=spacing)

@@ -17,13 +17,14 @@ from pipeline.prediction.block import Block
 from pipeline.prediction.cells import rows_about
 from pipeline.prediction.forecasts import Windows, forecast_blocks
 from pipeline.prediction.images import image_blocks
-from pipeline.prediction.output import answers, table_of
+from pipeline.prediction.output import UNLIKE, answers, table_of
 from pipeline.prediction.rows import table_blocks, text_blocks
 from pipeline.prediction.series import series_blocks
 from pipeline.prediction.sets import Sets, sets_of
 from pipeline.training.data import Rows
-from pipeline.training.heads import head_for
-from pipeline.training.predict import predict
+from pipeline.training.familiarity import free_energy
+from pipeline.training.heads import Head, head_for
+from pipeline.training.predict import outputs
 from pipeline.training.weights import load_model
 
 Source = str | Path | pd.DataFrame | NDArray[Any] | Sequence[str | Path]
@@ -38,6 +39,8 @@ class Model:
     inputs: Inputs
     intake: Intake
     device: str = "cpu"
+    floor: float | None = None
+    """Free energy of the outputs below which a row is called unlike training; None: no row is."""
     spread: bool = False
     """Whether all cores decode image files, in processes of their own; a script must then guard its main part."""
     sets: Sets | None = None
@@ -46,7 +49,8 @@ class Model:
     def predict(self, source: Source, *, windows: Windows = "last") -> pd.DataFrame:
         """Return one line per row: row_id, what is predicted, `flag` (unusual) and `refused` (no prediction, why).
 
-        Where train kept held-out rows, also `set`, or low and high, which promise to hold the truth.
+        Where train kept held-out rows, also `set`, or low and high, which promise to hold the truth. Classes and
+        labels: `unlike_training` too, whether the network hardly reacts to the row.
 
         Raises:
             DataError: a source of which no row can be read, or none any further.
@@ -58,11 +62,13 @@ class Model:
         head = head_for(self.intake.task, self.inputs, self.intake.targets)
         for one in _sources(source):
             for block in self._blocks(one, windows):
-                p = self._values(block, head)
+                p, unlike = self._values(block, head)
                 found = answers(self.intake, self.inputs, p)
                 if self.sets is not None:
                     scale = None if block.scaled is None else block.scaled.scale
                     found |= self.sets.columns(self.intake, self.inputs, p, scale)
+                if unlike is not None:
+                    found[UNLIKE] = pd.Series(unlike, dtype="boolean")
                 yield table_of(block, found)
 
     def with_sets(self, folder: Path, coverage: float, wanted: bool | None) -> "Model":
@@ -98,24 +104,26 @@ class Model:
         kind = type(source).__name__
         raise ConfigError(f"predict: data of kind {self.inputs.kind} are not read from a {kind}", fix="give a path")
 
-    def _values(self, block: Block, head: Any) -> NDArray[np.float64]:
-        """Return probabilities or values in raw units (n, K) of the rows that are not refused."""
+    def _values(self, block: Block, head: Head) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
+        """Return probabilities or values in raw units (n, K) of the rows that are not refused, and which are unlike."""
         starts = block.scaled.starts if block.scaled else np.zeros(len(block.x), np.int64)
         if not len(starts):
-            return np.empty((0, len(self.intake.classes) or _numbers(self.inputs, self.intake)))
-        p = predict(self.network, Rows(block.x, starts, self.inputs, self.device), head)
+            nothing = np.empty((0, len(self.intake.classes) or _numbers(self.inputs, self.intake)))
+            return nothing, None if self.floor is None else np.empty(0, bool)
+        out = outputs(self.network, Rows(block.x, starts, self.inputs, self.device))
+        p = np.asarray(head.predict(out))
         if block.scaled is None:
-            return p
+            return p, None if self.floor is None else free_energy(out, self.intake.task) < self.floor
         cube = p.reshape(len(p), -1, block.scaled.scale.shape[1])
         raw = cube * block.scaled.scale[:, None] + block.scaled.offset[:, None]
-        return np.asarray(raw.reshape(len(p), -1))
+        return np.asarray(raw.reshape(len(p), -1)), None
 
 
 def load_folder(folder: Path, device: str = "cpu") -> Model:
     """Return the model of a folder that train wrote; weights that do not match its card are refused."""
     network, card = load_model(folder)
     intake = read_record(Intake, folder / "intake.json")
-    return Model(network.to(device), card.inputs, intake, device)
+    return Model(network.to(device), card.inputs, intake, device, card.familiarity_floor)
 
 
 def _numbers(inputs: Inputs, intake: Intake) -> int:

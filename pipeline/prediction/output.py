@@ -16,6 +16,7 @@ from pipeline.core.errors import ConfigError
 from pipeline.prediction.block import Block
 
 SUFFIXES = (".csv", ".parquet")
+UNLIKE = "unlike_training"
 
 
 def answers(intake: Intake, inputs: Inputs, p: NDArray[np.float64]) -> dict[str, Any]:
@@ -63,7 +64,8 @@ class Output:
     def write(self, frame: pd.DataFrame) -> None:
         """Add rows: a row group of Parquet, lines of CSV."""
         texts = ("row_id", "predicted", "set", "flag", "refused")
-        schema = pa.schema([(str(c), pa.string() if c in texts else pa.float64()) for c in frame.columns])
+        kinds = dict.fromkeys(texts, pa.string()) | {UNLIKE: pa.bool_()}
+        schema = pa.schema([(str(c), kinds.get(str(c), pa.float64())) for c in frame.columns])
         table = pa.Table.from_pandas(frame, schema, preserve_index=False)
         if self._writer is None:
             self._writer = _writer(self.path, self.kind, schema)

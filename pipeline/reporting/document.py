@@ -20,6 +20,7 @@ from pipeline.core.contracts import (
     Inputs,
     ModelCard,
     Provenance,
+    RobustnessRecord,
     Scores,
     SearchRecord,
     SeriesInputs,
@@ -47,6 +48,7 @@ class Records:
     ensemble: EnsembleRecord
     model: ModelCard
     scores: Scores
+    robustness: RobustnessRecord
     explanations: Explanations
     attributions: Mapping[str, NDArray[Any]]
     fairness: FairnessRecord
@@ -66,6 +68,7 @@ def document(settings: ReportSettings, records: Records, provenance: Sequence[Pr
         | {"front": front_part(records.front), "ensemble": ensemble_part(records.ensemble)},
         "model": model_part(records.model, TASKS[records.card.task]),
         "evaluate": plain(records.scores),
+        "robustness": plain(records.robustness),
         "interpret": plain(records.explanations) | {"gallery": gallery(settings, records)},
         "fairness": plain(records.fairness),
         "provenance": plain(list(provenance)),
@@ -163,14 +166,14 @@ def not_assessed(settings: ReportSettings, records: Records) -> list[str]:
     """Return what this report says nothing about."""
     purpose = [] if settings.purpose else ["purpose of the model: a person has to write it (report.purpose)"]
     general = [
-        "robustness to corrupted inputs, inputs of another kind than these, attacks",
         "spread over several searches: this is one"
         if records.scores.seeds is not None
         else "spread over several seeds of search and training: this is one run",
         "energy",
     ]
     sets = ["sets of labels with a promised coverage"] if records.card.task == "multilabel" else []
-    return [*purpose, *sets, *records.fairness.not_assessed, *records.explanations.not_assessed, *general]
+    assessed = (records.fairness, records.explanations, records.robustness)
+    return [*purpose, *sets, *(gone for part in assessed for gone in part.not_assessed), *general]
 
 
 def data_part(card: DatasetCard) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from pipeline.core.bounds import amount_words
 from pipeline.reporting.figures import Line, forest, line_chart, marked_word, picture, series_figure, signed_map
+from pipeline.reporting.panels import robustness_figure
 from pipeline.reporting.reliance import precision_recall_figure, reliability_figure, roc_figure
 from pipeline.reporting.words import clean, metric_words, number_span
 
@@ -43,6 +44,7 @@ def render(report: Mapping[str, Any]) -> str:
         "importance_figure": importance_figure,
         "group_figure": group_figure,
         "row_figure": row_figure,
+        "robustness_figure": robustness_figure,
         "series_figure": series_figure,
         "marked_word": marked_word,
         "picture": picture,

@@ -1,5 +1,6 @@
 """Networks applied to packed rows."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -26,12 +27,21 @@ def score(network: nn.Module, rows: Rows, head: Head, batch: int = 2048) -> Vali
     return head.score(torch.cat([out for out, _ in found]), torch.cat([y for _, y in found]))
 
 
-@torch.no_grad()
 def predict(network: nn.Module, rows: Rows, head: Head, batch: int = 1024) -> NDArray[np.float64]:
     """Return probabilities or values (N, K) of packed rows that lie where the network is."""
+    return np.asarray(head.predict(outputs(network, rows, batch)))
+
+
+def outputs(network: nn.Module, rows: Rows, batch: int = 1024) -> Tensor:
+    """Return logits or values in training deviations (N, K) of packed rows that lie where the network is."""
+    return outputs_of(network, (x for x, _ in rows.parts(batch)))
+
+
+@torch.no_grad()
+def outputs_of(network: nn.Module, parts: Iterable[Tensor]) -> Tensor:
+    """Return the same of rows that come in parts, packed as the network reads them; on the CPU."""
     network.eval()
-    parts = [head.predict(network(model_input(x)).double()).cpu().numpy() for x, _ in rows.parts(batch)]
-    return np.concatenate(parts)
+    return torch.cat([network(model_input(x)).double().cpu() for x in parts])
 
 
 def targets_of(rows: Rows, batch: int = 4096) -> NDArray[Any]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from pipeline.core.contracts import (
     Alternative,
+    AttackScores,
     AuditFeature,
     BaselineScores,
     Candidate,
@@ -13,6 +14,7 @@ from pipeline.core.contracts import (
     Conformal,
     Coverage,
     DatasetCard,
+    Degradation,
     EnsembleRecord,
     EpochRecord,
     ExplainedRow,
@@ -29,6 +31,8 @@ from pipeline.core.contracts import (
     Number,
     NumericColumn,
     Optimizer,
+    OutsideSet,
+    RobustnessRecord,
     Scores,
     SearchRecord,
     SeriesInputs,
@@ -266,6 +270,30 @@ def _scores() -> Scores:
     )
 
 
+def _robustness() -> RobustnessRecord:
+    falling = tuple(proportion(k, 90) for k in (70, 60, 50, 40, 30))
+    noise = Degradation(corruption="noise", words=f"x + a {HOSTILE}", amounts=(0.1, 0.2, 0.3, 0.4, 0.5),
+                        quality=falling, change=paired_gain(_Y == 0, _Y == _Y, 0.95, stream(3), 50))  # fmt: skip
+    lost = replace(noise, corruption="b" * 40, quality=(*falling[:4], Number(value=None, n=90, reason="undefined")))
+    attack = AttackScores(attack="pgd", words="steps", epsilons=(1 / 255, 8 / 255), accuracy=falling[:2])
+    outside = OutsideSet(name=HOSTILE, synthetic=False, rows=90, auroc={"free_energy": proportion(60, 90)},
+                         fpr95={"free_energy": proportion(30, 90)}, flagged=proportion(20, 90))  # fmt: skip
+    return RobustnessRecord(
+        metric="accuracy",
+        rows=90,
+        of=120,
+        clean=proportion(80, 90),
+        degradations=(noise, lost),
+        attack_clean=proportion(80, 90),
+        attacks=(attack,),
+        outside=(outside,),
+        flagged=proportion(5, 90),
+        flagged_share=0.05,
+        notes=(f"note {HOSTILE}",),
+        not_assessed=("robustness by group",),
+    )
+
+
 def _explanations(inputs: AnyInputs) -> Explanations:
     names = [c.name for c in inputs.columns] if isinstance(inputs, TableInputs) else ["row 1", "row 2"]
     check = MethodCheck(
@@ -304,6 +332,7 @@ def records(inputs: AnyInputs = IMAGE, role: str = "slice") -> Records:
         ensemble=_ensemble(),
         model=_model(inputs),
         scores=_scores(),
+        robustness=_robustness(),
         explanations=_explanations(inputs),
         attributions={"occlusion": _MAPS[inputs.kind], "inputs": _SHOWN[inputs.kind]},
         fairness=audit(card.audit, {HOSTILE: group}, _Y, _P.argmax(1), CLASSES, FairnessSettings(), 1),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.core.contracts import Number, Provenance, Threshold
+from pipeline.core.contracts import Number, Provenance, RobustnessRecord, Threshold
 from pipeline.core.settings import ReportSettings
 from pipeline.core.strict import plain
 from pipeline.evaluation import constraint_checks
@@ -21,6 +21,7 @@ from pipeline.metrics.thresholds import curves, decision_table
 from pipeline.reporting import document, render, summary_lines
 from pipeline.reporting.figures import Line, Scale, forest, line_chart, signed_map, tick_words
 from pipeline.reporting.page import front_figure
+from pipeline.reporting.panels import Panel, panels_figure
 from pipeline.reporting.words import clean, interval, resolve
 from tests.reporting.records import HOSTILE, IMAGE, SERIES, TABLE, TEXT, AnyInputs, records
 
@@ -443,3 +444,26 @@ def test_settings_that_mattered_and_choices_turned_back_are_shown_or_why_not() -
     few_page = render(found | {"search": found["search"] | {"importances": few}})
     assert "insufficient evidence: 4 trials have a score." in few_page
     assert "Which settings mattered" not in render(report())
+
+
+def test_robustness_has_its_charts_its_tables_and_its_bounds() -> None:
+    found = report()
+    text = render(found)
+    assert "accuracy against severity under 2 corruptions: from 0.889 unchanged to 0.333 (noise) and 0.333" in text
+    assert "8/255</th>" in text
+    assert "These are upper bounds" in text
+    assert "undefined (undefined)" in text
+    assert found["not_assessed"].count("robustness by group") == 1
+    quiet = replace(records(), robustness=RobustnessRecord(metric="accuracy", rows=0, of=90))
+    text = render(json.loads(json.dumps(plain(document(SETTINGS, quiet, BEHIND)))))
+    assert "Not assessed: nothing was asked for" in text
+    assert "upper bounds" not in text
+
+
+def test_panels_share_one_scale() -> None:
+    text = str(panels_figure([Panel("a", [(0.0, -0.1, 0.1), None]), Panel("b", [(1.0, None, None)])], "x", "words"))
+    across = re.findall(r'<line class="middle"[^>]*y1="([\d.]+)"', text)
+    assert len(across) == 2
+    assert float(across[0]) > float(across[1])
+    assert text.count('class="span"') == 1
+    assert str(panels_figure([Panel("a", [None])], "x", "words")) == "<p>no points</p>"

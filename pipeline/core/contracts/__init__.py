@@ -24,6 +24,13 @@ from pipeline.core.contracts.held_out import HeldOut, ThresholdAim
 from pipeline.core.contracts.intake import Intake, SeriesScale
 from pipeline.core.contracts.number import Number
 from pipeline.core.contracts.retraining import Ablated, FullTraining
+from pipeline.core.contracts.robustness import (
+    AttackScores,
+    Degradation,
+    Familiarity,
+    OutsideSet,
+    RobustnessRecord,
+)
 from pipeline.core.contracts.scores import (
     Alternative,
     BaselineScores,
@@ -79,6 +86,7 @@ __all__ = [
     "TASKS",
     "Ablated",
     "Alternative",
+    "AttackScores",
     "AuditFeature",
     "BaselineScores",
     "Best",
@@ -94,12 +102,14 @@ __all__ = [
     "Curse",
     "CursePoint",
     "DatasetCard",
+    "Degradation",
     "EnsembleRecord",
     "EpochRecord",
     "ExplainedRow",
     "Explanations",
     "FairnessRecord",
     "FairnessVerdict",
+    "Familiarity",
     "FeatureAudit",
     "ForecastInputs",
     "FrontMember",
@@ -122,9 +132,11 @@ __all__ = [
     "NumericColumn",
     "Optimizer",
     "Origin",
+    "OutsideSet",
     "Policy",
     "Provenance",
     "Rival",
+    "RobustnessRecord",
     "Scores",
     "SearchRecord",
     "SeedScore",

@@ -442,6 +442,9 @@ class ModelCard:
     """Validation score the search saw; beside val_score it shows how well the rebuilt winner agrees."""
     val_score: float
     val_quality: float
+    familiarity_floor: float | None = None
+    """Free energy that 5 % of the validation rows do not reach: predict calls a row below it unlike training. None
+    where numbers are predicted, and in cards written before it was measured."""
     weights_sha256: str
     seeds: tuple[FullTraining, ...] = ()
     """All trainings of the candidate, the one that is handed on first; none in cards written before there were several.
