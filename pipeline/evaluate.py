@@ -6,6 +6,7 @@ With `interpret`, the only stage that may open artifacts/prepare/test.
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.contracts import (
@@ -125,6 +126,7 @@ def latency(network: "nn.Module", x: "NDArray[Any]", repeats: int = 50) -> Numbe
     import numpy as np
     import torch
 
+    from pipeline.metrics.intervals import median
     from pipeline.training.predict import model_input
 
     rows, taken = torch.tensor(x), []
@@ -133,18 +135,7 @@ def latency(network: "nn.Module", x: "NDArray[Any]", repeats: int = 50) -> Numbe
             start = time.perf_counter()
             network(model_input(rows))
             taken.append((time.perf_counter() - start) * 1000)
-    ordered = np.sort(taken[5:])
-    half = 1.96 * np.sqrt(repeats) / 2  # binomial ranks around the median
-    low, high = ordered[int(repeats / 2 - half)], ordered[int(np.ceil(repeats / 2 + half))]
-    return Number(
-        value=float(np.median(ordered)),
-        ci_low=float(low),
-        ci_high=float(high),
-        ci_level=0.95,
-        ci_method="binomial ranks",
-        n=repeats,
-        unit="ms",
-    )
+    return replace(median(np.array(taken[5:])), unit="ms")
 
 
 def bounded_latency(model: ModelCard, batch: int, network: "nn.Module", x: "NDArray[Any]") -> Number:

@@ -22,11 +22,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pipeline.core.arguments import read_arguments
 from pipeline.core.errors import ConfigError, PipelineError
 from pipeline.core.process import hold_threads
 from pipeline.core.settings import TrainerSettings
 from pipeline.core.store import TRAIN
-from pipeline.core.strict import read
 from pipeline.stage import prepare_terminal
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def load(folder: str | Path, device: Literal["auto", "cpu", "cuda"] = "cpu") -> 
 
 def run(arguments: Sequence[str]) -> None:
     """Predict a file, and tell how it went."""
-    wishes = _wishes(arguments)
+    wishes = read_arguments(Wishes, arguments, "predict", "input=<path> output=<file>")
     from pipeline.datasets.progress import told
     from pipeline.prediction import output_file
 
@@ -79,16 +79,6 @@ def run(arguments: Sequence[str]) -> None:
             if refused == len(frame) == rows:
                 log.info("the first %s rows are all refused: %s", f"{rows:,}", frame["refused"].iloc[0])
     log.info("%s: %s rows, %s flagged, %s refused", target, f"{rows:,}", f"{flagged:,}", f"{refused:,}")
-
-
-def _wishes(arguments: Sequence[str]) -> Wishes:
-    said = {}
-    for argument in arguments:
-        key, given, value = argument.partition("=")
-        if not given or not value:
-            raise ConfigError(f"predict: {argument!r} is not key=value", fix="input=<path> output=<file>")
-        said[key] = value
-    return read(Wishes, said, "predict")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -27,6 +27,7 @@ from pipeline.core.store import (
     REPORTS,
     SEARCH,
     TRAIN,
+    folder_bytes,
     missing,
     read_json,
     read_record,
@@ -81,6 +82,7 @@ def run(settings: ReportSlice) -> None:
         explanations=read_record(Explanations, INTERPRET / "checks.json"),
         attributions=attributions,
         fairness=read_record(FairnessRecord, FAIRNESS / "groups.json"),
+        disk={folder.as_posix(): folder_bytes(folder) for folder in _FOLDERS.values()},
     )
     write_json(REPORTS / "report.json", document(settings.report, records, provenance()))
     write_bytes(REPORTS / "report.html", render(read_json(REPORTS / "report.json")).encode())

@@ -25,6 +25,7 @@ from pipeline.core.store import (
     write_json,
 )
 from pipeline.core.strict import plain
+from pipeline.core.usage import CONTINUED, Usage
 from pipeline.stage import run_stage, state_folder
 
 if TYPE_CHECKING:
@@ -91,6 +92,15 @@ def model_card(
     )
 
 
+def with_usage(card: ModelCard, usage: Usage, *, continued: bool) -> ModelCard:
+    """Return the card with what the training took of the machine, where this process did all of it."""
+    usage.look()
+    if continued:
+        return replace(card, energy_of=CONTINUED)
+    return replace(card, processor_seconds=usage.processor_seconds, energy_wh=usage.energy_wh,
+                   energy_of=usage.energy_words)  # fmt: skip
+
+
 def rebuilt_words(searched: float, rebuilt: float, standard_error: float) -> str | None:
     """Say when the winner, trained again, misses what it was chosen for by more than the noise of validation rows."""
     if rebuilt - searched <= _NOISE * standard_error:
@@ -133,12 +143,15 @@ def run(settings: TrainSlice) -> None:
     from pipeline.core.contracts import EpochRecord
     from pipeline.training.budgets import budget_of, settled
     from pipeline.training.data import load_data
+    from pipeline.training.device import choose_device, gpu_name
     from pipeline.training.fit import Watch, fit
     from pipeline.training.weights import save_weights
 
     inputs = {"settings": plain(settings), "best": best, "data": sha256_folder(FIT), "code": code_digest(*_CODE)}
     checkpoints = state_folder() / "train" / digest_of(inputs)[:12]
     checkpoints.mkdir(parents=True, exist_ok=True)
+    continued = any(checkpoints.iterdir())
+    usage = Usage(gpu_name() if choose_device(settings.trainer)[0] == "cuda" else None)
 
     facts = TASKS[card.task]
     data = load_data(card, FIT)
@@ -150,6 +163,7 @@ def run(settings: TrainSlice) -> None:
 
     def on_score(progress: float, record: EpochRecord) -> bool:
         nonlocal told
+        usage.look()
         if record.epoch % lines_every and progress < 1 and record.seconds - told < _QUIET_SECONDS:
             return True
         told = record.seconds
@@ -176,7 +190,8 @@ def run(settings: TrainSlice) -> None:
         done = refitted(settings, fixed, whole, budget, done, checkpoints / "refit")
     with fresh_folder(TRAIN) as folder:
         weights = save_weights(folder, done.network)
-        write_json(folder / "card.json", model_card(settings, card, best, budget, done, weights))
+        written = model_card(settings, card, best, budget, done, weights)
+        write_json(folder / "card.json", with_usage(written, usage, continued=continued))
         write_json(folder / "intake.json", replace(intake, version=__version__, code=code_digest(*PREDICTING)))
     shutil.rmtree(checkpoints)
     log.info(

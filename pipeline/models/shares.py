@@ -51,6 +51,8 @@ class Shares(nn.Module):
 
     def forward(self, x_BCT: Tensor, mask_BT: Tensor) -> Tensor:
         """Return the shares of seen steps; a few rows at a time, so that answers stay in the cache."""
+        if torch.compiler.is_exporting():  # a graph is the same for any number of rows
+            return self._part(x_BCT, mask_BT)
         rows = max(1, _CACHED // (len(_PATTERNS) * x_BCT.shape[2]))
         parts = zip(torch.split(x_BCT, rows), torch.split(mask_BT, rows), strict=True)
         return torch.cat([self._part(x, mask) for x, mask in parts])

@@ -46,6 +46,8 @@ class Wins(nn.Module):
         Where all kernels answer the same, as on a constant stretch, nobody wins.
         A few rows at a time, so that the answers of all kernels stay in the cache.
         """
+        if torch.compiler.is_exporting():  # a graph is the same for any number of rows
+            return self._part(x_BCT, mask_BT)
         rows = max(1, _CACHED // (self.groups * self.rivals * x_BCT.shape[2]))
         parts = zip(torch.split(x_BCT, rows), torch.split(mask_BT, rows), strict=True)
         return torch.cat([self._part(x, mask) for x, mask in parts])
@@ -67,7 +69,7 @@ class Wins(nn.Module):
         x_BGT = x_BCT if x_BCT.shape[1] == 1 else torch.einsum("bct,gc->bgt", x_BCT, views_GC)
         answers = nn.functional.conv1d(
             x_BGT, kernels, padding=dilation * (TAPS // 2), dilation=dilation, groups=x_BGT.shape[1]
-        ).view(len(x_BCT), self.groups, self.rivals, steps)
+        ).view(x_BCT.shape[0], self.groups, self.rivals, steps)
         # Comparing with the extreme value is five times as fast as asking for its place.
         best_BGT, lowest_BGT = answers.amax(2), answers.amin(2)
         wins = (answers == best_BGT[:, :, None]).to(answers.dtype)

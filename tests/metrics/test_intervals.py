@@ -8,7 +8,16 @@ from scipy.stats import bootstrap
 
 from pipeline.core.contracts import Number
 from pipeline.core.seeds import stream
-from pipeline.metrics.intervals import detectable_gap, mean, newcombe, proportion, rate_gap, small_mean, wilson
+from pipeline.metrics.intervals import detectable_gap, mean, median, newcombe, proportion, rate_gap, small_mean, wilson
+
+
+def test_the_interval_of_a_median_covers_it_as_often_as_it_says() -> None:
+    rng = stream(1, "median")
+    found = [median(rng.exponential(size=49)) for _ in range(2000)]
+    inside = [number.ci_low <= np.log(2) <= number.ci_high for number in found]  # type: ignore[operator]
+    assert 0.94 <= np.mean(inside) <= 0.98
+    assert found[0].value is not None
+    assert median(np.array([3.0, 1.0, 2.0])).value == 2.0
 
 
 @pytest.mark.parametrize(
