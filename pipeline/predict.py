@@ -27,11 +27,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pipeline.core.arguments import read_arguments
 from pipeline.core.errors import ConfigError, PipelineError
 from pipeline.core.process import hold_threads
 from pipeline.core.settings import TrainerSettings
 from pipeline.core.store import TRAIN
-from pipeline.core.strict import read
 from pipeline.stage import prepare_terminal
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Wishes:
     windows: Literal["last", "all"] = "last"
     device: Literal["auto", "cpu", "cuda"] = "cpu"
     sets: Literal["auto", "true", "false"] = "auto"
-    coverage: str = "0.9"
+    coverage: float = 0.9
 
 
 def load(
@@ -76,7 +76,7 @@ def load(
 
 def run(arguments: Sequence[str]) -> None:
     """Predict a file, and tell how it went."""
-    wishes = _wishes(arguments)
+    wishes = read_arguments(Wishes, arguments, "predict", "input=<path> output=<file>")
     from pipeline.datasets.progress import told
     from pipeline.prediction import output_file
 
@@ -84,7 +84,7 @@ def run(arguments: Sequence[str]) -> None:
     if source.exists() and target.exists() and source.samefile(target):
         raise ConfigError("predict: output is the input", fix="name another file")
     sets = {"true": True, "false": False}.get(wishes.sets)
-    model = replace(load(wishes.model, wishes.device, sets=sets, coverage=_share(wishes.coverage)), spread=True)
+    model = replace(load(wishes.model, wishes.device, sets=sets, coverage=wishes.coverage), spread=True)
     for note in model.notes:
         log.info("note: %s", note)
     rows = flagged = refused = 0
@@ -98,23 +98,6 @@ def run(arguments: Sequence[str]) -> None:
             if refused == len(frame) == rows:
                 log.info("the first %s rows are all refused: %s", f"{rows:,}", frame["refused"].iloc[0])
     log.info("%s: %s rows, %s flagged, %s refused", target, f"{rows:,}", f"{flagged:,}", f"{refused:,}")
-
-
-def _wishes(arguments: Sequence[str]) -> Wishes:
-    said = {}
-    for argument in arguments:
-        key, given, value = argument.partition("=")
-        if not given or not value:
-            raise ConfigError(f"predict: {argument!r} is not key=value", fix="input=<path> output=<file>")
-        said[key] = value
-    return read(Wishes, said, "predict")
-
-
-def _share(said: str) -> float:
-    try:
-        return float(said)
-    except ValueError:
-        raise ConfigError(f"predict: coverage={said}: not a number", fix="coverage=0.9") from None
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -35,6 +35,7 @@ from pipeline.core.store import (
     REPORTS,
     SEARCH,
     TRAIN,
+    folder_bytes,
     missing,
     read_json,
     read_record,
@@ -77,6 +78,7 @@ def all_records() -> "Records":
         explanations=read_record(Explanations, INTERPRET / "checks.json"),
         attributions=attributions,
         fairness=read_record(FairnessRecord, FAIRNESS / "groups.json"),
+        disk={folder.as_posix(): folder_bytes(folder) for folder in FOLDERS.values()},
     )
 
 

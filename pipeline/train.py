@@ -10,11 +10,22 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import __version__
-from pipeline.core.contracts import Ablated, Best, Budget, DatasetCard, Intake, Latency, ModelCard, SearchRecord
+from pipeline.core.contracts import (
+    Ablated,
+    Best,
+    Budget,
+    DatasetCard,
+    EpochRecord,
+    Intake,
+    Latency,
+    ModelCard,
+    SearchRecord,
+)
 from pipeline.core.settings import TrainSlice
 from pipeline.core.store import (
     FIT,
@@ -29,13 +40,14 @@ from pipeline.core.store import (
     write_json,
 )
 from pipeline.core.strict import plain
+from pipeline.core.usage import CONTINUED, Usage
 from pipeline.stage import run_stage, state_folder
 
 if TYPE_CHECKING:
     from pipeline.core.contracts import FullTraining
     from pipeline.models.cost import Cost
     from pipeline.training.data import Data
-    from pipeline.training.fit import Fit
+    from pipeline.training.fit import Fit, OnScore
     from pipeline.training.full import Course, Wanted
 
 log = logging.getLogger("pipeline.train")
@@ -103,6 +115,15 @@ def model_card(
     )
 
 
+def with_usage(card: ModelCard, usage: Usage, *, continued: bool) -> ModelCard:
+    """Return the card with what the training took of the machine, where this process did all of it."""
+    usage.look()
+    if continued:
+        return replace(card, energy_of=CONTINUED)
+    return replace(card, processor_seconds=usage.processor_seconds, energy_wh=usage.energy_wh,
+                   energy_of=usage.energy_words)  # fmt: skip
+
+
 def rebuilt_words(searched: float, rebuilt: float, standard_error: float) -> str | None:
     """Say when the winner, trained again, misses what it was chosen for by more than the noise of validation rows."""
     if rebuilt - searched <= _NOISE * standard_error:
@@ -114,7 +135,7 @@ def rebuilt_words(searched: float, rebuilt: float, standard_error: float) -> str
 
 
 def trained(
-    settings: TrainSlice, course: "Course", wanted: "Sequence[Wanted]", curves: Path
+    settings: TrainSlice, course: "Course", wanted: "Sequence[Wanted]", usage: Usage, curves: Path
 ) -> "Iterator[tuple[Wanted, Fit | str]]":
     """Give each training with its outcome, or in words why it has none.
 
@@ -128,13 +149,18 @@ def trained(
         beside = curves_in(curves / one.name) if settings.train.tensorboard else nullcontext(go_on)
         try:
             with beside as also:
-                done = course.train(one, also)
+                done = course.train(one, partial(_watched, usage, also))
         except FloatingPointError as wrong:
             if one.file == HANDED_ON:
                 raise
             yield one, f"{one.name} is missing among the trainings: {wrong}"
         else:
             yield one, done
+
+
+def _watched(usage: Usage, also: "OnScore", progress: float, record: EpochRecord) -> bool:
+    usage.look()
+    return also(progress, record)
 
 
 def with_trainings(record: ModelCard, told: "Sequence[FullTraining]", failed: Sequence[str], why: str) -> ModelCard:
@@ -177,6 +203,7 @@ def run(settings: TrainSlice) -> None:
     from pipeline.training.ablation import ablate, choices_of
     from pipeline.training.curves import refuse_without_tensorboard
     from pipeline.training.data import load_data
+    from pipeline.training.device import choose_device, gpu_name
     from pipeline.training.full import course_for, default_of, told_of, wanted_trainings, write_log
     from pipeline.training.weights import save_weights
 
@@ -187,10 +214,12 @@ def run(settings: TrainSlice) -> None:
     inputs = {"settings": plain(settings), "wanted": wanted, "data": sha256_folder(FIT), "code": code_digest(*_CODE)}
     checkpoints = state_folder() / "train" / digest_of(inputs)[:12]
     checkpoints.mkdir(parents=True, exist_ok=True)
+    continued = any(checkpoints.iterdir())
+    usage = Usage(gpu_name() if choose_device(settings.trainer)[0] == "cuda" else None)
 
     course = course_for(load_data(card, FIT), settings.train, settings.trainer, len(wanted), checkpoints)
     log.info("%s", course.words(wanted))
-    outcomes = list(trained(settings, course, wanted, state_folder() / "tensorboard" / checkpoints.name))
+    outcomes = list(trained(settings, course, wanted, usage, state_folder() / "tensorboard" / checkpoints.name))
     fits = [(one, found) for one, found in outcomes if not isinstance(found, str)]
     ablation: tuple[Ablated, ...] = ()
     if settings.train.ablate_seconds:
@@ -202,7 +231,7 @@ def run(settings: TrainSlice) -> None:
         record = model_card(settings, card, best, course.budget, done, floor, told[0].weights_sha256)
         record = with_trainings(record, told, [found for _, found in outcomes if isinstance(found, str)], no_default)
         record = replace(record, ablation=ablation, default_trial=None if default is None else default.number)
-        write_json(folder / "card.json", record)
+        write_json(folder / "card.json", with_usage(record, usage, continued=continued))
         write_json(folder / "intake.json", replace(intake, version=__version__, code=code_digest(*PREDICTING)))
         write_log(folder / "log.csv", [(one.name, fit.records) for one, fit in fits])
     shutil.rmtree(checkpoints)

@@ -118,6 +118,11 @@ def sha256_folder(path: Path) -> str:
     return whole.hexdigest()
 
 
+def folder_bytes(path: Path) -> int:
+    """Return the bytes of all files below."""
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
 def digest_of(record: object) -> str:
     """Return the hex digest of a record's canonical JSON."""
     text = json.dumps(plain(record), allow_nan=False, sort_keys=True, separators=(",", ":"))

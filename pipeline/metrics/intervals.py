@@ -106,6 +106,15 @@ def independent_gap(one: Number, two: Number, level: float = 0.95) -> Number:
     return Number(value=gap, ci_low=low, ci_high=high, ci_level=level, ci_method="limits of both combined (MOVER)", n=n)
 
 
+def median(values: NDArray[np.float64], level: float = 0.95) -> Number:
+    """Return the median of values (N,) with the distribution-free interval of binomial ranks around it."""
+    ordered, n = np.sort(values), len(values)
+    half = float(norm.ppf((1 + level) / 2)) * math.sqrt(n) / 2
+    low, high = ordered[max(0, int(n / 2 - half))], ordered[min(n - 1, math.ceil(n / 2 + half))]
+    return Number(value=float(np.median(ordered)), ci_low=float(low), ci_high=float(high), ci_level=level,
+                  ci_method="binomial ranks", n=n)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Moments:
     """What a comparison of means needs to know of one side."""

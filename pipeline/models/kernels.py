@@ -133,6 +133,8 @@ class KernelNetwork(Network):
 
     def members(self, x: Tensor) -> Tensor:
         """Return logits or values (B, 1, O)."""
+        if torch.compiler.is_exporting():  # memory is no part of a graph
+            return super().members(x)
         explained = (torch.is_grad_enabled() and not self.training) or x.requires_grad
         watched = self.stem._forward_hooks or self.stem._forward_pre_hooks
         if not self.head.frozen or explained or watched or x.is_meta or torch.is_inference_mode_enabled():

@@ -61,12 +61,12 @@ class ChannelPatches(nn.Module):
         """Return the changes."""
         own_BNW = x_BTC[:, : self.window, : self.targets].transpose(1, 2)
         own_BNW = nn.functional.pad(own_BNW, (-self.window % self.patch, 0)).contiguous()
-        x_BNPD = self.project(own_BNW.view(len(x_BTC), self.targets, -1, self.patch))
+        x_BNPD = self.project(own_BNW.view(x_BTC.shape[0], self.targets, -1, self.patch))
         if self.known is not None:
             known_BD = self.known(x_BTC[:, :, self.past :].flatten(1))
             x_BNPD = torch.cat([x_BNPD, known_BD[:, None, None].expand(-1, self.targets, -1, -1)], dim=2)
         tokens = self.blocks((x_BNPD + self.positions).flatten(0, 1))
-        out_BNH: Tensor = self.last(self.dropout(tokens.flatten(1))).view(len(x_BTC), self.targets, -1)
+        out_BNH: Tensor = self.last(self.dropout(tokens.flatten(1))).view(x_BTC.shape[0], self.targets, -1)
         return out_BNH.transpose(1, 2)
 
 

@@ -231,7 +231,7 @@ class ForecastTrunk(RelativeWindows):
         x_BTC, mask_BT, last_BN = self.relative(x_BTE)
         whole_BTE = torch.cat([x_BTC, mask_BT[:, :, None]], dim=2)
         whole_BTE = nn.functional.pad(whole_BTE, (0, 0, -x_BTC.shape[1] % self.patch, 0))
-        tokens_BNPE = whole_BTE.view(len(whole_BTE), -1, self.patch, whole_BTE.shape[2])
+        tokens_BNPE = whole_BTE.view(whole_BTE.shape[0], -1, self.patch, whole_BTE.shape[2])
         mask_BN1 = tokens_BNPE[:, :, :, -1].amax(2, keepdim=True)
         features: Tensor = self.trunk(torch.cat([tokens_BNPE[:, :, :, :-1].flatten(2), mask_BN1], dim=2))
         return torch.cat([features, self.simple(x_BTC, last_BN).flatten(1)], dim=1)

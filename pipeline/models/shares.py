@@ -56,6 +56,8 @@ class Shares(nn.Module):
         A share is a count: no gradient goes through it.
         """
         x_BCT = x_BCT.detach()
+        if torch.compiler.is_exporting():  # a graph is the same for any number of rows
+            return self._part(x_BCT, mask_BT)
         rows = max(1, _CACHED // (len(_PATTERNS) * x_BCT.shape[2]))
         parts = zip(torch.split(x_BCT, rows), torch.split(mask_BT, rows), strict=True)
         return torch.cat([self._part(x, mask) for x, mask in parts])

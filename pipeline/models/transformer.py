@@ -93,7 +93,7 @@ class TableTokens(nn.Module):
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Return (B, 1 + T, D)."""
-        return torch.cat([self.summary.expand(len(x_BTD), -1, -1), x_BTD], dim=1)
+        return torch.cat([self.summary.expand(x_BTD.shape[0], -1, -1), x_BTD], dim=1)
 
 
 class SummaryBlock(Block):
@@ -137,8 +137,8 @@ class SequenceTransformer(nn.Module):
         x_BTD, mask_BT = split_mask(x_BTE)
         short = -x_BTD.shape[1] % self.patch
         x_BTD = nn.functional.pad(x_BTD * mask_BT[:, :, None], (0, 0, 0, short))
-        mask_BT = nn.functional.pad(mask_BT, (0, short)).reshape(len(x_BTD), -1, self.patch).amax(2)
-        patches = x_BTD.reshape(len(x_BTD), mask_BT.shape[1], -1)
+        mask_BT = nn.functional.pad(mask_BT, (0, short)).reshape(x_BTD.shape[0], -1, self.patch).amax(2)
+        patches = x_BTD.reshape(x_BTD.shape[0], mask_BT.shape[1], -1)
         x_BTD = self.project(patches) + self.positions[: mask_BT.shape[1]]
         for block in self.blocks:
             x_BTD = block(x_BTD, mask_BT)

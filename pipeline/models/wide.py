@@ -69,20 +69,21 @@ class Wide(nn.Module):
 
     def forward(self, x_BL: Tensor, words_U: Tensor, at_BL: Tensor) -> Tensor:
         """Return what each word adds; `words_U` are the different words, and word (b, l) is number `at_BL` of them."""
-        letters_UK, size_U = self._letters(words_U)
+        letters_UK, size_U = self.letters(words_U)
         words_UK = self.table(words_U) * self.rarity[words_U, None]
-        pairs_BL = self._pairs(x_BL)
+        pairs_BL = self.pair_rows(x_BL)
         there = pairs_BL > 0
         pairs_MK = self.table(pairs_BL[there]) * self.rarity[pairs_BL[there]][:, None]
         words_BLK = nn.functional.embedding(at_BL, words_UK).index_put((there,), pairs_MK, accumulate=True)
         letters_BLK = nn.functional.embedding(at_BL, letters_UK)
         size_B = (self.rarity[x_BL] ** 2 + self.rarity[pairs_BL] ** 2).sum(1)
-        return words_BLK * self._scale(size_B) + letters_BLK * self._scale(size_U[at_BL].sum(1))
+        return words_BLK * self.scale(size_B) + letters_BLK * self.scale(size_U[at_BL].sum(1))
 
-    def _scale(self, size_B: Tensor) -> Tensor:
+    def scale(self, size_B: Tensor) -> Tensor:
+        """Return what brings features of these squared lengths to length 1, times the rate, (B, 1, 1)."""
         return self.rate * size_B.clamp(min=1e-6).rsqrt()[:, None, None]
 
-    def _letters(self, words_U: Tensor) -> tuple[Tensor, Tensor]:
+    def letters(self, words_U: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the letters of each word add before scaling, (U, K), and their squared length, (U,)."""
         starts_U = self.starts[words_U]
         sizes_U = self.starts[words_U + 1] - starts_U
@@ -96,7 +97,7 @@ class Wide(nn.Module):
         length_U = nn.functional.embedding_bag(at_G, self.rarity[:, None] ** 2, bags_U, mode="sum")[:, 0]
         return added_UK, length_U
 
-    def _pairs(self, x_BL: Tensor) -> Tensor:
+    def pair_rows(self, x_BL: Tensor) -> Tensor:
         """Return the row of the pair each word makes with the one before it, 0 where that is none of ours, (B, L)."""
         asked = x_BL[:, :-1] * self.words + x_BL[:, 1:]
         at = torch.searchsorted(self.pairs, asked).clamp(max=_PAIRS - 1)

@@ -46,6 +46,8 @@ class Wins(nn.Module):
         Where all kernels answer the same, as on a constant stretch, nobody wins.
         A few rows at a time, so that the answers of all kernels stay in the cache.
         """
+        if torch.compiler.is_exporting():  # a graph is the same for any number of rows
+            return self._part(x_BCT, mask_BT)
         rows = max(1, _CACHED // (self.groups * self.rivals * x_BCT.shape[2]))
         parts = zip(torch.split(x_BCT, rows), torch.split(mask_BT, rows), strict=True)
         return torch.cat([self._part(x, mask) for x, mask in parts])
@@ -65,7 +67,7 @@ class Wins(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         views_KC = views_GC.repeat_interleave(self.rivals, dim=0)
         found = answers(x_BCT, kernels.view(-1, TAPS), views_KC, dilation)
-        found_BGKT = found.view(len(found), self.groups, self.rivals, -1)
+        found_BGKT = found.view(found.shape[0], self.groups, self.rivals, -1)
         # Comparing with the extreme value is five times as fast as asking for its place; the sign of the difference
         # makes no booleans and is twice as fast again.
         best_BGT, lowest_BGT = found_BGKT.amax(2), found_BGKT.amin(2)

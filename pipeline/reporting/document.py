@@ -1,7 +1,7 @@
 """All records to one JSON document, the only source of the page. Nothing here is measured, only put together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from pipeline.core.contracts import (
 )
 from pipeline.core.settings import ReportSettings
 from pipeline.core.strict import plain
+from pipeline.reporting.costs import cost_part, energy_not_assessed
 from pipeline.reporting.words import metric_words
 
 SCHEMA_VERSION = 1
@@ -52,6 +53,8 @@ class Records:
     explanations: Explanations
     attributions: Mapping[str, NDArray[Any]]
     fairness: FairnessRecord
+    disk: Mapping[str, int] = field(default_factory=dict)
+    """Bytes of the folders that stages wrote."""
 
 
 def document(settings: ReportSettings, records: Records, provenance: Sequence[Provenance]) -> dict[str, Any]:
@@ -71,6 +74,7 @@ def document(settings: ReportSettings, records: Records, provenance: Sequence[Pr
         "robustness": plain(records.robustness),
         "interpret": plain(records.explanations) | {"gallery": gallery(settings, records)},
         "fairness": plain(records.fairness),
+        "cost": cost_part(records.search, records.model, records.explanations, records.disk),
         "provenance": plain(list(provenance)),
     }
     assert isinstance(body, dict)
@@ -169,7 +173,7 @@ def not_assessed(settings: ReportSettings, records: Records) -> list[str]:
         "spread over several searches: this is one"
         if records.scores.seeds is not None
         else "spread over several seeds of search and training: this is one run",
-        "energy",
+        *energy_not_assessed(records.search, records.model),
     ]
     sets = ["sets of labels with a promised coverage"] if records.card.task == "multilabel" else []
     assessed = (records.fairness, records.explanations, records.robustness)

@@ -1,6 +1,7 @@
 """How long predictions take on this machine."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pipeline.core.contracts import ModelCard, Number
+from pipeline.metrics.intervals import median
 from pipeline.training.predict import model_input
 
 
@@ -20,18 +22,7 @@ def latency(network: nn.Module, x: NDArray[Any], repeats: int = 50) -> Number:
             start = time.perf_counter()
             network(model_input(rows))
             taken.append((time.perf_counter() - start) * 1000)
-    ordered = np.sort(taken[5:])
-    half = 1.96 * np.sqrt(repeats) / 2  # binomial ranks around the median
-    low, high = ordered[int(repeats / 2 - half)], ordered[int(np.ceil(repeats / 2 + half))]
-    return Number(
-        value=float(np.median(ordered)),
-        ci_low=float(low),
-        ci_high=float(high),
-        ci_level=0.95,
-        ci_method="binomial ranks",
-        n=repeats,
-        unit="ms",
-    )
+    return replace(median(np.array(taken[5:])), unit="ms")
 
 
 def bounded_latency(model: ModelCard, batch: int, network: nn.Module, x: NDArray[Any]) -> Number:

@@ -10,6 +10,7 @@ import optuna
 from pipeline.core.energy import JOULES, Meter, Unmeasurable, open_meter
 from pipeline.core.errors import ConfigError
 from pipeline.core.settings import SearchSettings, TrainerSettings
+from pipeline.core.usage import processor_seconds
 
 log = logging.getLogger("pipeline.search")
 
@@ -35,6 +36,10 @@ class Clock:
         self._joules = joules if isinstance(joules := had.get("joules"), float) else None
         """Of earlier processes; None if one of them was not measured."""
         self._running_joules = 0.0
+        spent: dict[str, float | None] = study.user_attrs.get("processor", {} if self._phases else {"seconds": 0.0})
+        self._processor = spent.get("seconds")
+        """Of earlier processes; None if one of them was interrupted, with workers nobody waited for."""
+        self._processor_start = processor_seconds()
 
     @property
     def used(self) -> float:
@@ -103,12 +108,19 @@ class Clock:
         """Return when, of time.monotonic(), so many seconds will be used."""
         return self._start + used - self._before
 
-    def keep(self) -> None:
-        """Store seconds and energy, so that a killed search has not forgotten them."""
+    def keep(self, *, ended: bool = False) -> None:
+        """Store seconds and energy, so that a killed search has not forgotten them.
+
+        What processors took is known when all workers have `ended`.
+        """
         self.look(now=True)
         self._study.set_user_attr("phases", dict(self.phases))
         joules = None if self.energy_wh is None else self.energy_wh * JOULES
         self._study.set_user_attr("energy", {"joules": joules, "of": self.energy_words})
+        whole = self._processor
+        if ended and whole is not None:
+            whole += processor_seconds() - self._processor_start
+        self._study.set_user_attr("processor", {"seconds": whole if ended else None})
 
 
 def kept_phases(study: optuna.Study) -> tuple[tuple[str, float], ...]:
@@ -120,6 +132,12 @@ def kept_energy(study: optuna.Study) -> tuple[float | None, str]:
     """Return the watt-hours as last stored and what they are of, or None and why."""
     kept = study.user_attrs.get("energy", {"joules": None, "of": "nobody looked"})
     return None if kept["joules"] is None else round(kept["joules"] / JOULES, 6), kept["of"]
+
+
+def kept_processor(study: optuna.Study) -> float | None:
+    """Return the processor seconds as last stored; None where not all were counted."""
+    seconds: float | None = study.user_attrs.get("processor", {}).get("seconds")
+    return None if seconds is None else round(seconds, 3)
 
 
 def meter_of(trainer: TrainerSettings) -> Meter | str:

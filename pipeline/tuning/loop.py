@@ -12,7 +12,7 @@ from pipeline.core.contracts import Candidate, SearchRecord
 from pipeline.models import read_architecture
 from pipeline.space import DefaultChooser, Space, first_answers, sample
 from pipeline.tuning.choice import export
-from pipeline.tuning.clock import Clock, kept_energy, kept_phases, meter_of, refuse_unmeasured
+from pipeline.tuning.clock import Clock, kept_energy, kept_phases, kept_processor, meter_of, refuse_unmeasured
 from pipeline.tuning.constraints import MARK, Gauge, refuse_unmeasurable
 from pipeline.tuning.decisions import CONFIRM_UNTIL, Continue, Refine, Repeat, Start, View
 from pipeline.tuning.defaults import defaults_within_bounds
@@ -102,7 +102,7 @@ class Search:
                     self.shelf.put(job.name)
         with together(self.study):
             self.table.close()
-            self.clock.keep()
+            self.clock.keep(ended=True)
             self.study.set_user_attr("over", extent(settings))
         trained = training_seconds(self.table.rows) - trained
         self.spent = Spent(wall=self.clock.running, workers=self.live.workers, training=trained,
@@ -255,7 +255,8 @@ class Search:
         record = export(self.problem, self.study.study_name, self.table.rows, storage, passed_over, phases,
                         kept_energy(self.study))  # fmt: skip
         rows = self.table.rows[: self.problem.settings.n_trials]
-        return replace(record, importances=importances(rows, self.problem.rungs, self.problem.seed))
+        return replace(record, processor_seconds=kept_processor(self.study),
+                       importances=importances(rows, self.problem.rungs, self.problem.seed))  # fmt: skip
 
     def summary(self, record: SearchRecord) -> list[str]:
         """Return why the search went as it did, and keep it as the study's note."""

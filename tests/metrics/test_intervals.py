@@ -13,6 +13,7 @@ from pipeline.metrics.intervals import (
     deviation,
     independent_gap,
     mean,
+    median,
     newcombe,
     normal,
     proportion,
@@ -20,6 +21,15 @@ from pipeline.metrics.intervals import (
     small_mean,
     wilson,
 )
+
+
+def test_the_interval_of_a_median_covers_it_as_often_as_it_says() -> None:
+    rng = stream(1, "median")
+    found = [median(rng.exponential(size=49)) for _ in range(2000)]
+    inside = [number.ci_low <= np.log(2) <= number.ci_high for number in found]  # type: ignore[operator]
+    assert 0.94 <= np.mean(inside) <= 0.98
+    assert found[0].value is not None
+    assert median(np.array([3.0, 1.0, 2.0])).value == 2.0
 
 
 @pytest.mark.parametrize(

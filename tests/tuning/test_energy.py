@@ -15,7 +15,7 @@ from pipeline.core.settings import SearchSettings
 from pipeline.space import parse
 from pipeline.training.training import Training
 from pipeline.tuning import Search
-from pipeline.tuning.clock import Clock, kept_energy
+from pipeline.tuning.clock import Clock, kept_energy, kept_processor
 from tests.tuning.test_search import TINY, problem, run, search_in, study
 
 WATTS = 50.0
@@ -100,6 +100,26 @@ def test_joules_add_up_over_restarts(tmp_path: Path) -> None:
     assert kept_energy(study(tmp_path)) == (None, "not measured in an earlier run of this study")
     with pytest.raises(ConfigError, match="not measured in an earlier run of this study"):
         clocks.refuse_unmeasured(SearchSettings(n_trials=1, energy_wh=1.0), last)
+
+
+def test_processor_seconds_add_up_and_are_unknown_after_an_interruption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(clocks, "processor_seconds", lambda: now)
+    first = Clock(study(tmp_path))
+    now = 103.0
+    first.keep()
+    assert kept_processor(study(tmp_path)) is None  # workers are at work
+    first.keep(ended=True)
+    assert kept_processor(study(tmp_path)) == 3.0
+    second = Clock(study(tmp_path))
+    now = 107.5
+    second.keep(ended=True)
+    assert kept_processor(study(tmp_path)) == 7.5
+    Clock(study(tmp_path)).keep()  # killed here
+    Clock(study(tmp_path)).keep(ended=True)
+    assert kept_processor(study(tmp_path)) is None
 
 
 def test_energy_comes_to_seconds_at_the_average_power(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -218,6 +218,9 @@ class SearchRecord:
     """Watt-hours over restarts; None where not all was measured."""
     energy_of: str = ""
     """What they are of, with all else that ran on it, or why nothing was measured."""
+    processor_seconds: float | None = None
+    """Of all processes and cores together, over restarts; None where one of them was interrupted, and in older
+    records."""
     constraints: Mapping[str, float] = field(default_factory=dict)
     """Upper bounds by name."""
     latency_batch: int = 1
@@ -438,6 +441,12 @@ class ModelCard:
     the temperature, are of the training before."""
     epochs: tuple[EpochRecord, ...]
     seconds: float
+    processor_seconds: float | None = None
+    """Of all cores together; None where an earlier process had begun, and in older cards."""
+    energy_wh: float | None = None
+    """Watt-hours; None where they were not measured, or not from the start."""
+    energy_of: str = ""
+    """What they are of, with all else that ran on it, or why nothing was measured."""
     search_score: float
     """Validation score the search saw; beside val_score it shows how well the rebuilt winner agrees."""
     val_score: float
