@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from pipeline import evaluate, fairness, interpret, prepare, report, search, train
+from pipeline import configure, evaluate, fairness, interpret, prepare, report, search, train
 from pipeline.core import settings as kinds
 from pipeline.core.data_settings import AuditSettings, DataSettings
 from pipeline.core.provenance import record_provenance
@@ -20,7 +20,7 @@ from pipeline.datasets import intake_of, write_split
 from pipeline.datasets.images import ImageRows, prepare_arrays
 from pipeline.datasets.splits import given_splits
 from pipeline.predict import load
-from pipeline.stage import compose, granted, slice_for
+from pipeline.stage import compose, granted, recorded, slice_for
 from pipeline.tracing.verification import verified
 from tests.conftest import ROOT
 
@@ -58,12 +58,13 @@ def run(space: str, data: Mapping[str, Any], *overrides: str) -> dict[str, Any]:
 
 
 def run_stages(stages: Sequence[tuple[str, type[Any], Any]], overrides: Sequence[str]) -> dict[str, Any]:
-    """Run stages as their commands with these overrides do, return report.json."""
-    config = compose(overrides)
+    """Run stages as their commands do after configure with these overrides, return report.json."""
+    configure.run(compose(overrides))
+    config = recorded()
     for name, kind, stage in stages:
         stage(slice_for(name, kind, config))
         if name in FOLDERS:
-            record_provenance(name, granted(name, config), overrides)
+            record_provenance(name, granted(name, config), ["--params"])
     found: dict[str, Any] = json.loads(Path("reports/report.json").read_text())
     check_front(found)
     return found
