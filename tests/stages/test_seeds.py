@@ -91,7 +91,7 @@ def test_seeds_and_the_default_are_trained_scored_and_shown(monkeypatch: pytest.
     assert (card.seeds[0].val_score, card.seeds[0].weights_sha256) == (card.val_score, card.weights_sha256)
     assert card.default is not None
     assert (card.default_trial, card.no_default) == (0, "")
-    lines = list(csv.DictReader((TRAIN / "log.csv").open()))
+    lines = list(csv.DictReader((TRAIN / "log.csv").read_text().splitlines()))
     names = [(line["training"], line["epoch"]) for line in lines]
     assert names == [(name, epoch) for name in ("seed 1", "seed 2", "default") for epoch in ("1", "2")]
     assert float(lines[1]["val_score"]) == card.val_score

@@ -111,7 +111,7 @@ def test_the_log_has_a_line_for_each_epoch_of_each_training(tmp_path: Path) -> N
     records = [EpochRecord(epoch=e, train_loss=0.5, val_score=0.25, val_quality=0.75, seconds=1.25, lr=lr)
                for e, lr in ((1, 0.01), (2, None))]  # fmt: skip
     write_log(tmp_path / "log.csv", [("seed 1", records), ("default", records[:1])])
-    lines = list(csv.DictReader((tmp_path / "log.csv").open()))
+    lines = list(csv.DictReader((tmp_path / "log.csv").read_text().splitlines()))
     assert [(line["training"], line["epoch"]) for line in lines] == [("seed 1", "1"), ("seed 1", "2"), ("default", "1")]
     assert lines[1] == {"training": "seed 1", "epoch": "2", "train_loss": "0.5", "val_score": "0.25",
                         "val_quality": "0.75", "lr": "", "seconds": "1.25"}  # fmt: skip
