@@ -34,6 +34,7 @@ from pipeline.core.store import (
     INTERPRET,
     REPORTS,
     SEARCH,
+    TEST,
     TRAIN,
     folder_bytes,
     missing,
@@ -78,7 +79,9 @@ def all_records() -> "Records":
         explanations=read_record(Explanations, INTERPRET / "checks.json"),
         attributions=attributions,
         fairness=read_record(FairnessRecord, FAIRNESS / "groups.json"),
-        disk={folder.as_posix(): folder_bytes(folder) for folder in FOLDERS.values()},
+        disk={
+            folder.as_posix(): folder_bytes(folder) for some in FOLDERS.values() for folder in some if folder != TEST
+        },
     )
 
 
