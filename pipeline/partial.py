@@ -21,6 +21,7 @@ from pipeline.core.contracts import (
     FrontRecord,
     ModelCard,
     Provenance,
+    RobustnessRecord,
     Scores,
     SearchRecord,
 )
@@ -122,7 +123,11 @@ def gathered(config: Mapping[str, Any]) -> "tuple[SoFar, list[Provenance]]":
     if "train" in done:
         found = replace(found, model=read_record(ModelCard, _RECORDS["train"]))
     if "evaluate" in done:
-        found = replace(found, scores=read_record(Scores, _RECORDS["evaluate"]))
+        found = replace(
+            found,
+            scores=read_record(Scores, _RECORDS["evaluate"]),
+            robustness=read_record(RobustnessRecord, EVALUATE / "robustness.json"),
+        )
     if "interpret" in done:
         found = replace(
             found,

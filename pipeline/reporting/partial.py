@@ -15,6 +15,7 @@ from pipeline.core.contracts import (
     FrontRecord,
     ModelCard,
     Provenance,
+    RobustnessRecord,
     Scores,
     SearchRecord,
 )
@@ -44,6 +45,7 @@ class SoFar:
     """None while the study goes on."""
     model: ModelCard | None = None
     scores: Scores | None = None
+    robustness: RobustnessRecord | None = None
     explanations: Explanations | None = None
     attributions: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     fairness: FairnessRecord | None = None
@@ -71,9 +73,11 @@ def partial_document(settings: ReportSettings, found: SoFar, provenance: Sequenc
         },
         "model": None if model is None or card is None else model_part(model, TASKS[card.task]),
         "evaluate": None if found.scores is None else plain(found.scores),
+        "robustness": None if found.robustness is None else plain(found.robustness),
         "interpret": None if found.explanations is None else plain(found.explanations)
         | {"gallery": gallery(settings, records)},
         "fairness": None if found.fairness is None else plain(found.fairness),
+        "cost": None,
         "provenance": plain(list(provenance)),
     }  # fmt: skip
     assert isinstance(body, dict)

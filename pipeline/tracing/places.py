@@ -9,7 +9,7 @@ from pipeline.core.errors import ConfigError
 from pipeline.core.store import REPORTS
 
 REPORT = REPORTS / "report.json"
-_STAGES = {"data": "prepare", "model": "train"}
+_STAGES = {"data": "prepare", "model": "train", "robustness": "evaluate", "cost": "report"}
 """Stages that are called otherwise than the part of the report they fill."""
 _NAMES = ("name", "method", "feature", "group", "origin")
 """Fields by which an item of a list may be called instead of its place."""
