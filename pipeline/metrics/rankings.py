@@ -22,9 +22,11 @@ Cases = Iterable[tuple[NDArray[np.bool_], Values]]
 """Of each class or label: which rows have it (N,), and their scores (N,)."""
 
 LEAST_ROWS = 20
-"""An area has an interval where its spread is known by so many rows, see `known_by`."""
+"""An area has an interval where its spread is known by so many rows, see `known_by`, …"""
+LEAST_OF_CLASS = 10
+"""… and each class has so many rows, and so many beside them: of fewer nobody knows how much they vary."""
 _ONE_KIND = "no class has rows and rows of another class beside them"
-_FEW = f"known by fewer than {LEAST_ROWS} rows of a class: no interval"
+_FEW = f"a class has fewer than {LEAST_OF_CLASS} rows, or all together are too few: no interval"
 _FLAT = "no spread: no interval"
 
 
@@ -38,11 +40,11 @@ def rank_table(cases: Cases, n: int, level: float) -> dict[str, Number]:
             found.append((area_under_roc(held, score), average_precision(held, score)))
     if not found:
         return dict.fromkeys(("auroc", "auprc"), Number(value=None, n=n, reason=_ONE_KIND))
-    numbers = {}
+    numbers, least = {}, min(min(int(held.sum()), n - int(held.sum())) for held in of_class)
     for name, parts in zip(("auroc", "auprc"), zip(*found, strict=True), strict=True):
         value, influence = averaged(parts)
         units = known_by(parts, of_class)
-        few = units < LEAST_ROWS
+        few = units < LEAST_ROWS or least < LEAST_OF_CLASS
         numbers[name] = Number(value=value, n=n, reason=_FEW) if few else logit_number(value, influence, level, units)
     return numbers
 

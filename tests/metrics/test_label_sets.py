@@ -8,7 +8,7 @@ from pipeline.metrics.label_sets import label_scores, label_set_table, paired_ga
 
 RNG = np.random.default_rng(4)
 LABELS = 70
-Y = (RNG.random((150, LABELS)) < np.linspace(0.02, 0.6, LABELS)).astype(np.int64)
+Y = (RNG.random((150, LABELS)) < np.linspace(0.2, 0.6, LABELS)).astype(np.int64)
 P = np.clip(0.5 * Y + RNG.random((150, LABELS)) * 0.6 - 0.05, 0, 1)
 YES = (P >= 0.5).astype(int)
 

@@ -69,7 +69,10 @@ def test_what_has_no_area_or_no_interval_says_why() -> None:
     }
     few = rank_table([(np.arange(50) < 4, RNG.random(50))], 50, 0.95)["auroc"]
     assert few.value is not None
-    assert (few.ci_low, few.reason) == (None, "known by fewer than 20 rows of a class: no interval")
+    assert (few.ci_low, few.reason) == (
+        None,
+        "a class has fewer than 10 rows, or all together are too few: no interval",
+    )
     perfect = rank_table([(np.arange(50) < 20, -np.arange(50.0))], 50, 0.95)["auroc"]
     assert (perfect.value, perfect.ci_low, perfect.reason) == (1.0, None, "no spread: no interval")
 
