@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline import __version__
-from pipeline.core.contracts import DatasetCard, ForecastInputs, Intake, ModelCard
+from pipeline.core.contracts import DatasetCard, ForecastInputs, Intake, ModelCard, SplitName
 from pipeline.core.errors import ArtifactError
 from pipeline.core.store import read_record, sha256_file
 from pipeline.datasets import load_split
@@ -72,13 +72,12 @@ def subject(model: Path, data: Path) -> Subject:
     dataset = read_record(DatasetCard, data / "dataset.json")
     if dataset.inputs != card.inputs or dataset.task != intake.task:
         raise ArtifactError(f"{data}: not the data that {model} was trained on", fix="data=<the folder prepare wrote>")
-    (x, y), (train_x, _) = (
-        _some(data, split, card, most) for split, most in (("val", _MOST_ROWS), ("train", _CALIBRATION_ROWS))
-    )
+    x, y = _some(data, "val", card, _MOST_ROWS)
+    train_x, _ = _some(data, "train", card, _CALIBRATION_ROWS)
     return Subject(network, card, intake, x, y, train_x, model / "model.safetensors")
 
 
-def _some(data: Path, split: str, card: ModelCard, most: int) -> tuple[NDArray[Any], NDArray[Any]]:
+def _some(data: Path, split: SplitName, card: ModelCard, most: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return packed rows of a split, evenly spread over it, and their targets."""
     part = load_split(data, split)
     at = np.unique(np.linspace(0, len(part.y) - 1, min(most, len(part.y))).round().astype(np.int64))

@@ -131,6 +131,7 @@ def one_way(cells: nn.RNNBase, layer: int, suffix: str) -> nn.Module:
     """Return one layer in one direction as a recurrence of its own."""
     weights = {name: getattr(cells, f"{name}_l{layer}{suffix}") for name in
                ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}  # fmt: skip
-    alone = type(cells)(weights["weight_ih"].shape[1], cells.hidden_size, batch_first=True)
+    kind = nn.LSTM if isinstance(cells, nn.LSTM) else nn.GRU
+    alone = kind(weights["weight_ih"].shape[1], cells.hidden_size, batch_first=True)
     alone.load_state_dict({f"{name}_l0": weight for name, weight in weights.items()})
     return alone

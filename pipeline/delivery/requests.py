@@ -18,6 +18,8 @@ from pipeline.core.strict import nearest
 from pipeline.prediction import Model
 from pipeline.prediction.output import answers
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 Answer = dict[str, Any]
 """The columns of predict, without row_id but for forecasts; null where there is nothing to say."""
 
@@ -121,7 +123,7 @@ def _series(row: Any) -> tuple[Any, str | None]:
         for step, value in enumerate(channel, 1):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
                 raise Unreadable(f"step {step}: {_kind(value)}, not a number")
-            if value is not None and not abs(value) <= np.finfo(np.float32).max:
+            if value is not None and not abs(value) <= _LARGEST:
                 raise Unreadable(f"step {step}: {value} is no finite number of 32 bits")
     return channels, None
 

@@ -45,6 +45,7 @@ def folders(tmp_path: Path, architecture: Mapping[str, Any], inputs: Inputs, row
     torch.manual_seed(3)
     network = build(architecture, inputs, outputs).eval()
     model.mkdir()
+    data.mkdir()
     sha256 = save_weights(model, network)
     targets = (Target(name="x", mean=0.0, std=1.0, change=1.0),) if forecast else ()
     classes = () if forecast else ("a", "b", "c")
@@ -56,7 +57,7 @@ def folders(tmp_path: Path, architecture: Mapping[str, Any], inputs: Inputs, row
     write_json(model / "card.json", card)
     task = "forecast" if forecast else "multiclass"
     settings = DataSettings(name="own", format="csv", sensitive={}, slices={}, path="rows.csv", target="y")
-    write_json(model / "intake.json", Intake(data=settings, task=task, classes=classes, targets=targets))
+    write_json(model / "intake.json", Intake(data=settings, task=task, classes=classes, targets=targets, usual={}))
     counts = {"train": rows, "val": rows}
     dataset = DatasetCard(name="own", task=task, classes=classes, targets=targets, inputs=inputs, rows=counts,
                           class_rows={}, audit=(), source_digest="0" * 64, notes=())  # fmt: skip

@@ -35,7 +35,7 @@ def app_of(made: Trained, limits: Limits = LIMITS) -> FastAPI:
 
 
 def client_of(made: Trained, limits: Limits = LIMITS) -> TestClient:
-    return TestClient(app_of(made, limits), raise_server_exceptions=False)
+    return TestClient(app_of(made, limits), raise_server_exceptions=True)
 
 
 @pytest.fixture
@@ -273,7 +273,7 @@ def test_the_card_says_what_a_row_is(people: Trained) -> None:
     [
         (["model=gone"], "serve: model=gone: no such folder\n  fix: run `dvc repro train`, or name it"),
         (["prot=1"], "serve: unknown key 'prot'\n  fix: did you mean 'port'?"),
-        (["port=x"], "serve.port: 'x'"),
+        (["port=x"], "serve.port: expected an integer, got a string 'x'"),
         (["rows=0"], "serve: rows, batch and body_mb must be positive"),
         (["8000"], "serve: '8000' is not key=value\n  fix: port=8000"),
     ],
