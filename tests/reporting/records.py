@@ -273,7 +273,7 @@ def _scores() -> Scores:
 def _robustness() -> RobustnessRecord:
     falling = tuple(proportion(k, 90) for k in (70, 60, 50, 40, 30))
     noise = Degradation(corruption="noise", words=f"x + a {HOSTILE}", amounts=(0.1, 0.2, 0.3, 0.4, 0.5),
-                        quality=falling, change=paired_gain(_Y == 0, _Y == _Y, 0.95, stream(3), 50))  # fmt: skip
+                        quality=falling, change=paired_gain(_Y == 0, _Y == _Y, 0.95))  # fmt: skip
     lost = replace(noise, corruption="b" * 40, quality=(*falling[:4], Number(value=None, n=90, reason="undefined")))
     attack = AttackScores(attack="pgd", words="steps", epsilons=(1 / 255, 8 / 255), accuracy=falling[:2])
     outside = OutsideSet(name=HOSTILE, synthetic=False, rows=90, auroc={"free_energy": proportion(60, 90)},
