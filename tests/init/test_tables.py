@@ -25,7 +25,7 @@ def test_a_table(capsys: Capture) -> None:
     assert found(lines, "columns:") == "columns: 2 numbers (age, pay)"
     assert found(lines, "split ").startswith("split by content, stratified by class: train ")
     assert "hint: sensitive=[sex,age] would audit them and keep them from the inputs" in lines
-    assert found(lines, "the standard search is at most 120 s of training (search.seconds) and 300 s for the winner")
+    assert found(lines, "the standard search is at most 120 s of training (search.seconds) and 900 s for the final")
     card = prepared("people")
     assert (card.inputs.kind, card.classes, sum(card.rows.values())) == ("table", ("no", "yes"), 120)
     assert [f.name for f in card.audit] == ["sex"]
