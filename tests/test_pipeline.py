@@ -30,6 +30,7 @@ def small(project: Path) -> None:
     edit(project / "conf/config.yaml", "seeds: 3", "seeds: 1")
     edit(project / "conf/config.yaml", "default: true", "default: false")
     edit(project / "conf/config.yaml", "rows: 24", "rows: 4")
+    edit(project / "conf/config.yaml", "robustness: auto", "robustness: []")
     edit(project / "conf/config.yaml",
          "baselines: [constant, linear, ngram_svm, gradient_boosting, random_kernels, seasonal]",
          "baselines: [constant]")  # fmt: skip
