@@ -13,7 +13,7 @@ from pipeline.core.data_settings import DataSettings
 from pipeline.core.store import read_record
 from pipeline.predict import load
 from pipeline.prediction.block import Block
-from pipeline.prediction.output import output_file, table_of
+from pipeline.prediction.output import UNLIKE, answers, output_file, table_of
 from pipeline.stage import compose, slice_for
 from tests.conftest import ROOT
 from tests.stages.test_tasks import STAGES
@@ -56,11 +56,12 @@ def test_the_column_goes_to_files(tmp_path: Path) -> None:
     intake = Intake(data=data, task="binary", classes=("a", "b"), usual={})
     block = Block(ids=["1", "2", "3"], x=np.zeros((2, 1)), flags=[None] * 3, refused=[None, "no number", None])
     p = np.array([[0.9, 0.1], [0.4, 0.6]])
-    frame = table_of(block, intake, TableInputs(columns=()), p, np.array([True, False]))
+    found = answers(intake, TableInputs(columns=()), p)
+    frame = table_of(block, found | {UNLIKE: pd.Series([True, False], dtype="boolean")})
     assert frame["unlike_training"].tolist() == [True, pd.NA, False]
     for name in ("rows.csv", "rows.parquet"):
         with output_file(tmp_path / name) as out:
             out.write(frame)
     assert pd.read_parquet(tmp_path / "rows.parquet")["unlike_training"].tolist() == [True, None, False]
     assert (tmp_path / "rows.csv").read_text().splitlines()[1] == '"1","a",0.9,0.1,true,,'
-    assert "unlike_training" not in table_of(block, intake, TableInputs(columns=()), p)
+    assert "unlike_training" not in table_of(block, found)

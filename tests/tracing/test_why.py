@@ -185,5 +185,5 @@ def test_every_number_of_a_finished_report_has_a_stage_with_settings(run: Path) 
     recorded = {behind["stage"] for behind in report["provenance"] if behind["code"]}
     parts = [key for key in report if key not in ("provenance", "warnings", "not_assessed")]
     stages = {stage_of(report, place) for place in places({key: report[key] for key in parts})}
-    assert stages == {"prepare", "search", "train", "evaluate", "interpret", "fairness"}
+    assert stages == {"prepare", "search", "train", "evaluate", "interpret", "fairness", "report"}
     assert stages <= recorded
