@@ -1,16 +1,17 @@
 """What many tests need: one thread per process, and copies of the project."""
 
+import logging
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
-hypothesis.settings.register_profile("busy")  # how long a draw takes says nothing on a busy machine
+hypothesis.settings.register_profile("busy", deadline=None)  # how long a draw takes says nothing on a busy machine
 hypothesis.settings.load_profile("busy")
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -19,6 +20,20 @@ _SHIPPED = ("conf", "data", "pipeline", "search_spaces", "tests", "dvc.yaml", ".
             "README.md", "params.yaml", "pyproject.toml", "requirements.lock")  # fmt: skip
 
 Shell = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[None]:
+    """Put loggers back as they were: commands that run within a test set them up for a terminal."""
+    names = (None, "pipeline", "pipeline.search")
+    before = [(logging.getLogger(name), logging.getLogger(name).level) for name in names]
+    handlers = list(logging.getLogger().handlers)
+    yield
+    for logger, level in before:
+        logger.setLevel(level)
+    for handler in logging.getLogger().handlers[:]:
+        if handler not in handlers:
+            logging.getLogger().removeHandler(handler)
 
 
 @pytest.fixture
