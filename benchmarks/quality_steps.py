@@ -10,11 +10,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.core.contracts import Best, DatasetCard, EpochRecord, ModelCard, SearchRecord
 from pipeline.core.settings import SearchSlice
 from pipeline.core.store import FIT, SEARCH, TRAIN, fresh_folder, read_record, sha256_file, write_json
 from pipeline.stage import compose, slice_for
 from pipeline.training.budgets import settled
+from pipeline.training.data import load_data
+from pipeline.training.held_out import held_out
+from pipeline.training.weights import load_model
 
 
 def plan(overrides: Sequence[str]) -> None:
@@ -51,6 +56,10 @@ def take(weights: str, seed: str) -> None:
             notes=("weights as the search handed them on; the training loss is not known",),
         )
         write_json(folder / "card.json", model)
+        held, strange = held_out(card, load_data(card, FIT), load_model(folder)[0], refit=False,
+                                 ordered=card.task == "forecast")  # fmt: skip
+        np.save(folder / "held_out.npy", strange, allow_pickle=False)
+        write_json(folder / "held_out.json", held)
 
 
 if __name__ == "__main__":
