@@ -215,7 +215,7 @@ def test_seconds_are_a_total_over_restarts(tmp_path: Path) -> None:
     assert {t.state for t in record.trials} <= {"complete", "pruned"}
     assert record.trials[record.best].state == "complete"
     assert f"search.seconds ended the study after {len(record.trials)} of 100000 trials" in record.notes
-    assert sum(study(tmp_path).user_attrs["phases"].values()) == pytest.approx(search.clock.used, abs=1.0)
+    assert 3.0 < sum(study(tmp_path).user_attrs["phases"].values()) < search.clock.used + 0.1
     assert run(tmp_path, **settings) == record
 
 
