@@ -42,6 +42,7 @@ from scratch import (
 )
 
 from pipeline.core.contracts import TableInputs
+from pipeline.datasets.progress import told
 from pipeline.predict import load
 from pipeline.prediction import Model, output_file
 
@@ -119,7 +120,7 @@ def ours(folder: Path, source: Path, target: Path) -> float:
     model = load(folder)
     start = time.perf_counter()
     with output_file(target) as output:
-        for frame in model.stream(source):
+        for frame in told(model.stream(source), "rows", model.rows_about(source), len):
             output.write(frame)
             assert frame["refused"].isna().all(), frame["refused"].iloc[0]
     return time.perf_counter() - start

@@ -11,13 +11,17 @@
     sets=<true|false>  whether sets of classes, or low and high of numbers, stand beside the answers; if not said, where
                        the model has them
     coverage=<share>   in how many rows they promise to hold the truth; 0.9
+    threshold=<p>      two classes: the probability from which on the second is the label; auto, chosen by train on
+                       validation rows, unless said otherwise
+    threshold_for=<m>  what auto maximises: balanced_accuracy or f1
 
 In Python: from pipeline.predict import load; model = load("artifacts/train"); model.predict(path_or_frame)
 
-Per row: row_id (its place), predicted and p_<class>, or predicted_<target>; `set` (class names joined by |), or
-low_<target> and high_<target>; classes and labels: `unlike_training`, true where the network reacts less than to 95 %
-of the validation rows; `flag`: what is unlike the training rows, in words; `refused`: why there is no prediction.
-Targets may be there, and are not read.
+Per row: row_id (its place), predicted (the likeliest class) and p_<class>, or predicted_<target>; two classes: `label`
+by the `threshold`, whose worth on test rows evaluate reports; `set` (names joined by |), or low_<target> and
+high_<target>; classes and labels: `unlike_training`, true where the network reacts less than to 95 % of the validation
+rows; `flag`: what is unlike the training rows, in words; `refused`: why there is no prediction. Targets may be there,
+and are not read.
 """
 
 import logging
@@ -28,6 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pipeline.core.arguments import read_arguments
+from pipeline.core.contracts import ThresholdAim
 from pipeline.core.errors import ConfigError, PipelineError
 from pipeline.core.process import hold_threads
 from pipeline.core.settings import TrainerSettings
@@ -51,6 +56,8 @@ class Wishes:
     device: Literal["auto", "cpu", "cuda"] = "cpu"
     sets: Literal["auto", "true", "false"] = "auto"
     coverage: float = 0.9
+    threshold: float | Literal["auto"] = "auto"
+    threshold_for: ThresholdAim = "balanced_accuracy"
 
 
 def load(
@@ -59,11 +66,14 @@ def load(
     *,
     sets: bool | None = None,
     coverage: float = 0.9,
+    threshold: float | Literal["auto"] = "auto",
+    threshold_for: ThresholdAim = "balanced_accuracy",
 ) -> "Model":
     """Return the trained network of a folder that train wrote, ready for `predict`.
 
     `sets`: whether sets or intervals that promise to hold the truth in a share `coverage` of rows stand beside the
-    answers; None: where the model has them.
+    answers; None: where the model has them. `threshold`: from which probability on the second of two classes is the
+    label; auto: chosen on validation rows for the best `threshold_for`.
     """
     from pipeline.prediction import load_folder
     from pipeline.training.device import choose_device
@@ -71,7 +81,7 @@ def load(
     if not Path(folder).is_dir():
         raise ConfigError(f"predict: model={folder}: no such folder", fix="run `dvc repro train`, or name its folder")
     model = load_folder(Path(folder), choose_device(TrainerSettings(device=device))[0])
-    return model.with_sets(Path(folder), coverage, sets)
+    return model.with_threshold(Path(folder), threshold, threshold_for).with_sets(Path(folder), coverage, sets)
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -84,7 +94,9 @@ def run(arguments: Sequence[str]) -> None:
     if source.exists() and target.exists() and source.samefile(target):
         raise ConfigError("predict: output is the input", fix="name another file")
     sets = {"true": True, "false": False}.get(wishes.sets)
-    model = replace(load(wishes.model, wishes.device, sets=sets, coverage=wishes.coverage), spread=True)
+    model = load(wishes.model, wishes.device, sets=sets, coverage=wishes.coverage, threshold=wishes.threshold,
+                 threshold_for=wishes.threshold_for)  # fmt: skip
+    model = replace(model, spread=True)
     for note in model.notes:
         log.info("note: %s", note)
     rows = flagged = refused = 0

@@ -73,6 +73,7 @@ def run(arguments: Sequence[str]) -> None:
 
         folder = Path(wishes.model)
         model = load_folder(folder, choose_device(TrainerSettings(device=wishes.device))[0])
+        model = model.with_threshold(folder, "auto", "balanced_accuracy").with_sets(folder, 0.9, None)  # as predict has
         limits = Limits(rows=wishes.rows, body_bytes=int(wishes.body_mb * 1e6), batch=wishes.batch,
                         wait_seconds=wishes.wait_ms / 1000)  # fmt: skip
         app = application(model, read_record(ModelCard, folder / "card.json"), limits)

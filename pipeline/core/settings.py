@@ -156,7 +156,7 @@ class EvaluateSettings:
     """predictions.parquet of another run's evaluate, whose search was a random one."""
     coverage: float = 0.9
     """Sets of classes and intervals of numbers promise to hold the truth in this share of rows."""
-    threshold: float | Literal["auto"] = 0.5
+    threshold: float | Literal["auto"] = "auto"
     """Two classes: the second one is predicted from this probability on; auto: chosen on validation rows."""
     threshold_for: ThresholdAim = "balanced_accuracy"
     """What it is chosen for."""

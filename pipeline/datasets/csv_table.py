@@ -17,9 +17,9 @@ from pipeline.core.errors import ConfigError, DataError
 from pipeline.core.strict import nearest
 
 _MARKS = {",": "a comma", "\t": "a tab"}
-_LONGEST = 16 * 1024**2
+LONGEST = 16 * 1024**2
 """Characters of a line; texts have long ones, but a file that is one line is none of rows."""
-csv.field_size_limit(_LONGEST)
+csv.field_size_limit(LONGEST)
 
 
 def read_csv(path: Path, settings: DataSettings, separator: str = ",") -> pd.DataFrame:
@@ -96,30 +96,37 @@ def csv_lines(path: Path, settings: DataSettings, separator: str, hollow: list[i
 
     Lines of empty cells alone are left out, and their numbers put into `hollow`.
     """
-    with _opened(path, settings.encoding) as opened, _readable(path, settings.encoding):
-        quoting: Any = csv.QUOTE_MINIMAL if settings.quotes else csv.QUOTE_NONE
-        lines = _bounded(opened, path)
-        reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True, quoting=quoting)
-        try:
-            for cells in reader:
-                if any(cells) or len(cells) == 1:  # "" alone is a missing value
-                    yield reader.line_num, list(map(str.strip, cells))
-                elif cells:
-                    hollow.append(reader.line_num)
-        except csv.Error as wrong:
-            raise DataError(f"{path}, line {reader.line_num}: {wrong}", fix="repair the quotes of this line") from None
+    with open_text(path, settings.encoding) as file, readable(path, settings.encoding):
+        yield from parted(_bounded(file, path), 0, path, settings, separator, hollow)
+
+
+def parted(
+    lines: Iterator[str], before: int, path: Path, settings: DataSettings, separator: str, hollow: list[int]
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield the same of lines that are read already, `before` of which went before them."""
+    quoting: Any = csv.QUOTE_MINIMAL if settings.quotes else csv.QUOTE_NONE
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True, quoting=quoting)
+    try:
+        for cells in reader:
+            if any(cells) or len(cells) == 1:  # "" alone is a missing value
+                yield before + reader.line_num, list(map(str.strip, cells))
+            elif cells:
+                hollow.append(before + reader.line_num)
+    except csv.Error as wrong:
+        line = before + reader.line_num
+        raise DataError(f"{path}, line {line}: {wrong}", fix="repair the quotes of this line") from None
 
 
 def text_lines(path: Path, settings: DataSettings) -> Iterator[tuple[int, str]]:
     """Yield number and text of the lines of a file that are not blank, without their ends; memory stays flat."""
-    with _opened(path, settings.encoding, newline=None) as opened, _readable(path, settings.encoding):
-        for number, line in enumerate(_bounded(opened, path), 1):
+    with open_text(path, settings.encoding, newline=None) as file, readable(path, settings.encoding):
+        for number, line in enumerate(_bounded(file, path), 1):
             if line.strip():
                 yield number, line.rstrip("\n")
 
 
 @contextmanager
-def _readable(path: Path, encoding: str) -> Iterator[None]:
+def readable(path: Path, encoding: str) -> Iterator[None]:
     """Turn what can go wrong in reading text into errors that name the place."""
     try:
         yield
@@ -138,7 +145,8 @@ def _codec(encoding: str) -> str:
     return "utf-8-sig" if encoding == "utf-8" else encoding
 
 
-def _opened(path: Path, encoding: str, newline: str | None = "") -> IO[str]:
+def open_text(path: Path, encoding: str, newline: str | None = "") -> IO[str]:
+    """Return a text file, unpacked if it ends in .gz."""
     try:
         if path.suffix == ".gz":
             return cast(IO[str], gzip.open(path, "rt", encoding=_codec(encoding), newline=newline))
@@ -148,15 +156,20 @@ def _opened(path: Path, encoding: str, newline: str | None = "") -> IO[str]:
 
 
 def _bounded(opened: IO[str], path: Path) -> Iterator[str]:
-    """Yield lines; one that would fill the memory, or that is no text, is refused."""
-    for number, line in enumerate(iter(lambda: opened.readline(_LONGEST), ""), 1):
-        if len(line) == _LONGEST:
-            raise DataError(f"{path}, line {number}: longer than {_LONGEST:,} characters",
-                            fix="check that lines end with a line feed and quotes are closed")  # fmt: skip
-        if "\0" in line:
-            raise DataError(f"{path}, line {number}: a NUL character, which no text has",
-                            fix="check the file, or declare the encoding, such as data.encoding=utf-16")  # fmt: skip
-        yield line
+    """Yield lines that are none to refuse."""
+    for number, line in enumerate(iter(lambda: opened.readline(LONGEST), ""), 1):
+        yield refuse_line(line, number, path)
+
+
+def refuse_line(line: str, number: int, path: Path) -> str:
+    """Return a line; one that would fill the memory, or that is no text, is refused."""
+    if len(line) == LONGEST:
+        raise DataError(f"{path}, line {number}: longer than {LONGEST:,} characters",
+                        fix="check that lines end with a line feed and quotes are closed")  # fmt: skip
+    if "\0" in line:
+        raise DataError(f"{path}, line {number}: a NUL character, which no text has",
+                        fix="check the file, or declare the encoding, such as data.encoding=utf-16")  # fmt: skip
+    return line
 
 
 def _undecodable(path: Path, encoding: str) -> tuple[int, bytes]:

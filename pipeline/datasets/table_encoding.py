@@ -55,26 +55,33 @@ def encode_table(frame: pd.DataFrame, inputs: TableInputs, where: str) -> NDArra
     places: list[NDArray[Any]] = []
     flags: list[NDArray[Any]] = []
     for column in inputs.columns:
-        if column.kind == "categorical":
-            codes = {value: i + 1 for i, value in enumerate(column.categories)}
-            texts = frame[column.name]  # a loop over a list takes a third of the time of two Series.map
-            coded = [codes.get("(missing)" if v is None else v, 0) for v in texts.tolist()]
-            places.append(np.array(coded, np.float32))
-            continue
-        cells = frame[column.name]
-        numbers = as_numbers(cells) if cells.notna().any() else np.full(len(cells), np.nan)
-        if numbers is None:
-            wrong = np.asarray(pd.to_numeric(cells, errors="coerce").isna() & cells.notna())
-            at = int(wrong.argmax())
-            raise DataError(
-                f"{where}: column '{column.name}' is a number in training, but not in {wrong.sum():,} rows here, the "
-                f"first is {cells.iloc[at]!r} at {cells.index[at]}",
-                fix="repair the cells, or add their text to data.missing",
-            )
-        places.append(np.where(np.isnan(numbers), column.median, numbers))
-        if column.missing:
-            flags.append(np.isnan(numbers))
+        coded, gone = encode_column(frame[column.name], column, where)
+        places.append(coded)
+        if column.kind == "numeric" and column.missing:
+            flags.append(gone)
     return np.stack([*places, *flags], axis=1).astype(np.float32)
+
+
+def encode_column(
+    cells: pd.Series, column: NumericColumn | CategoricalColumn, where: str
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return the number that stands for each cell (N,), and which cells are missing (N,)."""
+    gone = cells.isna().to_numpy(bool)
+    if column.kind == "categorical":
+        codes = {value: i + 1 for i, value in enumerate(column.categories)}
+        # A loop over a list takes a third of the time of two Series.map.
+        coded = [codes.get("(missing)" if v is None else v, 0) for v in cells.tolist()]
+        return np.array(coded, np.float32), gone
+    numbers = np.full(len(cells), np.nan) if gone.all() else as_numbers(cells)
+    if numbers is None:
+        wrong = np.asarray(pd.to_numeric(cells, errors="coerce").isna() & cells.notna())
+        at = int(wrong.argmax())
+        raise DataError(
+            f"{where}: column '{column.name}' is a number in training, but not in {wrong.sum():,} rows here, the "
+            f"first is {cells.iloc[at]!r} at {cells.index[at]}",
+            fix="repair the cells, or add their text to data.missing",
+        )
+    return np.where(np.isnan(numbers), column.median, numbers), np.isnan(numbers)
 
 
 def usual_bins(rows: int, task: Task) -> int:

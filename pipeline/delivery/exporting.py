@@ -28,7 +28,7 @@ from pipeline.delivery.formats import (
 )
 from pipeline.delivery.graph import Graph
 from pipeline.delivery.int8 import write_int8
-from pipeline.delivery.measure import Values, change, difference, predictions, timed
+from pipeline.delivery.measure import Values, change, difference, predictions, timed, worth
 from pipeline.delivery.record import FILES, NETWORK, ExportedFile, ExportRecord, Kind, Refused, input_of, output_of
 from pipeline.models import Network
 from pipeline.training.data import rows_at
@@ -175,6 +175,8 @@ def _int8(files: Files, of: Subject, before: Values) -> None:
             bytes=path.stat().st_size,
             sha256=sha256_file(path),
             difference=gap,
+            before=worth(task, targets, of.y, before, block, of.card.seed),
+            after=worth(task, targets, of.y, after, block, of.card.seed),
             change=change(task, targets, of.y, before, after, block, of.card.seed),
         )
     )

@@ -26,6 +26,8 @@ Run = Callable[[NDArray[Any]], NDArray[Any]]
 _SHORTEST = 8
 """Words or steps a graph takes at least where the length may differ."""
 _EXAMPLES = 3
+HINDRANCES = (RuntimeError, ValueError, TypeError, AssertionError)
+"""What exporters raise of a network that they cannot write; a full disk or a missing package is none of them."""
 
 
 class Unwritable(Exception):  # noqa: N818  of a network of one's own it may be no error
@@ -58,11 +60,11 @@ def captured(graph: Graph, inputs: Inputs, rows: Tensor) -> Captured:
         length = Dim("length", min=_SHORTEST, max=inputs.length)
         try:
             return Captured(_exported(graph, examples, {0: Dim("batch"), axis: length}), (_SHORTEST, inputs.length))
-        except Exception:  # noqa: BLE001 - whatever hinders it, there is the one length
+        except HINDRANCES:  # then there is the one length
             pass
     try:
         return Captured(_exported(graph, examples, {0: Dim("batch")}), None)
-    except Exception as wrong:
+    except HINDRANCES as wrong:
         raise Unwritable(f"torch.export: {_first_line(wrong)}") from wrong
 
 
@@ -90,7 +92,7 @@ def write_onnx(path: Path, graph: Captured, inputs: Inputs, about: dict[str, str
             program = graph.program.run_decompositions(dict(STAND_INS))
             made = torch.onnx.export(program, dynamo=True, external_data=False, verbose=False, input_names=[INPUT],
                                      output_names=[OUTPUT])  # fmt: skip
-    except Exception as wrong:
+    except HINDRANCES as wrong:
         raise Unwritable(f"torch.onnx.export: {_first_line(wrong)}") from wrong
     assert made is not None
     model = made.model_proto

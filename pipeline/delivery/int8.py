@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.delivery.formats import Unwritable, quiet
+from pipeline.delivery.formats import HINDRANCES, Unwritable, quiet
 from pipeline.delivery.record import INPUT
 
 _PRODUCTS = {"MatMul", "Gemm", "Conv", "Gather"}
@@ -28,12 +28,16 @@ def write_int8(source: Path, target: Path, rows: NDArray[Any]) -> str:
         Unwritable: nothing in this network becomes smaller by it.
     """
     import onnx
+    from onnx.shape_inference import InferenceError
+    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, RuntimeException
+    from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NoKernel
 
+    hindrances = (*HINDRANCES, LookupError, InferenceError, Fail, InvalidGraph, NoKernel, RuntimeException)
     kinds = {node.op_type for node in onnx.load(source, load_external_data=False).graph.node}
     try:
         with quiet():
             how = _static(source, target, rows) if "Conv" in kinds else _dynamic(source, target)
-    except Exception as wrong:
+    except hindrances as wrong:
         target.unlink(missing_ok=True)
         raise Unwritable(f"onnxruntime: {type(wrong).__name__}: {str(wrong).partition(chr(10))[0]}") from wrong
     before, after = source.stat().st_size, target.stat().st_size

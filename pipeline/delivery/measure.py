@@ -73,6 +73,18 @@ def change(
     return found
 
 
+def worth(
+    task: Task, targets: tuple[Target, ...], y: NDArray[Any], p: Values, block: int, seed: int
+) -> dict[str, Number]:
+    """Return the mean of each measure over rows; `block` windows, which overlap, are drawn at once."""
+    found = {}
+    for name, rows in row_measures(task, targets, y, p).items():
+        sums = np.stack([rows, np.ones(len(rows))], axis=1)
+        drawn = resampled_sums(sums, stream(seed, "export", name), _RESAMPLES, block)
+        found[name] = interval(float(rows.mean()), drawn[:, 0] / drawn[:, 1], len(rows), _LEVEL, block)
+    return found
+
+
 def timed(runs: Mapping[str, Run], rows: NDArray[Any], batch: int) -> Timed:
     """Return how long each takes for a batch of these rows; they take turns, so that all meet the same neighbours."""
     x = np.ascontiguousarray(rows[np.arange(batch) % len(rows)])

@@ -60,8 +60,12 @@ class ExportedFile:
     """Largest absolute one to the network on validation rows: of probabilities, or in training deviations."""
     shorter: float | None = None
     """The same for rows cut to half their length and not padded, where the length may differ."""
+    before: Mapping[str, Number] | None = None
+    """int8: score and quality of the network on these validation rows."""
+    after: Mapping[str, Number] | None = None
+    """int8: its own."""
     change: Mapping[str, Number] | None = None
-    """int8: its score and quality minus those of the network, paired by validation row."""
+    """int8: its own minus those of the network, paired by row."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,6 @@ from pipeline.core.contracts import ForecastInputs, ImageInputs, SeriesInputs, T
 from pipeline.core.errors import DataError
 from pipeline.core.strict import nearest
 from pipeline.prediction import Model
-from pipeline.prediction.output import answers
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -34,10 +33,6 @@ class Reader:
     def __init__(self, model: Model) -> None:
         self.model = model
         self._item, self._source = _ways(model)
-        outputs = len(model.intake.classes) or len(model.intake.targets)
-        if isinstance(model.inputs, ForecastInputs):
-            outputs *= model.inputs.horizon
-        self._columns = tuple(answers(model.intake, model.inputs, np.empty((0, outputs))))
 
     @property
     def alone(self) -> bool:
@@ -65,7 +60,7 @@ class Reader:
 
     def refused(self, why: str) -> Answer:
         """Return the answer to a row that cannot be read."""
-        return dict.fromkeys((*self._columns, "flag")) | {"refused": why}
+        return dict.fromkeys((*self.model.columns, "flag")) | {"refused": why}
 
 
 Item = Callable[[Any], tuple[Any, str | None]]
@@ -186,6 +181,8 @@ def _kind(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if value is pd.NA:
+        return None
     if isinstance(value, float):
         return None if math.isnan(value) else value
     return value.item() if isinstance(value, np.generic) else value

@@ -34,8 +34,9 @@ def _line(record: ExportRecord, kind: str, name: str, size: int, gap: str) -> st
 def _remarks(record: ExportRecord, one: ExportedFile) -> Iterator[str]:
     if one.file is None:
         yield f"{one.kind}: {one.reason}"
-    elif one.kind == "int8" and one.change is not None:
-        changes = ", ".join(f"{name.replace('_', ' ')} {interval_words(gap, signed=True)}"
+    elif one.kind == "int8" and one.change and one.before and one.after:
+        changes = ", ".join(f"{name.replace('_', ' ')} {interval_words(gap, signed=True)} from "
+                            f"{one.before[name].value:.4f} to {one.after[name].value:.4f}"
                             for name, gap in one.change.items())  # fmt: skip
         yield f"int8 ({one.how}) changes {changes}"
         for timed in record.times:

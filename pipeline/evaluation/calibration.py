@@ -23,9 +23,9 @@ from pipeline.core.errors import ConfigError
 from pipeline.core.settings import EvaluateSettings
 from pipeline.evaluation.judges import Judge
 from pipeline.metrics.calibration import reliability, untempered
-from pipeline.metrics.conformal import TOO_FEW, class_sets, expected_coverage, limits
+from pipeline.metrics.conformal import TOO_FEW, class_sets, expected_coverage, label_sets, limits
 from pipeline.metrics.intervals import mean, proportion
-from pipeline.metrics.thresholds import curves, decision_table
+from pipeline.metrics.thresholds import claimed, curves, decision_table
 from pipeline.metrics.values import STD_UNIT, UNIT
 
 Values = NDArray[np.float64]
@@ -58,15 +58,18 @@ class Cut:
     value: float = 0.5
     chosen_for: ThresholdAim | None = None
     rows: int | None = None
+    reason: str = ""
+    """Why none was chosen."""
 
 
 def cut_of(card: DatasetCard, settings: EvaluateSettings, held: HeldOut) -> Cut:
-    """Return the declared or chosen threshold.
+    """Return the declared or chosen threshold; one half where there is nothing to choose.
 
     Raises:
-        ConfigError: there are not two classes, or validation rows hold only one of them.
+        ConfigError: one is declared, and there are not two classes.
     """
-    if settings.threshold == 0.5:
+    auto = settings.threshold == "auto"
+    if settings.threshold == 0.5 or (auto and card.task != "binary"):
         return Cut()
     if card.task != "binary":
         raise ConfigError(
@@ -77,10 +80,7 @@ def cut_of(card: DatasetCard, settings: EvaluateSettings, held: HeldOut) -> Cut:
         return Cut(value=settings.threshold)
     aim = settings.threshold_for
     if aim not in held.thresholds:
-        raise ConfigError(
-            "evaluate.threshold=auto: validation rows hold one class only, nothing can be chosen on them",
-            fix="evaluate.threshold=0.5",
-        )
+        return Cut(reason="validation rows hold one class only, nothing can be chosen on them")
     return Cut(value=held.thresholds[aim], chosen_for=aim, rows=held.threshold_rows)
 
 
@@ -89,14 +89,15 @@ def threshold(card: DatasetCard, cut: Cut, y: NDArray[Any], p: Values, level: fl
     if card.task != "binary":
         return None
     held, second = y == 1, p[:, 1]
-    argmax = decision_table(held, p.argmax(axis=1) == 1, level)
+    argmax = decision_table(held, claimed(p, 0.5), level)
     roc, precision_recall = curves(held, second)
     return Threshold(
         value=cut.value,
         chosen_for=cut.chosen_for,
         rows=cut.rows,
+        reason=cut.reason,
         positive=card.classes[1],
-        metrics=argmax if cut.value == 0.5 else decision_table(held, second >= cut.value, level),
+        metrics=argmax if cut.value == 0.5 else decision_table(held, claimed(p, cut.value), level),
         argmax=argmax,
         roc=roc,
         precision_recall=precision_recall,
@@ -106,11 +107,11 @@ def threshold(card: DatasetCard, cut: Cut, y: NDArray[Any], p: Values, level: fl
 def conformal(
     card: DatasetCard, settings: EvaluateSettings, held: HeldOut, strange_NC: Values, y: NDArray[Any], p: Values
 ) -> Conformal | None:
-    """Return how sets or intervals from held-out rows do on test rows; None for label sets and for forecasts.
+    """Return how sets or intervals from held-out rows do on test rows; None for forecasts.
 
     Intervals of several targets are promised one by one, not together.
     """
-    if card.task in ("multilabel", "forecast"):
+    if card.task == "forecast":
         return None
     limit_C, n = limits(strange_NC, settings.coverage), len(y)
     if not np.isfinite(limit_C).all():
@@ -118,9 +119,12 @@ def conformal(
     level = settings.level
     expected = expected_coverage(held.rows, settings.coverage, n, level)
     if card.classes:
-        sets_NK = class_sets(p, float(limit_C[0]))
-        hit_N, size_N = sets_NK[np.arange(n), y], sets_NK.sum(axis=1).astype(float)
-        parts = [_part(name, hit_N[y == k], size_N[y == k], level) for k, name in enumerate(card.classes)]
+        labels = card.task == "multilabel"
+        sets_NK = (label_sets if labels else class_sets)(p, float(limit_C[0]))
+        true_NK = y == 1 if labels else np.eye(len(card.classes), dtype=bool)[y]
+        hit_N, size_N = (sets_NK | ~true_NK).all(axis=1), sets_NK.sum(axis=1).astype(float)
+        parts = [_part(name, sets_NK[true_NK[:, k], k], size_N[true_NK[:, k]], level)
+                 for k, name in enumerate(card.classes)]  # fmt: skip
         coverage, size = proportion(int(hit_N.sum()), n, level), mean(size_N, level)
         kept = _reached(coverage, expected)
     else:

@@ -23,6 +23,14 @@ def strangeness_of_classes(y: NDArray[np.int64], p: Values) -> Values:
     return np.asarray(1 - p[np.arange(len(y)), y])[:, None]
 
 
+def strangeness_of_labels(y: NDArray[np.int64], p: Values) -> Values:
+    """Return one minus the lowest probability of a true label (N, 1), 0 where none is true.
+
+    So a set that is not too strange holds all of them (the outer sets of Cauchois et al. 2021); y (N, K) of 0 and 1.
+    """
+    return np.asarray(1 - np.where(y == 1, p, 1.0).min(axis=1))[:, None]
+
+
 def strangeness_of_values(y: Values, p: Values) -> Values:
     """Return absolute residuals (N, C), NaN where the true value is not known."""
     return np.abs(p - y)
@@ -63,6 +71,14 @@ def class_sets(p: Values, limit: float) -> NDArray[np.bool_]:
     held = 1 - p <= limit
     held[np.arange(len(p)), p.argmax(axis=1)] = True
     return np.asarray(held)
+
+
+def label_sets(p: Values, limit: float) -> NDArray[np.bool_]:
+    """Return which labels are in the set of each row (N, K): those not stranger than the limit, and the predicted ones.
+
+    A row without any true label is covered by every set, the empty one too.
+    """
+    return np.asarray((1 - p <= limit) | (p >= 0.5))
 
 
 def expected_coverage(rows: int, coverage: float, tested: int, level: float) -> Number:

@@ -66,6 +66,11 @@ def _points(values: Values) -> Curve:
     return tuple((round(float(a), 6), round(float(b), 6)) for a, b in values)
 
 
+def claimed(p: Values, threshold: float) -> Cells:
+    """Return which rows of p (N, 2) are said to be of the second class (N,), at one half those it is likelier for."""
+    return np.asarray(p.argmax(axis=1) == 1 if threshold == 0.5 else p[:, 1] >= threshold)
+
+
 def decision_table(held: Cells, claimed: Cells, level: float) -> Mapping[str, Number]:
     """Return accuracy, balanced_accuracy, f1, precision, recall and false_positive_rate of a decision (N,)."""
     hits, claims, rows, n = int((held & claimed).sum()), int(claimed.sum()), int(held.sum()), len(held)

@@ -47,9 +47,15 @@ class Remarks:
         for row in np.flatnonzero(which):
             self._words.setdefault(int(row), []).append(words if isinstance(words, str) else words(int(row)))
 
+    def __bool__(self) -> bool:
+        return bool(self._words)
+
     def listed(self) -> list[str | None]:
         """Return one text per row, None where there is nothing to say."""
-        return ["; ".join(self._words[row]) if row in self._words else None for row in range(self.rows)]
+        listed: list[str | None] = [None] * self.rows
+        for row, words in self._words.items():
+            listed[row] = "; ".join(words)
+        return listed
 
 
 def unusual(x: NDArray[Any], inputs: Inputs, intake: Intake, remarks: Remarks, at: NDArray[np.int64]) -> None:

@@ -1,9 +1,8 @@
 """Rows of text cells from files of any size, some at a time; a row that cannot be read is named, the rest goes on."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ import pandas as pd
 
 from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import DataError
-from pipeline.datasets.csv_table import csv_lines, text_lines
+from pipeline.datasets.csv_blocks import Column, csv_file
+from pipeline.datasets.csv_table import text_lines
 from pipeline.datasets.members import is_archive, members
 from pipeline.datasets.rows import LAYOUTS, SEPARATORS, cell_text, decoded, json_row
 
@@ -22,17 +22,24 @@ Pick = Callable[[str, Sequence[str]], Sequence[str]]
 """Name of a file and its columns to those that are wanted; refuses a file that lacks one."""
 Row = tuple[str | None, tuple[str | None, ...] | str]
 """Name of a row where it has one of its own, and its cells, or why it has none."""
+Some = tuple[Mapping[str, Column], Sequence[str | None], Sequence[str | None]]
+"""Columns of some rows, names of those that have one of their own, and why a row cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cells:
     """Some rows in the order of the file."""
 
-    frame: pd.DataFrame
-    """The wanted columns as text, None where missing."""
+    columns: Mapping[str, Column]
+    """The wanted ones as text, None where missing."""
     ids: list[str]
-    refused: list[str | None]
+    refused: Sequence[str | None]
     """Why a row cannot be read."""
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The columns side by side."""
+        return pd.DataFrame({name: column.cells for name, column in self.columns.items()}, dtype=object)
 
 
 def cells_of(source: Path | pd.DataFrame, settings: DataSettings, pick: Pick) -> Iterator[Cells]:
@@ -50,16 +57,12 @@ def cells_of(source: Path | pd.DataFrame, settings: DataSettings, pick: Pick) ->
     if layout == "parquet":
         yield from _parquet(source, settings, pick)
         return
-    reads = _csv if layout in SEPARATORS else _json if layout == "jsonl" else _texts
-    names, rows = reads(source, settings, pick)
     stem, start = source.name.removesuffix(".gz"), 0
-    while held := list(islice(rows, ROWS)):
-        ids = [own or f"{stem}:{start + i + 1}" for i, (own, _) in enumerate(held)]
-        refused = [row if isinstance(row, str) else None for _, row in held]
-        empty = (None,) * len(names)
-        tuples = [empty if isinstance(row, str) else row for _, row in held]
-        yield Cells(frame=_marked(tuples, names, settings), ids=ids, refused=refused)
-        start += len(held)
+    reads = _csv if layout in SEPARATORS else _rows
+    for columns, own, refused in reads(source, settings, pick):
+        ids = [name or f"{stem}:{place}" for place, name in enumerate(own, start + 1)]
+        yield Cells(columns=columns, ids=ids, refused=refused)
+        start += len(ids)
     if not start:
         raise DataError(f"{source}: holds no rows", fix="give a file with rows")
 
@@ -94,42 +97,59 @@ def rows_about(path: Path, settings: DataSettings) -> int | None:
         return sum(part.count(b"\n") for part in iter(lambda: opened.read(2**22), b""))
 
 
-def _marked(rows: Sequence[tuple[str | None, ...]], names: Sequence[str], settings: DataSettings) -> pd.DataFrame:
-    """Return rows as a frame, None where a cell means "no value"."""
-    missing = set(settings.missing)
-    columns = {name: [None if cell in missing else cell for cell in cells]
-               for name, cells in zip(names, zip(*rows, strict=True), strict=True)}  # fmt: skip
-    return pd.DataFrame(columns, dtype=object, index=range(len(rows)))
+def _rows(path: Path, settings: DataSettings, pick: Pick) -> Iterator[Some]:
+    """Yield rows of files that are read row by row."""
+    reads = _json if layout_of(path, settings) == "jsonl" else _texts
+    names, rows = reads(path, settings, pick)
+    while held := list(islice(rows, ROWS)):
+        yield _some(held, names, settings)
 
 
-def _csv(path: Path, settings: DataSettings, pick: Pick) -> tuple[Sequence[str], Iterator[Row]]:
-    lines = csv_lines(path, settings, SEPARATORS[layout_of(path, settings)], [])
-    first = next(lines, None)
-    if first is None:
-        raise DataError(f"{path}: the file is empty", fix="give a file with rows")
-    if settings.header:
-        names = first[1]
-    else:
-        unlabelled = [name for name in settings.columns if name not in settings.targets]
-        if len(first[1]) not in (len(unlabelled), len(settings.columns)):
-            raise DataError(f"{path}, line {first[0]}: {len(first[1])} cells; the training file had no header and "
-                            f"{len(settings.columns)} columns, {len(unlabelled)} without target",
-                            fix=f"give these in order: {', '.join(unlabelled)}")  # fmt: skip
-        names = unlabelled if len(first[1]) == len(unlabelled) else list(settings.columns)
-        lines = chain([first], lines)
-    wanted = pick(str(path), names)
-    places = [names.index(name) for name in wanted]
-    take: Callable[[Any], Any] = itemgetter(*places) if len(places) > 1 else lambda cells: (cells[places[0]],)
-    width = len(names)
+def _some(held: Sequence[Row], names: Sequence[str], settings: DataSettings) -> Some:
+    """Return rows column by column, None where a cell means "no value"."""
+    missing, empty = set(settings.missing), (None,) * len(names)
+    refused = [row if isinstance(row, str) else None for _, row in held]
+    tuples = [empty if isinstance(row, str) else row for _, row in held]
+    columns = {name: Column.of([None if cell in missing else cell for cell in cells])
+               for name, cells in zip(names, zip(*tuples, strict=True), strict=True)}  # fmt: skip
+    return columns, [name for name, _ in held], refused
 
-    def rows() -> Iterator[Row]:
-        for number, cells in lines:
-            if len(cells) == width:
-                yield None, take(cells)
-            else:
-                yield None, f"line {number} has {len(cells)} cells, expected {width}"
 
-    return wanted, rows()
+def _csv(path: Path, settings: DataSettings, pick: Pick) -> Iterator[Some]:
+    with csv_file(path, settings, SEPARATORS[layout_of(path, settings)]) as file:
+        first = file.first()
+        if first is None:
+            raise DataError(f"{path}: the file is empty", fix="give a file with rows")
+        names = first[1] if settings.header else _unnamed(path, *first, settings)
+        wanted = pick(str(path), names)
+        places = [names.index(name) for name in wanted]
+        for block in file.blocks(len(names), places):
+            size = len(block[0].at) if isinstance(block, tuple) else len(block)
+            for start in range(0, size, ROWS):
+                part = slice(start, start + ROWS)
+                if isinstance(block, tuple):
+                    columns = {name: Column(column.values, column.at[part])
+                               for name, column in zip(wanted, block, strict=True)}  # fmt: skip
+                    nothing = [None] * len(block[0].at[part])
+                    yield columns, nothing, nothing
+                else:
+                    yield _some([_row(*row, len(names), places) for row in block[part]], wanted, settings)
+
+
+def _row(number: int, cells: Sequence[str], width: int, places: Sequence[int]) -> Row:
+    if len(cells) != width:
+        return None, f"line {number} has {len(cells)} cells, expected {width}"
+    return None, tuple(cells[place] for place in places)
+
+
+def _unnamed(path: Path, number: int, cells: Sequence[str], settings: DataSettings) -> list[str]:
+    """Return the names of the columns of a file without header: those of the training file, or all but the target."""
+    unlabelled = [name for name in settings.columns if name not in settings.targets]
+    if len(cells) not in (len(unlabelled), len(settings.columns)):
+        raise DataError(f"{path}, line {number}: {len(cells)} cells; the training file had no header and "
+                        f"{len(settings.columns)} columns, {len(unlabelled)} without target",
+                        fix=f"give these in order: {', '.join(unlabelled)}")  # fmt: skip
+    return unlabelled if len(cells) == len(unlabelled) else list(settings.columns)
 
 
 def _json(path: Path, settings: DataSettings, pick: Pick) -> tuple[Sequence[str], Iterator[Row]]:
@@ -205,5 +225,6 @@ def _frame(source: pd.DataFrame, settings: DataSettings, pick: Pick) -> Iterator
 
 def _cells(frame: pd.DataFrame, ids: list[str], settings: DataSettings) -> Cells:
     text = frame.map(cell_text).astype(object)
-    text = text.where(text.notna() & ~text.isin(settings.missing), None).reset_index(drop=True)
-    return Cells(frame=text, ids=ids, refused=[None] * len(ids))
+    text = text.where(text.notna() & ~text.isin(settings.missing), None)
+    columns = {str(name): Column.of(text[name].tolist()) for name in text.columns}
+    return Cells(columns=columns, ids=ids, refused=[None] * len(ids))

@@ -3,13 +3,22 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.core.contracts import ForecastInputs, ImageInputs, Inputs, Intake, SeriesInputs, TableInputs, TextInputs
+from pipeline.core.contracts import (
+    ForecastInputs,
+    ImageInputs,
+    Inputs,
+    Intake,
+    SeriesInputs,
+    TableInputs,
+    TextInputs,
+    ThresholdAim,
+)
 from pipeline.core.errors import ConfigError
 from pipeline.core.store import PREDICTING, code_digest, read_record
 from pipeline.models import Network
@@ -20,7 +29,7 @@ from pipeline.prediction.images import image_blocks
 from pipeline.prediction.output import UNLIKE, answers, table_of
 from pipeline.prediction.rows import table_blocks, text_blocks
 from pipeline.prediction.series import series_blocks
-from pipeline.prediction.sets import Sets, sets_of
+from pipeline.prediction.sets import Sets, sets_of, threshold_of
 from pipeline.training.data import Rows
 from pipeline.training.familiarity import free_energy
 from pipeline.training.heads import Head, head_for
@@ -45,12 +54,15 @@ class Model:
     """Whether all cores decode image files, in processes of their own; a script must then guard its main part."""
     sets: Sets | None = None
     """Sets of classes or intervals of numbers that stand beside the answers."""
+    threshold: float | None = None
+    """Two classes: from which probability of the second one on it is the `label`; None: there is no such column."""
 
     def predict(self, source: Source, *, windows: Windows = "last") -> pd.DataFrame:
         """Return one line per row: row_id, what is predicted, `flag` (unusual) and `refused` (no prediction, why).
 
-        Where train kept held-out rows, also `set`, or low and high, which promise to hold the truth. Classes and
-        labels: `unlike_training` too, whether the network hardly reacts to the row.
+        Where train kept held-out rows, also `set`, or low and high, which promise to hold the truth; of two classes
+        `label` by the `threshold` chosen on them. Classes and labels: `unlike_training` too, whether the network hardly
+        reacts to the row.
 
         Raises:
             DataError: a source of which no row can be read, or none any further.
@@ -63,17 +75,21 @@ class Model:
         for one in _sources(source):
             for block in self._blocks(one, windows):
                 p, unlike = self._values(block, head)
-                found = answers(self.intake, self.inputs, p)
-                if self.sets is not None:
-                    scale = None if block.scaled is None else block.scaled.scale
-                    found |= self.sets.columns(self.intake, self.inputs, p, scale)
-                if unlike is not None:
-                    found[UNLIKE] = pd.Series(unlike, dtype="boolean")
-                yield table_of(block, found)
+                yield table_of(block, self._said(p, unlike, None if block.scaled is None else block.scaled.scale))
 
     def with_sets(self, folder: Path, coverage: float, wanted: bool | None) -> "Model":
         """Return the model with sets or intervals that promise `coverage`, or without; see `sets_of`."""
         return replace(self, sets=sets_of(folder, self.inputs, coverage, wanted))
+
+    def with_threshold(self, folder: Path, wanted: float | Literal["auto"], aim: ThresholdAim) -> "Model":
+        """Return the model with a threshold between two classes, or without; see `threshold_of`."""
+        return replace(self, threshold=threshold_of(folder, self.intake, wanted, aim))
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of what is said about a row that is not refused, without row_id, flag and refused."""
+        scale = np.empty((0, len(self.intake.targets))) if isinstance(self.inputs, ForecastInputs) else None
+        return list(self._said(self._nothing(), None if self.floor is None else np.empty(0, bool), scale))
 
     def rows_about(self, source: Source) -> int | None:
         """Return how many rows there will be, where that is known at a glance."""
@@ -108,8 +124,7 @@ class Model:
         """Return probabilities or values in raw units (n, K) of the rows that are not refused, and which are unlike."""
         starts = block.scaled.starts if block.scaled else np.zeros(len(block.x), np.int64)
         if not len(starts):
-            nothing = np.empty((0, len(self.intake.classes) or _numbers(self.inputs, self.intake)))
-            return nothing, None if self.floor is None else np.empty(0, bool)
+            return self._nothing(), None if self.floor is None else np.empty(0, bool)
         out = outputs(self.network, Rows(block.x, starts, self.inputs, self.device))
         p = np.asarray(head.predict(out))
         if block.scaled is None:
@@ -118,16 +133,27 @@ class Model:
         raw = cube * block.scaled.scale[:, None] + block.scaled.offset[:, None]
         return np.asarray(raw.reshape(len(p), -1)), None
 
+    def _said(
+        self, p: NDArray[np.float64], unlike: NDArray[np.bool_] | None, scale_NT: NDArray[np.float64] | None
+    ) -> dict[str, Any]:
+        """Return the columns of rows with predictions p (N, K), in their order."""
+        found: dict[str, Any] = dict(answers(self.intake, self.inputs, p, self.threshold))
+        if self.sets is not None:
+            found |= self.sets.columns(self.intake, self.inputs, p, scale_NT)
+        if unlike is not None:
+            found[UNLIKE] = pd.Series(unlike, dtype="boolean")
+        return found
+
+    def _nothing(self) -> NDArray[np.float64]:
+        steps = self.inputs.horizon if isinstance(self.inputs, ForecastInputs) else 1
+        return np.empty((0, len(self.intake.classes) or steps * len(self.intake.targets)))
+
 
 def load_folder(folder: Path, device: str = "cpu") -> Model:
     """Return the model of a folder that train wrote; weights that do not match its card are refused."""
     network, card = load_model(folder)
     intake = read_record(Intake, folder / "intake.json")
     return Model(network.to(device), card.inputs, intake, device, card.familiarity_floor)
-
-
-def _numbers(inputs: Inputs, intake: Intake) -> int:
-    return len(intake.targets) * (inputs.horizon if isinstance(inputs, ForecastInputs) else 1)
 
 
 def _sources(source: Source) -> list[Path | pd.DataFrame | NDArray[Any]]:

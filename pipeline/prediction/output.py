@@ -13,23 +13,39 @@ from numpy.typing import NDArray
 
 from pipeline.core.contracts import ForecastInputs, Inputs, Intake
 from pipeline.core.errors import ConfigError
+from pipeline.metrics.thresholds import claimed
 from pipeline.prediction.block import Block
 
 SUFFIXES = (".csv", ".parquet")
 UNLIKE = "unlike_training"
+_TEXTS = ("row_id", "predicted", "label", "set", "flag", "refused")
 
 
-def answers(intake: Intake, inputs: Inputs, p: NDArray[np.float64]) -> dict[str, Any]:
-    """Return the columns that answer rows with predictions p (N, K): classes and probabilities, or numbers."""
+def answers(
+    intake: Intake, inputs: Inputs, p: NDArray[np.float64], threshold: float | None = None
+) -> dict[str, NDArray[Any]]:
+    """Return the columns that answer rows with predictions p (N, K): classes and probabilities, or numbers.
+
+    With a threshold also the one of two classes that it says, beside the likelier one.
+    """
     if not intake.classes:
         return {f"predicted_{name}": p[:, k] for k, name in enumerate(number_names(intake, inputs))}
     classes = np.array(intake.classes, dtype=object)
-    if intake.task == "multilabel":
-        mark = intake.data.label_separator or "|"
-        predicted = [mark.join(classes[row >= 0.5]) for row in p]
-    else:
-        predicted = list(classes[p.argmax(axis=1)])
-    return {"predicted": predicted} | {f"p_{name}": p[:, k] for k, name in enumerate(intake.classes)}
+    predicted = joined_names(p >= 0.5, intake) if intake.task == "multilabel" else classes[p.argmax(axis=1)]
+    found = {"predicted": predicted} | {f"p_{name}": p[:, k] for k, name in enumerate(intake.classes)}
+    if threshold is None:
+        return found
+    return found | {"label": classes[claimed(p, threshold).astype(int)], "threshold": np.full(len(p), threshold)}
+
+
+def joined_names(held_NK: NDArray[np.bool_], intake: Intake) -> NDArray[np.object_]:
+    """Return the classes or labels that each row holds, as one text (N,)."""
+    mark = (intake.data.label_separator if intake.task == "multilabel" else "") or "|"
+    different, at = np.unique(np.packbits(held_NK, axis=1), axis=0, return_inverse=True)
+    marked = np.unpackbits(different, axis=1, count=len(intake.classes)).astype(bool)
+    texts = np.empty(len(marked), dtype=object)
+    texts[:] = [mark.join(name for name, held in zip(intake.classes, row, strict=True) if held) for row in marked]
+    return np.asarray(texts[at.reshape(-1)])
 
 
 def number_names(intake: Intake, inputs: Inputs) -> list[str]:
@@ -42,16 +58,15 @@ def number_names(intake: Intake, inputs: Inputs) -> list[str]:
 
 def table_of(block: Block, found: Mapping[str, Any]) -> pd.DataFrame:
     """Return one line per row of the block: row_id, what was `found`, null where nothing is, flag and refused."""
-    frame = pd.DataFrame(found)
+    columns = {name: pd.Series(values, dtype=object) if name in _TEXTS else values for name, values in found.items()}
     if any(block.refused):
         kept = np.flatnonzero([why is None for why in block.refused])
-        frame = frame.set_axis(kept, axis=0).reindex(range(len(block.ids)))
-        for name in frame.columns.intersection(["predicted", "set"]):
-            frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
-    frame.insert(0, "row_id", pd.Series(list(block.ids), dtype=object))
-    frame["flag"] = pd.Series(list(block.flags), dtype=object)
-    frame["refused"] = pd.Series(list(block.refused), dtype=object)
-    return frame
+        frame = pd.DataFrame(columns, index=range(len(kept))).set_axis(kept, axis=0).reindex(range(len(block.ids)))
+        for name in frame.columns.intersection(list(_TEXTS)):
+            frame[name] = frame[name].where(frame[name].notna(), None)
+        columns = {name: frame[name] for name in columns}
+    ends = {"flag": pd.Series(list(block.flags), dtype=object), "refused": pd.Series(list(block.refused), dtype=object)}
+    return pd.DataFrame({"row_id": pd.Series(list(block.ids), dtype=object)} | columns | ends)
 
 
 class Output:
@@ -63,8 +78,7 @@ class Output:
 
     def write(self, frame: pd.DataFrame) -> None:
         """Add rows: a row group of Parquet, lines of CSV."""
-        texts = ("row_id", "predicted", "set", "flag", "refused")
-        kinds = dict.fromkeys(texts, pa.string()) | {UNLIKE: pa.bool_()}
+        kinds = dict.fromkeys(_TEXTS, pa.string()) | {UNLIKE: pa.bool_()}
         schema = pa.schema([(str(c), kinds.get(str(c), pa.float64())) for c in frame.columns])
         table = pa.Table.from_pandas(frame, schema, preserve_index=False)
         if self._writer is None:

@@ -12,7 +12,7 @@ from pipeline.core.contracts import Intake, NumericColumn, TableInputs, TextInpu
 from pipeline.core.errors import DataError
 from pipeline.core.strict import nearest
 from pipeline.datasets.bpe import read_pieces
-from pipeline.datasets.table_encoding import encode_table
+from pipeline.datasets.table_encoding import encode_column
 from pipeline.datasets.texts import cutter, encode_texts, joined
 from pipeline.prediction.block import Block, Remarks, unusual
 from pipeline.prediction.cells import Cells, Pick, cells_of
@@ -48,22 +48,23 @@ def table_blocks(source: Path | pd.DataFrame, intake: Intake, inputs: TableInput
 
 
 def _table_block(cells: Cells, inputs: TableInputs) -> Block:
+    """Encode what is different in each column once, and look at it once; rows have it by its place."""
     remarks, reasons = Remarks(len(cells.ids)), Remarks(len(cells.ids))
     read = np.array([why is None for why in cells.refused])
-    frame = cells.frame.copy(deep=False)
+    places, marks = [], []
     for column in inputs.columns:
+        texts, at = cells.columns[column.name].values, cells.columns[column.name].at
         if column.kind == "numeric":
-            frame[column.name] = _numbers(cells.frame[column.name], column, remarks, reasons, read)
-    x = encode_table(frame, inputs, "rows")
-    for place, column in enumerate(inputs.columns):
-        text = cells.frame[column.name]
-        if column.kind == "numeric":
-            low, high = column.edges[0], column.edges[-1]
-            remarks.add(read & ((x[:, place] < low) | (x[:, place] > high)),
-                        lambda row, c=column.name, t=text, s=(low, high):
-                        f"{c} {t.iat[row]}, {s[0]:.6g} to {s[1]:.6g} in training")  # type: ignore[misc]  # fmt: skip
+            coded, gone = _numbers(texts, at, column, remarks, reasons, read)
+            if column.missing:
+                marks.append(gone[at])
         else:
-            remarks.add(read & (x[:, place] == 0), lambda row, c=column.name, t=text: _unknown(c, t.iat[row]))  # type: ignore[misc]
+            coded, _ = encode_column(pd.Series(texts, dtype=object), column, "rows")
+            remarks.add(read & (coded == 0)[at], lambda row, c=column.name, t=texts, p=at: _unknown(c, t[p[row]]))  # type: ignore[misc]
+        places.append(coded.astype(np.float32)[at])
+    x = np.stack([*places, *marks], axis=1).astype(np.float32, copy=False)
+    if not reasons:
+        return Block(ids=cells.ids, x=x[read], flags=remarks.listed(), refused=cells.refused)
     refused = [why or wrong for why, wrong in zip(cells.refused, reasons.listed(), strict=True)]
     kept = np.array([why is None for why in refused])
     flags = [None if why else flag for flag, why in zip(remarks.listed(), refused, strict=True)]
@@ -71,17 +72,26 @@ def _table_block(cells: Cells, inputs: TableInputs) -> Block:
 
 
 def _numbers(
-    text: pd.Series, column: NumericColumn, remarks: Remarks, reasons: Remarks, read: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Return a column as numbers, NaN where missing; cells that are none are reasons to refuse the row."""
-    numbers = np.array(pd.to_numeric(text, errors="coerce"), dtype=np.float64)
-    known = text.notna().to_numpy(bool)
+    texts: NDArray[np.object_], at: NDArray[np.int64], column: NumericColumn, remarks: Remarks, reasons: Remarks,
+    read: NDArray[np.bool_],
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:  # fmt: skip
+    """Return the numbers that stand for different texts, and which texts are missing.
+
+    Texts that are no numbers are reasons to refuse their rows.
+    """
+    series = pd.Series(texts, dtype=object)
+    numbers = np.array(pd.to_numeric(series, errors="coerce"), dtype=np.float64)
+    known = series.notna().to_numpy(bool)
     with np.errstate(invalid="ignore"):
         right = np.abs(numbers) <= _LARGEST
-    reasons.add(known & ~right, lambda row: f"{column.name}: {text.iat[row]!r} is no finite number of 32 bits")
-    remarks.add(read & ~known, f"{column.name} missing, {column.median:g} stands in")
+    reasons.add((known & ~right)[at], lambda row: f"{column.name}: {texts[at[row]]!r} is no finite number of 32 bits")
+    remarks.add(read & ~known[at], f"{column.name} missing, {column.median:g} stands in")
     numbers[~right] = np.nan
-    return numbers
+    coded, gone = encode_column(pd.Series(numbers), column, "rows")
+    low, high = column.edges[0], column.edges[-1]
+    beyond = (coded.astype(np.float32) < low) | (coded.astype(np.float32) > high)
+    remarks.add(read & beyond[at], lambda row: f"{column.name} {texts[at[row]]}, {low:.6g} to {high:.6g} in training")
+    return coded, gone
 
 
 def _unknown(name: str, cell: str | None) -> str:

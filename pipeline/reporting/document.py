@@ -175,9 +175,8 @@ def not_assessed(settings: ReportSettings, records: Records) -> list[str]:
         else "spread over several seeds of search and training: this is one run",
         *energy_not_assessed(records.search, records.model),
     ]
-    sets = ["sets of labels with a promised coverage"] if records.card.task == "multilabel" else []
     assessed = (records.fairness, records.explanations, records.robustness)
-    return [*purpose, *sets, *(gone for part in assessed for gone in part.not_assessed), *general]
+    return [*purpose, *(gone for part in assessed for gone in part.not_assessed), *general]
 
 
 def data_part(card: DatasetCard) -> dict[str, Any]:

@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 from pipeline.core.contracts import DatasetCard, HeldOut, ThresholdAim
 from pipeline.core.errors import ArtifactError
 from pipeline.core.store import missing, read_record
-from pipeline.metrics.conformal import sorted_columns, strangeness_of_classes, strangeness_of_values
+from pipeline.metrics.conformal import (
+    sorted_columns,
+    strangeness_of_classes,
+    strangeness_of_labels,
+    strangeness_of_values,
+)
 from pipeline.metrics.thresholds import best_threshold
 from pipeline.models import Network
 from pipeline.training.data import Arrays, Data, Rows
@@ -42,20 +47,23 @@ def held_out(card: DatasetCard, data: Data, network: Network, *, refit: bool, or
         rows=len(strange),
         thresholds=thresholds,
         threshold_rows=chosen_on,
-        notes=tuple(notes) if len(strange) else (),
+        notes=tuple(notes),
     )
     return record, strange
 
 
 def strangeness(card: DatasetCard, data: Data, network: Network, rows: Arrays) -> NDArray[np.float64]:
-    """Return how strange rows are (N, C), each column sorted; (0, 1) for labels that do not exclude each other."""
-    if card.task == "multilabel":
-        return np.empty((0, 1))
-    classes = card.task in ("binary", "multiclass")
-    step = max(1, -(-len(rows.y) * (1 if classes else card.outputs) // _CELLS))
+    """Return how strange rows are (N, C), each column sorted."""
+    step = max(1, -(-len(rows.y) * (1 if card.classes else card.outputs) // _CELLS))
     some = Arrays(rows.x if card.task == "forecast" else rows.x[::step], rows.y[::step])
     y, p = answered(card, data, network, some)
-    return sorted_columns(strangeness_of_classes(y, p) if classes else strangeness_of_values(y.astype(float), p))
+    match card.task:
+        case "binary" | "multiclass":
+            return sorted_columns(strangeness_of_classes(y, p))
+        case "multilabel":
+            return sorted_columns(strangeness_of_labels(y, p))
+        case _:
+            return sorted_columns(strangeness_of_values(y.astype(float), p))
 
 
 def thresholds_of(card: DatasetCard, data: Data, network: Network) -> tuple[dict[ThresholdAim, float], int]:

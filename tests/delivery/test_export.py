@@ -107,6 +107,21 @@ def test_a_network_that_looks_at_its_rows_is_refused_by_name(
     assert not (tmp_path / "out").exists()
 
 
+def test_what_no_network_is_to_blame_for_is_no_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders(tmp_path, {"kind": "mlp", "width": 8, "depth": 1}, INPUTS["table"], rows=4)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError("no space left on device")
+
+    for place, kind in (("torch.export.export", "torch"), ("torch.onnx.export", "onnx"),
+                        ("onnxruntime.quantization.quantize_dynamic", "int8")):  # fmt: skip
+        with monkeypatch.context() as patch:
+            patch.setattr(place, full)
+            with pytest.raises(OSError, match="no space left"):
+                run(tmp_path, f"to={kind}")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["fit", "model"]
+
+
 def test_texts_may_be_given_without_their_padding(tmp_path: Path, read: Any) -> None:
     inputs = INPUTS["text"]
     model, _ = folders(tmp_path, {"kind": "transformer", "width": 8}, inputs)
@@ -133,6 +148,10 @@ def test_int8_says_what_it_changes_and_gains(tmp_path: Path, read: Any, capsys: 
     assert made["bytes"] < 0.6 * record["network_bytes"]
     assert made["change"]["log_loss"]["ci_low"] <= made["change"]["log_loss"]["value"]
     assert made["change"]["log_loss"]["n"] == 300
+    for name in ("log_loss", "accuracy"):
+        before, after = made["before"][name], made["after"][name]
+        assert after["value"] - before["value"] == pytest.approx(made["change"][name]["value"], abs=1e-12)
+        assert before["ci_low"] <= before["value"] <= before["ci_high"]
     assert 0 < made["difference"] < 0.2
     assert record["times"][1]["gain"]["int8_over_onnx"]["value"] > 0
     said = capsys.readouterr().out

@@ -8,7 +8,13 @@ import pytest
 from pipeline.core.contracts import HeldOut, Target
 from pipeline.core.errors import ConfigError
 from pipeline.evaluation import conformal, cut_of, forecast_conformal, judge_for, tempering, threshold
-from pipeline.metrics.conformal import sorted_columns, strangeness_of_classes, strangeness_of_values
+from pipeline.metrics.conformal import (
+    label_sets,
+    sorted_columns,
+    strangeness_of_classes,
+    strangeness_of_labels,
+    strangeness_of_values,
+)
 from tests.evaluation.test_judges import INPUTS, NO_ROWS, SETTINGS, X, card
 
 RNG = np.random.default_rng(6)
@@ -73,9 +79,29 @@ def test_intervals_are_promised_target_by_target() -> None:
     assert wider.verdict == "not kept"
 
 
-def test_labels_that_do_not_exclude_each_other_have_no_sets() -> None:
+def test_sets_of_labels_promise_all_true_ones() -> None:
+    def labels(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(seed)
+        p = rng.beta(0.6, 0.9, (n, 3))
+        return (rng.random((n, 3)) < p).astype(int), p
+
+    y, p = labels(300, 0)
+    strange = sorted_columns(strangeness_of_labels(y, p))
+    new_y, new_p = labels(1000, 1)
     several = card(task="multilabel")
-    assert conformal(several, SETTINGS, held_out(0), np.empty((0, 1)), np.eye(3), np.eye(3)) is None
+    found = conformal(several, SETTINGS, held_out(300), strange, new_y, new_p)
+    assert found is not None
+    assert (found.kind, found.verdict) == ("sets", "kept")
+    kept = label_sets(new_p, float(strange[270, 0]))  # the 271st of 300, which is 301 · 0.9 rounded up
+    assert found.coverage.value == (kept | (new_y == 0)).all(axis=1).mean()
+    assert found.coverage.value == pytest.approx(0.9, abs=0.04)
+    assert found.size.value == pytest.approx(kept.sum(axis=1).mean())
+    first = found.parts[0]
+    assert (first.name, first.coverage.n) == ("a", int(new_y[:, 0].sum()))
+    assert first.coverage.value == kept[new_y[:, 0] == 1, 0].mean()
+    other = conformal(several, SETTINGS, held_out(300), strange, 1 - new_y, new_p)
+    assert other is not None
+    assert other.verdict == "not kept"
 
 
 def test_forecasts_have_a_limit_for_each_step_and_windows_in_runs() -> None:
@@ -116,7 +142,7 @@ def test_a_threshold_stands_beside_one_half_with_the_rows_it_was_chosen_on() -> 
     assert found.argmax["recall"].value == (p[:, 1] > 0.5)[y == 1].mean()
     assert cut_of(TWO, replace(auto, threshold_for="f1"), chosen).value == 0.375
     assert cut_of(TWO, replace(SETTINGS, threshold=0.1), chosen).rows is None
-    plain = threshold(TWO, cut_of(TWO, SETTINGS, chosen), y, p, 0.95)
+    plain = threshold(TWO, cut_of(TWO, replace(SETTINGS, threshold=0.5), chosen), y, p, 0.95)
     assert plain is not None
     assert plain.metrics == plain.argmax
     assert threshold(card(), cut_of(card(), SETTINGS, chosen), *drawn(20, 0), 0.95) is None
@@ -129,15 +155,19 @@ def test_a_threshold_that_means_nothing_is_refused() -> None:
         "evaluate.threshold: only two classes that exclude each other have one, this task is multiclass\n"
         "  fix: evaluate.threshold=0.5"
     )
-    with pytest.raises(ConfigError) as wrong:
-        cut_of(TWO, replace(SETTINGS, threshold="auto"), held_out(80))
-    assert str(wrong.value) == (
-        "evaluate.threshold=auto: validation rows hold one class only, nothing can be chosen on them\n"
-        "  fix: evaluate.threshold=0.5"
-    )
     for wrong_value in ({"coverage": 1.0}, {"threshold": 0.0}):
         with pytest.raises(ValueError, match="must lie between 0 and 1"):
             replace(SETTINGS, **wrong_value)
+
+
+def test_where_nothing_can_be_chosen_the_likelier_class_stays_and_two_classes_hear_why() -> None:
+    auto = replace(SETTINGS, threshold="auto")
+    assert cut_of(card(), auto, held_out(80)) == cut_of(card(), replace(SETTINGS, threshold=0.5), held_out(80))
+    found = threshold(TWO, cut_of(TWO, auto, held_out(80)), *two_classes(50), 0.95)
+    assert found is not None
+    assert (found.value, found.chosen_for, found.rows) == (0.5, None, None)
+    assert found.reason == "validation rows hold one class only, nothing can be chosen on them"
+    assert found.metrics == found.argmax
 
 
 def test_the_temperature_is_undone_and_judged_on_the_same_rows() -> None:

@@ -7,10 +7,12 @@ from scipy.stats import binom
 from pipeline.metrics.conformal import (
     class_sets,
     expected_coverage,
+    label_sets,
     limits,
     rank_of,
     sorted_columns,
     strangeness_of_classes,
+    strangeness_of_labels,
     strangeness_of_values,
 )
 
@@ -45,6 +47,14 @@ def test_classes_are_as_strange_as_they_are_unlikely() -> None:
     assert strangeness_of_classes(np.array([0, 1]), p)[:, 0] == pytest.approx([0.3, 0.7])
     assert class_sets(p, 0.75).tolist() == [[True, False, False], [True, True, True]]
     assert class_sets(p, 0.1).tolist() == [[True, False, False], [False, False, True]]  # never empty
+
+
+def test_labels_are_as_strange_as_the_least_likely_true_one() -> None:
+    p = np.array([[0.9, 0.6, 0.1], [0.2, 0.3, 0.4], [0.7, 0.1, 0.8]])
+    y = np.array([[1, 1, 0], [0, 0, 0], [1, 1, 1]])
+    assert strangeness_of_labels(y, p)[:, 0] == pytest.approx([0.4, 0.0, 0.9])
+    assert label_sets(p, 0.65).tolist() == [[True, True, False], [False, False, True], [True, False, True]]
+    assert label_sets(p, 0.0).tolist() == [[True, True, False], [False] * 3, [True, False, True]]  # the predicted ones
 
 
 def test_expected_coverage_is_beta_binomial() -> None:

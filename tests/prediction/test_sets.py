@@ -8,12 +8,15 @@ import pytest
 
 from pipeline.core.contracts import HeldOut
 from pipeline.core.errors import ArtifactError, ConfigError
+from pipeline.core.settings import EvaluateSettings
 from pipeline.core.store import write_json
-from pipeline.metrics.conformal import class_sets
+from pipeline.evaluation import cut_of, threshold
+from pipeline.metrics.conformal import class_sets, label_sets
 from pipeline.predict import load, run
 from tests.prediction.conftest import Train, Trained
 from tests.prediction.test_equal import table
 
+RNG = np.random.default_rng(4)
 MLP = {"kind": "mlp", "width": 16, "depth": 1, "dropout": 0.0}
 
 
@@ -55,6 +58,69 @@ def test_a_refused_row_has_no_set_and_files_hold_the_column(trained: Train, tmp_
     for got in (pd.read_csv("out.csv"), pd.read_parquet("out.parquet")):
         assert got["set"].isna().tolist() == [False, False, True, False, False]
         assert pd.notna(got["refused"].iloc[2])
+
+
+def topics(trained: Train) -> Trained:
+    """Return a model of texts that may have several labels."""
+    words = {"art": "paint stage", "money": "bank loan", "sport": "ball goal"}
+    held = [[name for name in words if RNG.random() < 0.4] for _ in range(300)]
+    texts = [" ".join([*RNG.choice(["it", "was", "day"], 4), *(words[name] for name in names)]) for names in held]
+    pd.DataFrame({"text": texts, "topics": [";".join(names) for names in held]}).to_csv("rows.csv", index=False)
+    return trained({"kind": "bag", "width": 8}, format="text", train_file="rows.csv", text=("text",), target="topics",
+                   task="multilabel", label_separator=";", duplicates="keep")  # fmt: skip
+
+
+def test_sets_of_labels_hold_the_predicted_ones_and_those_not_too_strange(trained: Train) -> None:
+    made = topics(trained)
+    names = [f"p_{name}" for name in ("art", "money", "sport")]
+    limit = 1 - float(made.model.predict("rows.csv")[names].to_numpy().mean())
+    keep(made, np.concatenate([np.linspace(0, limit, 90), np.ones(9)])[:, None])
+    got = load(made.folder).predict("rows.csv")
+    p = got[names].to_numpy(float)
+    for column, held in (("predicted", p >= 0.5), ("set", label_sets(p, limit))):
+        assert got[column].tolist() == [";".join(np.array(["art", "money", "sport"])[row]) for row in held]
+    assert got["set"].nunique() > 1
+    keep(made, np.empty((0, 1)))
+    with pytest.raises(ConfigError, match="was trained before sets of labels were kept"):
+        load(made.folder, sets=True)
+
+
+def test_two_classes_are_told_apart_by_the_threshold_that_evaluate_reports(trained: Train, tmp_path: Path) -> None:
+    made = classes(trained)
+    assert "label" not in made.model.predict("train.csv")  # of a model that kept none
+    second = made.model.predict("train.csv")["p_yes"]
+    cuts = {"balanced_accuracy": float(second.quantile(0.3)), "f1": float(second.quantile(0.6))}
+    np.save(made.folder / "held_out.npy", np.zeros((0, 1)), allow_pickle=False)
+    held = HeldOut(split="val", rows=0, thresholds=cuts, threshold_rows=80)
+    write_json(made.folder / "held_out.json", held)
+    got = load(made.folder).predict("train.csv")
+    assert list(got)[:6] == ["row_id", "predicted", "p_no", "p_yes", "label", "threshold"]
+    assert set(got["threshold"]) == {cuts["balanced_accuracy"]}
+    assert (got["label"] != got["predicted"]).any()
+    y, p = (pd.read_csv("train.csv")["label"] == "yes").to_numpy(int), got[["p_no", "p_yes"]].to_numpy(float)
+    card = made.prepared.card
+    reported = threshold(card, cut_of(card, EvaluateSettings(), held), y, p, 0.95)
+    assert reported is not None
+    assert reported.value == got["threshold"][0]
+    assert reported.metrics["accuracy"].value == pytest.approx(((got["label"] == "yes") == (y == 1)).mean())
+    assert reported.argmax["accuracy"].value == pytest.approx(((got["predicted"] == "yes") == (y == 1)).mean())
+    other = load(made.folder, threshold_for="f1").predict("train.csv")
+    assert ((other["label"] == "yes") == (second >= cuts["f1"])).all()
+    half = load(made.folder, threshold=0.5).predict("train.csv")
+    assert (half["label"] == half["predicted"]).all()
+    asked = [f"input={tmp_path / 'train.csv'}", f"output={tmp_path / 'out.csv'}", f"model={made.folder}", "sets=false"]
+    run([*asked, "threshold=0.25"])
+    written = pd.read_csv("out.csv")
+    assert set(written["threshold"]) == {0.25}
+    assert ((written["label"] == "yes") == (written["p_yes"] >= 0.25)).all()
+    with pytest.raises(ConfigError, match=r"threshold=1: a probability between 0 and 1\n  fix: threshold=auto"):
+        run([*asked, "threshold=1"])
+
+
+def test_only_two_classes_have_a_threshold(trained: Train) -> None:
+    made = topics(trained)
+    with pytest.raises(ConfigError, match=r"threshold=0\.3: only two classes that exclude each other have one"):
+        load(made.folder, threshold=0.3)
 
 
 def test_intervals_stand_around_numbers(trained: Train) -> None:
@@ -99,7 +165,7 @@ def test_what_cannot_be_promised_is_left_out_unless_asked_for(trained: Train, tm
         "  fix: sets=false, or a lower coverage"
     )
     assert not (tmp_path / "out.csv").exists()
-    for said, why in (("coverage=1.5", r"fix: coverage=0\.9"), ("coverage=most", "coverage: expected a number")):
+    for said, why in (("coverage=1.5", r"fix: coverage=0\.9"), ("coverage=most", r"a number(.|\n)*fix: coverage=0\.9")):
         with pytest.raises(ConfigError, match=why):
             run([*wanted, said])
     np.save(made.folder / "held_out.npy", np.zeros((3, 1)), allow_pickle=False)

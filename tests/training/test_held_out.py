@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.core.contracts import Budget, DatasetCard
-from pipeline.training.heads import ClassHead
+from pipeline.training.data import Arrays
+from pipeline.training.heads import ClassHead, LabelSetHead
 from pipeline.training.held_out import _CELLS, held_out
 from pipeline.training.predict import predict
 from tests.training.test_fit import DATA, on_cpu, stripes, train
@@ -38,11 +39,17 @@ def test_what_weakens_the_promise_is_noted() -> None:
     ]
 
 
-def test_other_tasks_have_no_threshold_and_label_sets_no_promise() -> None:
+def test_other_tasks_have_no_threshold() -> None:
     record, _ = held_out(replace(CARD, task="multiclass"), DATA, NETWORK, refit=False, ordered=False)
     assert (record.thresholds, record.threshold_rows) == ({}, 0)
-    record, strange = held_out(replace(CARD, task="multilabel"), DATA, NETWORK, refit=False, ordered=True)
-    assert (record.rows, strange.shape, record.notes) == (0, (0, 1), ())
+
+
+def test_label_sets_are_as_strange_as_their_least_likely_label() -> None:
+    sets = replace(DATA, val=Arrays(DATA.val.x, np.eye(2, dtype=int)[DATA.val.y]))
+    record, strange = held_out(replace(CARD, task="multilabel"), sets, NETWORK, refit=False, ordered=False)
+    p = predict(NETWORK, on_cpu(sets.val), LabelSetHead())
+    assert (record.rows, record.thresholds) == (80, {})
+    assert strange[:, 0] == pytest.approx(np.sort(1 - p[np.arange(80), DATA.val.y]))
 
 
 def test_of_very_many_numbers_every_second_row_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

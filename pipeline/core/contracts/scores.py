@@ -121,6 +121,8 @@ class Threshold:
     """None: declared as a number."""
     rows: int | None
     """Validation rows it was chosen on."""
+    reason: str = ""
+    """Why none was chosen."""
     positive: str
     """Name of the second class."""
     metrics: Mapping[str, Number]
@@ -146,7 +148,7 @@ class Coverage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conformal:
-    """Sets of classes, or intervals of numbers, that promise to hold the truth (split conformal prediction)."""
+    """Sets of classes or labels, or intervals of numbers, that promise to hold the truth (split conformal)."""
 
     kind: Literal["sets", "intervals"]
     promised: float
@@ -182,7 +184,7 @@ class Scores:
     threshold: Threshold | None = None
     """Two classes."""
     conformal: Conformal | None = None
-    """None: labels that do not exclude each other have no sets."""
+    """None before it was measured."""
     targets: tuple[TargetScores, ...] = ()
     """Numbers: each target in its own units."""
     points: tuple[tuple[float, float], ...] = ()
