@@ -218,7 +218,7 @@ def run(settings: EvaluateSlice) -> None:
     from pipeline.training.predict import predict
     from pipeline.training.timing import bounded_latency, latency
     from pipeline.training.weights import load_model
-    from pipeline.worth import about_search, averaged, retrained
+    from pipeline.worth import about_search, averaged, distilled, retrained
 
     chosen, seed = settings.evaluate, settings.seed
     card = read_record(DatasetCard, FIT / "dataset.json")
@@ -237,7 +237,7 @@ def run(settings: EvaluateSlice) -> None:
     others = retrained(TRAIN, model, search, rows, head, p)
     kept: dict[str, Predictions] = others.said()
     front = (single_network(model, metrics), *alternatives(card, judge, rows, test, p, kept),
-             *averaged(others, model, judge, p))  # fmt: skip
+             *averaged(others, model, judge, p), *distilled(others, model, judge, p))  # fmt: skip
     amounts = exact_amounts(model) | amounts_on_test(search.constraints, card, test.rows, y, p, metrics, chosen.level)
     if "latency_ms" in search.constraints:
         amounts["latency_ms"] = bounded_latency(model, search.latency_batch, network, x)

@@ -33,11 +33,13 @@ _CODE = ("baselines", "core", "metrics", "models", "space", "training", "tuning"
 
 
 def study_name(settings: SearchSlice, data_digest: str) -> str:
-    """Return the name that all inputs of a study share, whatever its budget."""
+    """Return the name that all inputs of a study share, whatever its budget and who trains the winner."""
     inputs = plain(settings)
     for budget in ("n_trials", "seconds", "energy_wh", "storage", "repeats", "workers", "silence", "keep", "members",
                    "member_rows", "disk_mb"):  # fmt: skip
         inputs["search"].pop(budget)
+    for of_final in ("devices", "nodes"):
+        inputs["trainer"].pop(of_final)
     return f"search-{digest_of({'settings': inputs, 'data': data_digest, 'code': code_digest(*_CODE)})[:12]}"
 
 

@@ -5,14 +5,23 @@ import os
 import signal
 import sys
 
+_PR_SET_PDEATHSIG = 1
+
 
 def die_with_parent() -> None:
     """Let the kernel end this process when `dvc` is killed, so that no second writer survives (Linux)."""
     if os.environ.get("DVC_STAGE") and sys.platform == "linux":
-        death_signal_option = 1
-        ctypes.CDLL(None).prctl(death_signal_option, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() == 1:
             sys.exit("the process that started this stage is gone")
+
+
+def die_with(parent: int) -> None:
+    """Let the kernel end this process with its parent, even if that is killed in the middle of a job (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
 
 
 def hold_threads() -> None:

@@ -35,6 +35,21 @@ class TrainerSettings:
     compile: bool | Literal["auto"] = "auto"
     threads: int = 1
     """CPU threads of one training process; more than one is slower when cores are shared."""
+    accumulate: int = 1
+    """The rows of a step go through the network in so many parts, so that they fit memory; the step stays the same."""
+    devices: int = 1
+    """Processes of a node that share the rows of each step, one a GPU; of the final training alone."""
+    nodes: int = 1
+
+    def __post_init__(self) -> None:
+        """A step has a part, a training a process."""
+        if min(self.accumulate, self.devices, self.nodes) < 1:
+            raise ValueError("accumulate, devices and nodes must be at least 1")
+
+    @property
+    def processes(self) -> int:
+        """Of the final training."""
+        return self.devices * self.nodes
 
 
 SimpleKind = Literal["linear", "ngram_svm", "gradient_boosting", "random_kernels", "seasonal"]
@@ -125,6 +140,8 @@ class TrainSettings:
     """So often the winner is trained; the first network is handed on, the others tell how much is luck."""
     default: bool = True
     """Train the untouched default candidate alike, where the search found another."""
+    distill: bool = False
+    """Train the winner once more on what several networks say of the training rows (training/distilling.py)."""
     ablate_seconds: float = 0.0
     """For short trainings of the winner with one choice turned back to its default each; 0: none."""
     tensorboard: bool = False

@@ -5,6 +5,7 @@ import os
 from pipeline.core.energy import JOULES, Meter, Unmeasurable, open_meter
 
 CONTINUED = "went on where an earlier process stopped, whose share nobody counted"
+SHARED = "several processes trained together, and each knows its own share alone"
 
 
 def processor_seconds() -> float:

@@ -53,12 +53,12 @@ def total(counts: Sequence[int | None]) -> int | None:
     return sum(known) if len(known) == len(counts) else None
 
 
-def ensemble_verdict(gain: Number) -> str:
-    """Say in a sentence what the ensemble's paired gain over the single network shows."""
+def ensemble_verdict(gain: Number, price: str = "if what it costs can be paid") -> str:
+    """Say in a sentence what the paired gain of something else over the single network shows."""
     if gain.ci_low is None or gain.ci_high is None:
         return "not compared with the single network: " + str(gain.reason or "too few rows").replace("_", " ")
     if gain.ci_low > 0:
-        return "better than the single network, if what it costs can be paid"
+        return f"better than the single network, {price}"
     if gain.ci_high < 0:
         return "worse than the single network"
     return "not shown to be better than the single network"

@@ -29,6 +29,7 @@ MEASURED: Mapping[str, str] = {
     "/model/val_*": "needs the training; train goes through it again",
     "/model/seeds/*": "needs the training; train goes through it again",
     "/model/default/*": "needs the training; train goes through it again",
+    "/model/distilled/*": "needs the training; train goes through it again",
     "/model/ablation/*": "needs the training; train goes through it again",
     "/model/familiarity_floor": "needs the validation rows; train looks at them again",
     "/model/energy_wh": "energy is measured once",

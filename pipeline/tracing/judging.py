@@ -33,7 +33,7 @@ from pipeline.tracing.comparing import Part, compared, joined
 from pipeline.tracing.recomputing import Behind, settings_of
 from pipeline.training.held_out import load_held_out
 from pipeline.training.weights import load_model
-from pipeline.worth import DEFAULT_NAME, about_search, averaged, retold
+from pipeline.worth import DEFAULT_NAME, DISTILLED_NAME, about_search, averaged, distilled, retold
 
 
 def evaluate_part(records: Records, said: Said, behind: Behind) -> Part:
@@ -73,6 +73,7 @@ def _all_said(records: Records, said: Said) -> dict[str, NDArray[np.float64]]:
     """Return what the other trainings of train said; all of it must be there."""
     model = records.model
     names = [of.name for of in model.seeds[1:]] + ([DEFAULT_NAME] if model.default is not None else [])
+    names += [DISTILLED_NAME] if model.distilled is not None else []
     return {name: _said_by(said, name) for name in names}
 
 
@@ -91,6 +92,8 @@ def _front(records: Records, judge: Judge, said: Said, metrics: Mapping[str, Num
             yield ensemble(record.members, judge, said.p, _said_by(said, other.name))
         elif other.name == "averaged seeds":
             yield from averaged(retold(records.model, said.p, _all_said(records, said)), records.model, judge, said.p)
+        elif other.name == "distilled":
+            yield from distilled(retold(records.model, said.p, _all_said(records, said)), records.model, judge, said.p)
         elif record.mixed is not None:
             q = _said_by(said, other.name)
             yield mixed_ensemble(record.mixed.members, record.mixed.chosen, judge, said.p, q)

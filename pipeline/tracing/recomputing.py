@@ -118,19 +118,21 @@ def _plain_cell(cell: Any) -> Any:
 def model_part(records: Records, behind: Behind) -> Part:
     """Build the winner's architecture again and count; nothing is trained."""
     from pipeline.models.cost import cost_of
-    from pipeline.training.budgets import batch_of, settled
+    from pipeline.training.budgets import rows_at_once, settled
 
     model, card = records.model, records.card
     cost = cost_of(model.candidate.architecture, model.inputs, model.outputs)
     best = read_record(Best, SEARCH / "best.json")
-    batch = batch_of(best.candidate.optimizer, card.inputs, card.rows["train"])
+    slice_ = settings_of(behind, "train", TrainSlice)
+    at_once = rows_at_once(best.candidate.optimizer, card.inputs, card.rows["train"], slice_.trainer)
     again = {
         "candidate": plain(settled(best.candidate, card.inputs, card.rows["train"])),
         "outputs": card.outputs,
         "parameters": cost.parameters,
         "multiply_adds": cost.multiply_adds,
-        "activation_mb": round(batch * cost.activation_bytes / 1e6, 3),
-        "seed": settings_of(behind, "train", TrainSlice).seed,
+        "activation_mb": round(at_once * cost.activation_bytes / 1e6, 3),
+        "processes": slice_.trainer.processes,
+        "seed": slice_.seed,
         "search_score": best.score,
     }
     return compared("model", {k: v for k, v in plain(model).items() if k != "inputs"}, again)

@@ -17,8 +17,9 @@ from pipeline.core.strict import plain, read
 from pipeline.training.data import Data
 from pipeline.training.fit import Fit, fit
 from pipeline.training.full import Course
-from pipeline.training.heads import head_for, softening
+from pipeline.training.heads import head_for
 from pipeline.training.predict import predict, targets_of
+from pipeline.training.temperature import softening
 
 log = logging.getLogger("pipeline.train")
 

@@ -15,6 +15,7 @@ from pipeline.core.seeds import stream_seed
 from pipeline.training.augment import changed, check_changes
 from pipeline.training.budgets import batch_of
 from pipeline.training.data import Rows
+from pipeline.training.heads import Head
 from pipeline.training.predict import model_input
 
 
@@ -31,6 +32,10 @@ class Batch(NamedTuple):
     """How much each row counts, (B,); none where all count the same."""
     other_weight: Tensor | None = None
     """Of the rows that x is blended with."""
+    part: Tensor | float | None = None
+    """How much the mean loss of these rows counts in that of the step they are a part of; None: they are all of it."""
+    other_part: Tensor | float | None = None
+    """The same for the targets of the rows that x is blended with."""
 
 
 class Batches:
@@ -55,6 +60,7 @@ class Batches:
             at = order[step]
             rng.manual_seed(stream_seed(self.seed, "changes", epoch, step))
             x, y = self.rows.take(at)
+            y = y if self.rows.said is None else self.rows.said[at.to(y.device)]
             x = model_input(changed(x, at, epoch, self.optimizer, self.rows.inputs, rng))
             weight = None if self.rows.weight is None else self.rows.weight[at.to(y.device)]
             batch = Batch(x, y, y, 1.0, weight, weight)
@@ -69,3 +75,29 @@ def blended(batch: Batch, alpha: float, rng: torch.Generator) -> Batch:
     other = torch.randperm(len(x), generator=rng).to(x.device)
     other_weight = None if weight is None else weight[other]
     return Batch(share * x + (1 - share) * x[other], y, y[other], share, weight, other_weight)
+
+
+def parts_of(batch: Batch, head: Head, parts: int, rank: int = 0, ranks: int = 1) -> list[Batch]:
+    """Return the parts of a step's rows that one of `ranks` processes takes one after the other, a row each at least.
+
+    The sum of their losses, averaged over the processes, is the mean loss of the step: a part counts as much in it as
+    what its own mean is divided by does.
+    """
+    if parts == ranks == 1:
+        return [batch]
+    own = torch.arange(len(batch.x)).tensor_split(ranks)[rank]
+    whole, other = head.counted(batch.y, batch.weight), head.counted(batch.other, batch.other_weight)
+    found = []
+    for at in own.tensor_split(min(parts, len(own))):
+        rows = slice(int(at[0]), int(at[-1]) + 1)
+        part = Batch(
+            x=batch.x[rows],
+            y=batch.y[rows],
+            other=batch.other[rows],
+            share=batch.share,
+            weight=None if batch.weight is None else batch.weight[rows],
+            other_weight=None if batch.other_weight is None else batch.other_weight[rows],
+        )
+        counts = ranks * head.counted(part.y, part.weight) / whole
+        found.append(part._replace(part=counts, other_part=ranks * head.counted(part.other, part.other_weight) / other))
+    return found

@@ -14,6 +14,7 @@ from pipeline.core.contracts import (
     TableInputs,
     TextInputs,
 )
+from pipeline.core.settings import TrainerSettings
 
 
 def usual_epochs(inputs: Inputs, rows: int) -> int:
@@ -63,6 +64,11 @@ def _power(wanted: float, least: int, most: int) -> int:
 def batch_of(optimizer: Optimizer, inputs: Inputs, rows: int) -> int:
     """Return the rows of a step as declared, or as usual."""
     return usual_batch(inputs, rows) if optimizer.batch_size == "auto" else optimizer.batch_size
+
+
+def rows_at_once(optimizer: Optimizer, inputs: Inputs, rows: int, trainer: TrainerSettings) -> int:
+    """Return the rows of a step that go through the network together: a part of what one of the processes takes."""
+    return -(-batch_of(optimizer, inputs, rows) // (trainer.processes * trainer.accumulate))
 
 
 def settled(candidate: Candidate, inputs: Inputs, rows: int) -> Candidate:

@@ -24,6 +24,8 @@ class Arrays:
     x: NDArray[Any]
     y: NDArray[Any]
     weight: NDArray[Any] | None = None
+    said: NDArray[Any] | None = None
+    """(N, K) probabilities or values that a network learns in place of y, where it learns from others."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,13 @@ class Data:
 
     def placed(self, split: Literal["train", "val", "reserve"], device: str) -> "Rows":
         """Return the rows of a split on a device; they are brought there once."""
+        import torch
+
         if (split, device) not in self._placed:
             arrays = getattr(self, split)
-            self._placed[split, device] = Rows(arrays.x, arrays.y, self.inputs, device, arrays.weight)
+            rows = Rows(arrays.x, arrays.y, self.inputs, device, arrays.weight)
+            rows.said = None if arrays.said is None else torch.tensor(arrays.said, device=device)
+            self._placed[split, device] = rows
         return self._placed[split, device]
 
     def with_validation_rows(self) -> "Data":
@@ -103,6 +109,8 @@ class Rows:
         self.x, self.y = torch.tensor(x, device=device), torch.tensor(y, device=device)
         self.weight = None if weight is None else torch.tensor(weight, device=device, dtype=torch.float32)
         """(N,) how much each row counts, 1 on average; none where all count the same."""
+        self.said: Tensor | None = None
+        """(N, K), as Arrays has it."""
         self.inputs = inputs
         self.forecast = inputs if isinstance(inputs, ForecastInputs) else None
 

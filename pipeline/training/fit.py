@@ -14,6 +14,7 @@ from pipeline.training.checkpoints import load_checkpoint, save_checkpoint
 from pipeline.training.data import Data
 from pipeline.training.device import device_words
 from pipeline.training.predict import score
+from pipeline.training.team import ALONE, Team
 from pipeline.training.training import Training
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ def go_on(progress: float, record: EpochRecord) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Who follows a training."""
+    """Who follows a training, and who takes part in it."""
 
     on_score: OnScore = go_on
     rungs: Sequence[float] | None = None
@@ -61,6 +62,8 @@ class Watch:
     """Folder to save to after every epoch, and to resume from."""
     deadline: float | None = None
     """Seconds after which the training stops where it stands; the schedule does not know of it."""
+    team: Team = ALONE
+    """Processes that call `fit` alike and share the rows of each step; the first one of them saves."""
 
 
 def fit(
@@ -80,7 +83,8 @@ def fit(
     candidate's trial; a training that goes on keeps its own.
     """
     watch = watch or Watch()
-    saved = load_checkpoint(watch.checkpoints) if watch.checkpoints else None
+    team = watch.team
+    saved = team.told(load_checkpoint(watch.checkpoints) if watch.checkpoints and team.first else None)
     if saved is not None:
         policy = read(Policy, saved["policy"], "checkpoint")
     training = Training(candidate, data, budget, seed=seed, trainer=trainer, policy=policy)
@@ -89,21 +93,22 @@ def fit(
         log.info("continuing after epoch %d", training.pace.epoch)
     else:
         training.start()
+    training.join(team)
     deadline = None if watch.deadline is None else time.monotonic() + watch.deadline - training.pace.seconds
     return finished(training, stopped=not _go(training, watch, deadline))
 
 
 def _go(training: Training, watch: Watch, deadline: float | None) -> bool:
     """Train to the end, or until somebody ends it early: False."""
-    while training.pace.progress < 1:
-        ahead = [rung for rung in watch.rungs or () if rung > training.pace.progress]
+    while (progress := training.progress()) < 1:
+        ahead = [rung for rung in watch.rungs or () if rung > progress]
         until = ahead[0] if ahead else 1.0
         if not training.advance(until, deadline=deadline, whole_epoch=watch.rungs is None):
             return False
         record = training.record()
         if not watch.on_score(training.pace.progress, record):
             return False
-        if watch.checkpoints and training.pace.step % training.pace.steps_per_epoch == 0:
+        if watch.checkpoints and watch.team.first and training.pace.step % training.pace.steps_per_epoch == 0:
             save_checkpoint(watch.checkpoints, training.state())
     return True
 

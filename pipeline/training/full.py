@@ -28,11 +28,12 @@ from pipeline.core.store import write_bytes
 from pipeline.training.budgets import budget_of, settled
 from pipeline.training.data import Data
 from pipeline.training.fit import Fit, OnScore, Watch, fit, go_on
+from pipeline.training.team import ALONE, Team
 from pipeline.training.weights import HANDED_ON
 
 log = logging.getLogger("pipeline.train")
 
-DEFAULT = "default"
+DEFAULT, DISTILLED = "default", "distilled"
 _LINES, _FEW_LINES = 20, 5
 """Told of the training whose network is handed on, and of each of the others."""
 _QUIET_SECONDS = 15
@@ -48,6 +49,8 @@ class Wanted:
     candidate: Candidate
     seed: int
     policy: Policy | None
+    teacher: str = ""
+    """Whose mean predictions of the training rows it learns in place of their targets, in words."""
 
 
 def seed_of(seed: int, k: int) -> int:
@@ -69,8 +72,14 @@ def default_of(search: SearchRecord, best: Best, asked: bool) -> tuple[TrialReco
     return default, ""
 
 
-def wanted_trainings(best: Best, seed: int, seeds: int, default: TrialRecord | None) -> tuple[Wanted, ...]:
-    """Return the trainings in their order, the one whose network is handed on first."""
+def wanted_trainings(
+    best: Best, seed: int, seeds: int, default: TrialRecord | None, teacher: str = ""
+) -> tuple[Wanted, ...]:
+    """Return the trainings in their order, the one whose network is handed on first.
+
+    `teacher`: what the winner learns from once more, in words. It has the first seed, so that nothing but its targets
+    differs from the network that is handed on.
+    """
     found = [
         Wanted(name=f"seed {k}", file=HANDED_ON if k == 1 else f"seed_{k}.safetensors", candidate=best.candidate,
                seed=seed_of(seed, k), policy=best.policy)
@@ -79,6 +88,9 @@ def wanted_trainings(best: Best, seed: int, seeds: int, default: TrialRecord | N
     if default is not None:
         found.append(Wanted(name=DEFAULT, file="default.safetensors", candidate=default.candidate, seed=seed,
                             policy=default.policy))  # fmt: skip
+    if teacher:
+        found.append(Wanted(name=DISTILLED, file="distilled.safetensors", candidate=best.candidate, seed=seed,
+                            policy=best.policy, teacher=teacher))  # fmt: skip
     return tuple(found)
 
 
@@ -94,6 +106,8 @@ class Course:
     trainer: TrainerSettings
     folder: Path
     """Of checkpoints."""
+    team: Team = ALONE
+    """Processes that share the rows of each step."""
 
     def words(self, wanted: Sequence[Wanted]) -> str:
         """Say what will be trained, and for how long."""
@@ -106,7 +120,7 @@ class Course:
         """Train, or go on with it; scores are those of the training that had not seen the validation rows."""
         checkpoints = self.folder / one.name.replace(" ", "_")
         checkpoints.mkdir(exist_ok=True)
-        watch = Watch(on_score=self._told(one, also), checkpoints=checkpoints)
+        watch = Watch(on_score=self._told(one, also), checkpoints=checkpoints, team=self.team)
         done = fit(one.candidate, self.data, self.budget, seed=one.seed, trainer=self.trainer, watch=watch,
                    policy=one.policy)  # fmt: skip
         return done if self.whole is None else self._refitted(one, self.whole, done, checkpoints / "refit")
@@ -121,7 +135,7 @@ class Course:
         checkpoints.mkdir(exist_ok=True)
         fixed = settled(one.candidate, self.data.inputs, len(self.data.train.y))
         again = fit(fixed, whole, self.budget, seed=one.seed, trainer=self.trainer,
-                    watch=Watch(checkpoints=checkpoints), policy=before.policy)  # fmt: skip
+                    watch=Watch(checkpoints=checkpoints, team=self.team), policy=before.policy)  # fmt: skip
         again.network.temperature.copy_(before.network.temperature)
         return replace(before, network=again.network, unseen=before.network, seconds=before.seconds + again.seconds)
 
@@ -173,6 +187,7 @@ def told_of(one: Wanted, done: Fit, weights: str) -> FullTraining:
         passes=done.passes,
         seconds=round(done.seconds, 3),
         weights_sha256=weights,
+        teacher=one.teacher,
     )
 
 

@@ -7,7 +7,6 @@ split, whichever rows meet in a batch. Scores count every row alike.
 Legend: B rows, K classes, labels or targets.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from pipeline.core.contracts import ForecastInputs, Inputs, Optimizer, Target, Task
 from pipeline.core.errors import SpaceError
+from pipeline.training.temperature import best_temperature, softening
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,9 @@ class Head(Protocol):
     def loss(self, out: Tensor, y: Tensor, smoothing: float, weight_B: Tensor | None = None) -> Tensor:
         """Return the mean loss that training minimises; `weight_B` says how much each row counts."""
 
+    def counted(self, y: Tensor, weight_B: Tensor | None = None) -> Tensor | float:
+        """Return what `loss` divides a sum over rows by: means of parts of a batch count so much in that of all."""
+
     def score(self, out: Tensor, y: Tensor) -> ValidationScore:
         """Return how good outputs of all validation rows are."""
 
@@ -47,7 +50,10 @@ class Head(Protocol):
 
 
 class ClassHead:
-    """Logits of classes that exclude each other; y (B,) class numbers. `weights` (K,) say how much each counts."""
+    """Logits of classes that exclude each other; y (B,) class numbers, or (B, K) probabilities to be learned.
+
+    `weights` (K,) say how much each class counts.
+    """
 
     def __init__(self, weights: Tensor | None = None) -> None:
         self.weights = weights
@@ -63,6 +69,12 @@ class ClassHead:
             return nn.functional.cross_entropy(out, y, weight=weights, label_smoothing=smoothing)
         each = nn.functional.cross_entropy(out, y, weight=weights, label_smoothing=smoothing, reduction="none")
         return (weight_B * each).mean()
+
+    def counted(self, y: Tensor, weight_B: Tensor | None = None) -> Tensor | float:
+        """Return the class weights of the batch, where the loss is divided by them, else its rows."""
+        if self.weights is None or weight_B is not None or y.is_floating_point():
+            return float(len(y))
+        return self.weights.to(y.device)[y].sum()
 
     def score(self, out: Tensor, y: Tensor) -> ValidationScore:
         """Return log loss at the best temperature; targets are softened by the rule of succession.
@@ -102,6 +114,10 @@ class LabelSetHead:
         soft = y.to(out.dtype) * (1 - smoothing) + smoothing / 2
         return nn.functional.binary_cross_entropy_with_logits(out, soft, weight=weights)
 
+    def counted(self, y: Tensor, weight_B: Tensor | None = None) -> Tensor | float:
+        """Return the rows."""
+        return float(len(y))
+
     def score(self, out: Tensor, y: Tensor) -> ValidationScore:
         """Return the mean log loss per label at the best temperature."""
         soft = softening(len(out) * out.shape[1], 2)
@@ -132,6 +148,10 @@ class ValueHead:
         each = loss_of(missed, self.kind, self.quantile)
         each = each if weight_B is None else weight_B[:, None] * each
         return each.sum() / known.sum().clamp(min=1)
+
+    def counted(self, y: Tensor, weight_B: Tensor | None = None) -> Tensor | float:
+        """Return how many values are known."""
+        return (~y.isnan()).sum().clamp(min=1)
 
     def score(self, out: Tensor, y: Tensor) -> ValidationScore:
         """Return the mean squared error over targets, and R² over all of them together."""
@@ -221,43 +241,3 @@ def balanced_weights(y: NDArray[Any], weight: NDArray[Any] | None = None) -> Ten
 def _score(losses: Tensor, quality: float, temperature: float) -> ValidationScore:
     spread = losses.std() / len(losses) ** 0.5 if len(losses) > 1 else losses.new_zeros(())
     return ValidationScore(float(losses.mean()), float(spread), quality, temperature)
-
-
-def softening(rows: int, classes: int) -> float:
-    """Return the label smoothing that leaves 1 / (rows + 2) for the other classes.
-
-    After n right answers Laplace's rule of succession expects one mistake in n + 2. Without it, a network that makes
-    no mistake on few rows gets a temperature near 0 and a score that no honest doubt could reach.
-    """
-    return classes / (max(1, classes - 1) * (rows + 2))
-
-
-class LossAt(Protocol):
-    """Losses of all rows at a temperature."""
-
-    def __call__(self, t: float) -> Tensor:
-        """Return (B,)."""
-
-
-def best_temperature(losses: LossAt, halvings: int = 30) -> float:
-    """Return the T in [0.05, 20] with the lowest log loss of logits / T (Guo et al. 2017), by golden section.
-
-    The loss is convex in 1 / T, so there is one minimum.
-    """
-
-    def at(log_t: float) -> float:
-        return float(losses(math.exp(log_t)).mean())
-
-    low, high, golden = math.log(0.05), math.log(20), (math.sqrt(5) - 1) / 2
-    left, right = high - golden * (high - low), low + golden * (high - low)
-    at_left, at_right = at(left), at(right)
-    for _ in range(halvings):
-        if at_left < at_right:
-            high, right, at_right = right, left, at_left
-            left = high - golden * (high - low)
-            at_left = at(left)
-        else:
-            low, left, at_left = left, right, at_right
-            right = low + golden * (high - low)
-            at_right = at(right)
-    return math.exp((low + high) / 2)

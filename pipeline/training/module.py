@@ -28,21 +28,26 @@ class Learner(pl.LightningModule):
         """Compiled, where the training's policy says so."""
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Return the mean loss of a batch; the sum stays on the device, nothing waits for it."""
+        """Return the mean loss of a batch, or what a part of a step adds to it; `batch_index` counts these parts.
+
+        The sum stays on the device, nothing waits for it.
+        """
         out = self.members(batch.x)
-        loss = self._loss(out, batch.y, batch.weight)
+        loss = self._loss(out, batch.y, batch.weight, batch.part)
         if batch.share < 1:
-            loss = batch.share * loss + (1 - batch.share) * self._loss(out, batch.other, batch.other_weight)
+            other = self._loss(out, batch.other, batch.other_weight, batch.other_part)
+            loss = batch.share * loss + (1 - batch.share) * other
         self.loss_sum = self.loss_sum.to(loss.device) + loss.detach()
-        self.loss_steps += 1
+        self.loss_steps += batch_index == 0
         return loss
 
-    def _loss(self, out: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
+    def _loss(self, out: Tensor, y: Tensor, weight: Tensor | None, part: Tensor | float | None) -> Tensor:
         """Return the mean loss of outputs (B, M, K) over rows and members, each of which learns on its own."""
         if (members := out.shape[1]) > 1:
             y = y.repeat_interleave(members, dim=0)
             weight = None if weight is None else weight.repeat_interleave(members)
-        return self.head.loss(out.flatten(0, 1), y, self.settings.label_smoothing, weight)
+        loss = self.head.loss(out.flatten(0, 1), y, self.settings.label_smoothing, weight)
+        return loss if part is None else part * loss
 
     def take_loss(self) -> float:
         """Return the mean loss since the last call."""

@@ -13,6 +13,7 @@ from pipeline.core.settings import TrainerSettings
 from pipeline.training.batches import Batches
 from pipeline.training.data import Data
 from pipeline.training.device import choose_device
+from pipeline.training.generators import generator_states
 from pipeline.training.heads import ValidationScore
 from pipeline.training.pace import Pace
 from pipeline.training.packing import Pack, check_rows
@@ -72,9 +73,7 @@ class PackTraining:
 
         Each has its share of the seconds, so they are fewer than it would have needed alone.
         """
-        random = {"cpu": torch.get_rng_state()}
-        if self.device == "cuda":
-            random["cuda"] = torch.cuda.get_rng_state()
+        random = generator_states(self.device)
         rows = self.data.placed("val", self.device)
         with self.pace.running():
             losses = (self.loss_sum_K / max(1, self.pace.step)).tolist()
@@ -103,8 +102,10 @@ class PackTraining:
 
 
 def check_precision(trainer: TrainerSettings) -> None:
-    """Refuse to compute a pack in anything but fp32, or compiled."""
+    """Refuse to compute a pack in anything but fp32, compiled, or in parts of steps."""
     if choose_device(trainer)[1] != "fp32":
         raise SpaceError("conf.trainer.precision: a pack computes in fp32", fix="trainer.precision=fp32")
     if trainer.compile is True:
         raise SpaceError("conf.trainer.compile: a pack is not compiled", fix="trainer.compile=false")
+    if trainer.accumulate > 1:
+        raise SpaceError("conf.trainer.accumulate: a pack takes the rows of a step at once", fix="trainer.accumulate=1")

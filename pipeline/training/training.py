@@ -16,15 +16,17 @@ from pipeline.core.strict import plain
 from pipeline.models import build
 from pipeline.models.network import ImageStem
 from pipeline.training.averaging import Average
-from pipeline.training.batches import Batch, Batches
+from pipeline.training.batches import Batch, Batches, parts_of
 from pipeline.training.data import Data
 from pipeline.training.device import choose_device
+from pipeline.training.generators import generator_states, restore
 from pipeline.training.heads import ValidationScore, head_for
 from pipeline.training.machine import keep_memory, stepping
 from pipeline.training.module import Learner
 from pipeline.training.pace import Pace, learning_rate_factor
 from pipeline.training.policy import laid_out, policy_for
 from pipeline.training.predict import score
+from pipeline.training.team import ALONE, Team
 
 RUNG_HALF_LIFE = 0.04
 """Of the average of weights that is scored at a rung before the end, as a share of the budget."""
@@ -66,6 +68,9 @@ class Training:
         self.module = Learner(self.network, candidate.optimizer, self.head).to(self.device)
         if self.policy.compile:
             self.module.members = torch.compile(self.network.members)
+        self._learner = self.module
+        self._parts = trainer.accumulate
+        self.team = ALONE
         self.optimizer = self.module.configure_optimizers()
         for group in self.optimizer.param_groups:
             group["peak"] = group["lr"]
@@ -91,6 +96,12 @@ class Training:
         self.start_seconds = time.monotonic() - began
         self._average = self._new_average()
 
+    def join(self, team: Team) -> None:
+        """Let the processes of a team share the rows of each step; called once the training has started or resumed."""
+        team.check_rows(len(self.batches.rows) // self.batches.steps)
+        self.team = team
+        self._learner = team.shared(self.module)
+
     def _new_average(self) -> Average | None:
         ema = self.candidate.optimizer.ema
         if not ema and not self._rung_average:
@@ -112,58 +123,60 @@ class Training:
         """
         self.network.train()
         pace, settings = self.pace, self.candidate.optimizer
-        self._restore_random()
+        if self._random is not None:
+            restore(self._random)
         with pace.running(), stepping(self.device):
-            while pace.progress < until:
+            while (progress := self.progress()) < until:
                 if deadline is not None and pace.step and time.monotonic() >= deadline:
-                    self._keep_random()
+                    self._random = generator_states(self.device)
                     return False
                 if on_step is not None:
                     on_step()
                 batch = self._next_batch()
-                factor = learning_rate_factor(pace.progress, settings)
+                factor = learning_rate_factor(progress, settings)
                 for group in self.optimizer.param_groups:
                     group["lr"] = group["peak"] * factor
-                loss = self.loss(batch)
-                self.optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                self._learn_from(batch)
                 self.module.configure_gradient_clipping(self.optimizer)
                 self.optimizer.step()
                 pace.step += 1
                 self.last_score = None
                 if self._average is not None:
-                    self._average.update(pace.progress)
+                    self._average.update(self.progress())
                 if whole_epoch and pace.step % pace.steps_per_epoch == 0:
                     break
-        self._keep_random()
+        self._random = generator_states(self.device)
         return True
 
-    def loss(self, batch: Batch) -> Tensor:
-        """Return the mean loss of a batch, computed as the policy says."""
+    def progress(self) -> float:
+        """Return the share of the budget spent, in a team by the first one's clock."""
+        spent = self.pace.progress
+        return spent if self.pace.budget.seconds is None else self.team.told(spent)
+
+    def _learn_from(self, batch: Batch) -> None:
+        """Leave the gradient of the step's mean loss in the weights, part by part."""
+        parts = parts_of(batch, self.head, self._parts, self.team.rank, self.team.size)
+        self.optimizer.zero_grad()
+        for k, part in enumerate(parts):
+            with self.team.waiting(self._learner, k + 1 < len(parts)):
+                self.loss(part, k).backward()  # type: ignore[no-untyped-call]
+
+    def loss(self, batch: Batch, part: int = 0) -> Tensor:
+        """Return the mean loss of a batch, or what the part with this number adds to it, as the policy computes it."""
         layout = laid_out(self._stems, self.policy.memory_format)
         with layout, torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.policy.precision == "bf16"):
-            return self.module.training_step(batch, 0)
+            return self._learner.training_step(batch, part)
 
     def _next_batch(self) -> Batch:
-        """Return the batch of this step. Dropout of an epoch depends on (seed, epoch) alone."""
+        """Return the batch of this step. Dropout of an epoch depends on (seed, epoch) alone, and on who of a team."""
         place = self.pace.step % self.pace.steps_per_epoch
         if place == 0:
-            torch.manual_seed(stream_seed(self.seed, "dropout", self.pace.epoch))
+            who = (self.team.rank,) if self.team.rank else ()
+            torch.manual_seed(stream_seed(self.seed, "dropout", self.pace.epoch, *who))
             self._pass = None
         if self._pass is None:
             self._pass = self.batches.of(self.pace.epoch, place)
         return next(self._pass)
-
-    def _keep_random(self) -> None:
-        self._random = {"cpu": torch.get_rng_state()}
-        if self.device == "cuda":
-            self._random["cuda"] = torch.cuda.get_rng_state()
-
-    def _restore_random(self) -> None:
-        if self._random is not None:
-            torch.set_rng_state(self._random["cpu"])
-            if "cuda" in self._random:
-                torch.cuda.set_rng_state(self._random["cuda"])
 
     def score(self) -> ValidationScore:
         """Return how good the network is on the validation rows, before the end that of its averaged weights."""
@@ -175,8 +188,9 @@ class Training:
     def record(self) -> EpochRecord:
         """Score and note where the training stands; FloatingPointError if it went out of bounds."""
         with self.pace.running():
-            train_loss = self.module.take_loss()
-            found = self.score()
+            train_loss = self.team.mean(self.module.take_loss())
+            found = self.team.told(self.score() if self.team.first else None)
+        assert found is not None
         return self.note(train_loss, found)
 
     def note(self, train_loss: float, found: ValidationScore) -> EpochRecord:
@@ -202,6 +216,7 @@ class Training:
         if self._average is not None and (self.candidate.optimizer.ema or self.pace.progress < 1):
             self._average.give(self.network)
         self._average = None
+        self.team.give(self.network)
 
     def state(self) -> dict[str, Any]:
         """Return all that a later process needs to go on; it makes the training with the same policy."""

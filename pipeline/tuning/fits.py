@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.process import die_with
 from pipeline.core.store import write_bytes
 from pipeline.training.data import Data
 from pipeline.training.simple import chosen_on, fit_simple, kinds_for, most_rows, packed, readable_name, simple_name
 from pipeline.tuning.decisions import CONFIRM_UNTIL
 from pipeline.tuning.jobs import Problem
-from pipeline.tuning.workers import die_with, end_of, on_gpu
+from pipeline.tuning.workers import end_of, on_gpu
 
 log = logging.getLogger("pipeline.search")
 

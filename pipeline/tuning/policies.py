@@ -80,6 +80,7 @@ class Policies:
         size = math.ceil(math.log2(weights_of(candidate, inputs, problem.data.outputs)))
         rows = batch_of(candidate.optimizer, inputs, len(problem.data.train.y))
         free = f"{trainer.precision} {trainer.memory_format} {plain(trainer.compile)} {trainer.threads} threads"
+        free += f" {trainer.accumulate} parts" * (trainer.accumulate > 1)
         shape = " ".join(f"{name} {value}" for name, value in plain(inputs).items() if isinstance(value, int))
         kind = candidate.architecture["kind"]
         return f"{kind} of 2^{size} weights, {rows} rows a step, {inputs.kind} {shape}, {free}"

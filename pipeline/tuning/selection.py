@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pipeline.training.data import Data
-from pipeline.training.heads import softening
+from pipeline.training.temperature import softening
 
 _MOST_PICKS = 25
 _LEAST_GAIN = 1e-9

@@ -5,13 +5,11 @@ started fresh, because a GPU cannot be shared over a fork.
 """
 
 import contextlib
-import ctypes
 import faulthandler
 import logging
 import multiprocessing
 import os
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,13 +20,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.core.errors import DeviceError
+from pipeline.core.process import die_with
 from pipeline.tuning.jobs import Job, OnFit, OnSign, Outcome, Problem
 from pipeline.tuning.packs import PackJob, Work, work
 
 log = logging.getLogger("pipeline.search")
 
 _SIGN_EVERY = 1.0
-_PR_SET_PDEATHSIG = 1
 
 
 class Crew(Protocol):
@@ -259,11 +257,3 @@ def _signs(pipe: Connection) -> Callable[[], None]:
             pipe.send("alive")
 
     return on_sign
-
-
-def die_with(parent: int) -> None:
-    """Let the kernel end this process with its parent, even if that is killed in the middle of a job."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)

@@ -35,8 +35,9 @@ def worth_of(rivals: Rivals, model: ModelCard, search: SearchRecord, headline: s
     seconds, wh = search.wall_seconds, search.energy_wh
     gain = rivals.default.gain if rivals.default is not None else None
     others = sum(training.seconds for training in model.seeds[1:])
-    others += model.default.seconds if model.default is not None else 0.0
-    trainings = max(0, len(model.seeds) - 1) + (model.default is not None)
+    beside = [training for training in (model.default, model.distilled) if training is not None]
+    others += sum(training.seconds for training in beside)
+    trainings = max(0, len(model.seeds) - 1) + len(beside)
     return Worth(
         sentences=tuple(_sentences(rivals, model, headline)),
         comparisons=comparisons,

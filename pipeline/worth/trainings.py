@@ -1,4 +1,4 @@
-"""The other trainings of train on the test rows: further seeds, their mean, and the default.
+"""The other trainings of train on the test rows: further seeds, their mean, the default, and the distilled network.
 
 Legend: N rows, K classes, labels or values.
 """
@@ -29,7 +29,7 @@ from pipeline.training.weights import load_training
 
 Values = NDArray[np.float64]
 
-DEFAULT_NAME = "default_candidate"
+DEFAULT_NAME, DISTILLED_NAME = "default_candidate", "distilled"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +39,13 @@ class Retrained:
     seeds: tuple[tuple[FullTraining, Values], ...]
     """The network that is handed on first."""
     default: Values | None
+    distilled: Values | None = None
 
     def said(self) -> dict[str, Values]:
         """Return what is stored of the test rows, by name; the network that is handed on has a table of its own."""
         found = {of.name: q for of, q in self.seeds[1:]}
-        return found if self.default is None else found | {DEFAULT_NAME: self.default}
+        beside = ((DEFAULT_NAME, self.default), (DISTILLED_NAME, self.distilled))
+        return found | {name: q for name, q in beside if q is not None}
 
 
 def retrained(folder: Path, model: ModelCard, search: SearchRecord, rows: Rows, head: Head, p: Values) -> Retrained:
@@ -53,13 +55,18 @@ def retrained(folder: Path, model: ModelCard, search: SearchRecord, rows: Rows, 
     if model.default is not None and model.default_trial is not None:
         trial = search.trials[model.default_trial]
         default = predict(load_training(folder, model, model.default, trial.candidate), rows, head)
-    return Retrained(seeds=(*((of, p) for of in model.seeds[:1]), *others), default=default)
+    distilled = None
+    if model.distilled is not None:
+        distilled = predict(load_training(folder, model, model.distilled, model.candidate), rows, head)
+    return Retrained(seeds=(*((of, p) for of in model.seeds[:1]), *others), default=default, distilled=distilled)
 
 
 def retold(model: ModelCard, p: Values, others: Mapping[str, Values]) -> Retrained:
     """Return the same of what is stored; KeyError where a training's predictions are not there."""
     seeds = tuple((of, others[of.name] if i else p) for i, of in enumerate(model.seeds))
-    return Retrained(seeds=seeds, default=None if model.default is None else others[DEFAULT_NAME])
+    default = None if model.default is None else others[DEFAULT_NAME]
+    return Retrained(seeds=seeds, default=default,
+                     distilled=None if model.distilled is None else others[DISTILLED_NAME])  # fmt: skip
 
 
 def spread_of(found: Retrained, judge: Judge, headline: str, level: float) -> SeedSpread | None:
@@ -100,6 +107,23 @@ def averaged(found: Retrained, model: ModelCard, judge: Judge, p: Values) -> tup
         verdict=ensemble_verdict(gain),
     )
     return (mean,)
+
+
+def distilled(found: Retrained, model: ModelCard, judge: Judge, p: Values) -> tuple[Alternative, ...]:
+    """Return the network that learned from others beside the single network's `p`; nothing where none did."""
+    if found.distilled is None:
+        return ()
+    gain = judge.gain(found.distilled, p, DISTILLED_NAME)
+    one = Alternative(
+        name="distilled",
+        networks=1,
+        parameters=model.parameters,
+        multiply_adds=model.multiply_adds,
+        metrics=judge.metrics(found.distilled, DISTILLED_NAME),
+        gain=gain,
+        verdict=ensemble_verdict(gain, "at the same cost"),
+    )
+    return (one,)
 
 
 def default_scores(found: Retrained, judge: Judge, p: Values) -> BaselineScores | None:

@@ -1,6 +1,7 @@
 """train.refit: the validation rows are trained on as well, and nothing that is reported of them changes."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,12 @@ from safetensors.numpy import load_file
 from pipeline.core.contracts import ForecastInputs
 from pipeline.core.errors import ConfigError
 from pipeline.core.settings import PrepareSlice, SearchSlice, TrainSlice
-from pipeline.core.store import TRAIN
+from pipeline.core.store import SEARCH, TRAIN
 from pipeline.prepare import run as prepare
 from pipeline.search import run as search
 from pipeline.stage import compose, slice_for
-from pipeline.train import rebuilt_words
 from pipeline.train import run as train
+from pipeline.training.card import rebuilt_words
 from pipeline.training.data import Arrays, Data, Rows
 from tests.conftest import ROOT
 from tests.training.test_fit import DATA
@@ -32,14 +33,18 @@ def trained(*overrides: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return json.loads((TRAIN / "card.json").read_text()), load_file(TRAIN / "model.safetensors")
 
 
-def test_weights_have_seen_all_rows_and_scores_are_of_the_training_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A project folder after a search."""
     for name in ("conf", "search_spaces"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
     prepare(slice_for("prepare", PrepareSlice, compose(OVERRIDES)))
     search(slice_for("search", SearchSlice, compose(OVERRIDES)))
+
+
+@pytest.mark.usefixtures("searched")
+def test_weights_have_seen_all_rows_and_scores_are_of_the_training_before() -> None:
     card, weights = trained()
     again, others = trained("train.refit=true")
     assert card["refit_rows"] is None
@@ -93,3 +98,17 @@ def test_a_rebuilt_winner_out_of_the_noise_is_told(
     searched: float, rebuilt: float, error: float, said: str | None
 ) -> None:
     assert rebuilt_words(searched, rebuilt, error) == said
+
+
+@pytest.mark.usefixtures("searched")
+def test_a_winner_that_is_no_longer_what_it_was_chosen_for_is_told_in_card_and_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "pipeline.train")
+    best = SEARCH / "best.json"
+    found = json.loads(best.read_text())
+    best.write_text(json.dumps(found | {"score": found["score"] - 5.0}))
+    card, _ = trained()
+    (note,) = card["notes"]
+    assert note.startswith(f"the winner, trained again, scores {card['val_score']:.4f} on validation rows and scored ")
+    assert f"note: {note}" in caplog.text

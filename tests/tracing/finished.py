@@ -22,9 +22,9 @@ STAGES: tuple[tuple[str, type[Any], Any], ...] = (
     ("report", kinds.ReportSlice, report.run),
 )
 SMALL = ("search=tiny", "search.n_trials=2", "search.epochs=1", "search.workers=0", "search.members=[linear]",
-         "search.constraints.parameters=900000", "train.epochs=2", "trainer=cpu", "evaluate.resamples=50",
-         "evaluate.baselines=[constant,linear]", "interpret.rows=4", "interpret.steps=8", "interpret.deletion_steps=4",
-         "interpret.random_orders=2", "fairness.permutations=50")  # fmt: skip
+         "search.constraints.parameters=900000", "train.epochs=2", "train.distill=true", "trainer=cpu",
+         "evaluate.resamples=50", "evaluate.baselines=[constant,linear]", "interpret.rows=4", "interpret.steps=8",
+         "interpret.deletion_steps=4", "interpret.random_orders=2", "fairness.permutations=50")  # fmt: skip
 
 
 def project_in(folder: Path) -> None:

@@ -212,3 +212,15 @@ def test_curves_are_written_point_by_point(monkeypatch: pytest.MonkeyPatch, tmp_
         assert on_score(1.0, replace(record, lr=None))
     found = [("train_loss", 0.5, 2), ("val_score", 0.25, 2), ("val_quality", 0.75, 2)]
     assert points == [*found, ("lr", 0.125, 2), *found, ("closed", 0.0, 0)]
+
+
+def test_tensorboard_reads_what_was_written_for_it(tmp_path: Path) -> None:
+    reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator", reason="an extra")
+    record = EpochRecord(epoch=1, train_loss=0.5, val_score=0.25, val_quality=0.75, seconds=1.0, lr=0.125)
+    for epochs in ((1, 2), (3,)):  # the second time after a kill
+        with curves.curves_in(tmp_path) as on_score:
+            assert all(on_score(epoch / 3, replace(record, epoch=epoch, val_score=epoch / 4)) for epoch in epochs)
+    found = reading.EventAccumulator(str(tmp_path))
+    found.Reload()
+    assert set(found.Tags()["scalars"]) == {"train_loss", "val_score", "val_quality", "lr"}
+    assert [(event.step, event.value) for event in found.Scalars("val_score")] == [(1, 0.25), (2, 0.5), (3, 0.75)]

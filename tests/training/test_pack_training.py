@@ -1,5 +1,6 @@
 """Trainings that begin as a pack stand where they would alone, and go on as usual."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -126,3 +127,8 @@ def test_what_a_pack_cannot_do_is_refused() -> None:
     with pytest.raises(SpaceError) as caught:
         PackTraining(candidates(), of, BUDGET, seed=5, trainer=TrainerSettings(device="cpu", precision="bf16"))
     assert str(caught.value) == "conf.trainer.precision: a pack computes in fp32\n  fix: trainer.precision=fp32"
+    with pytest.raises(SpaceError) as caught:
+        PackTraining(candidates(), of, BUDGET, seed=5, trainer=replace(CPU, accumulate=2))
+    assert str(caught.value) == (
+        "conf.trainer.accumulate: a pack takes the rows of a step at once\n  fix: trainer.accumulate=1"
+    )

@@ -8,8 +8,9 @@ from torch import nn
 
 from pipeline.core.contracts import ImageInputs, Target
 from pipeline.training.data import Rows
-from pipeline.training.heads import ClassHead, LabelSetHead, ValidationScore, ValueHead, softening
+from pipeline.training.heads import ClassHead, LabelSetHead, ValidationScore, ValueHead
 from pipeline.training.predict import score
+from pipeline.training.temperature import softening
 
 
 def sampled(n: int, temperature: float, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

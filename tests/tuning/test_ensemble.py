@@ -18,9 +18,10 @@ from pipeline.core.errors import ArtifactError
 from pipeline.core.store import read_record
 from pipeline.space import parse
 from pipeline.training.data import Arrays, Data, Rows
-from pipeline.training.heads import best_temperature, head_for, softening
+from pipeline.training.heads import head_for
 from pipeline.training.members import load_ensemble, member_file, predict_ensemble
 from pipeline.training.predict import predict
+from pipeline.training.temperature import best_temperature, softening
 from pipeline.tuning import Keeper, Problem, Search, hand_over, open_keeper
 from pipeline.tuning.selection import loss_on, select
 from tests.training.test_fit import DATA, on_cpu, stripes

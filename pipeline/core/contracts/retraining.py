@@ -10,7 +10,8 @@ class FullTraining:
     """A training on the full budget; its weights lie beside card.json."""
 
     name: str
-    """seed 1 is the network that is handed on; seed 2 … are the same candidate; default is the space's default."""
+    """seed 1 is the network that is handed on; seed 2 … are the same candidate; default is the space's default;
+    distilled is the candidate, trained on what a teacher says."""
     file: str
     seed: int
     val_score: float
@@ -21,6 +22,8 @@ class FullTraining:
     """Over the training split."""
     seconds: float
     weights_sha256: str
+    teacher: str = ""
+    """Whose mean predictions of the training rows it learned in place of their targets, in words."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

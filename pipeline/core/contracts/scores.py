@@ -44,8 +44,9 @@ def best_baseline(baselines: Sequence[BaselineScores], headline: str) -> Baselin
 class Alternative:
     """One way to use what was found: how well it predicts, and what a prediction costs."""
 
-    name: Literal["single network", "averaged seeds", "ensemble", "mixed ensemble"]
-    """averaged seeds: the winner trained several times; ensemble: trials alone; mixed: trials and simple models."""
+    name: Literal["single network", "averaged seeds", "distilled", "ensemble", "mixed ensemble"]
+    """averaged seeds: the winner trained several times; distilled: trained on what several networks say; ensemble:
+    trials alone; mixed: trials and simple models."""
     networks: int
     simple: tuple[tuple[str, float], ...] = ()
     """(name, share) of the members that are no networks."""
@@ -193,7 +194,8 @@ class Scores:
     """Forecasts: errors by step ahead."""
     baselines: tuple[BaselineScores, ...]
     front: tuple[Alternative, ...] = ()
-    """Speed and accuracy: the single network, the ensembles of the search where there are any, and averaged seeds."""
+    """Speed and accuracy: the single network, the ensembles of the search where there are any, averaged seeds and the
+    distilled network."""
     constraints: tuple[ConstraintCheck, ...] = ()
     """The bounds of the search, each on the final network."""
     default: BaselineScores | None = None

@@ -427,11 +427,13 @@ class ModelCard:
     multiply_adds: int | None = None
     """Of one row, forward; None in cards written before it was counted."""
     activation_mb: float | None = None
-    """Megabytes (10^6) kept of a batch for the backward pass, in fp32; None as above."""
+    """Megabytes (10^6) kept for the backward pass of the rows that a process takes at once, in fp32; None as above."""
     latency: Latency | None = None
     """Of predictions; None as above."""
     seed: int
     device: str
+    processes: int = 1
+    """That shared the rows of each step."""
     precision: str
     memory_format: Literal["contiguous", "channels_last"] | None = None
     """In which images lay while training; None where there are none, and in cards written before it was chosen."""
@@ -464,6 +466,8 @@ class ModelCard:
     """Its number in the search."""
     no_default: str = ""
     """Why none was trained."""
+    distilled: FullTraining | None = None
+    """The candidate, trained on what several networks say of the training rows (train.distill)."""
     ablation: tuple[Ablated, ...] = ()
     """In short trainings of their own (train.ablate_seconds)."""
     notes: tuple[str, ...] = ()

@@ -53,7 +53,7 @@ class Worth:
     train_seconds: Number
     """Of the network that is handed on."""
     other_seconds: Number
-    """Of further seeds and of the default, which were trained for these comparisons alone."""
+    """Of further seeds, of the default and of a distilled network, which were trained for comparisons alone."""
     energy_wh: Number
     """Of the search."""
     seconds_per_point: Number
