@@ -15,6 +15,7 @@ from pipeline.core.seeds import stream_seed
 from pipeline.training.augment import changed, check_changes
 from pipeline.training.budgets import batch_of
 from pipeline.training.data import Rows
+from pipeline.training.groups import Adversary
 from pipeline.training.predict import model_input
 
 
@@ -36,11 +37,12 @@ class Batch(NamedTuple):
 class Batches:
     """The batches of every pass over the rows. Sizes differ by one row at most."""
 
-    def __init__(self, rows: Rows, optimizer: Optimizer, seed: int) -> None:
+    def __init__(self, rows: Rows, optimizer: Optimizer, seed: int, adversary: Adversary | None = None) -> None:
         check_changes(optimizer, rows.inputs)
         self.rows = rows
         self.optimizer = optimizer
         self.seed = seed
+        self.adversary = adversary
         self.steps = max(1, round(len(rows) / batch_of(optimizer, rows.inputs, len(rows))))
 
     def __len__(self) -> int:
@@ -56,9 +58,17 @@ class Batches:
             rng.manual_seed(stream_seed(self.seed, "changes", epoch, step))
             x, y = self.rows.take(at)
             x = model_input(changed(x, at, epoch, self.optimizer, self.rows.inputs, rng))
-            weight = None if self.rows.weight is None else self.rows.weight[at.to(y.device)]
+            weight = self._weight(at.to(y.device))
             batch = Batch(x, y, y, 1.0, weight, weight)
             yield blended(batch, self.optimizer.mixup, rng) if self.optimizer.mixup else batch
+
+    def _weight(self, at_B: Tensor) -> Tensor | None:
+        """Return how much rows count (B,) in this step."""
+        own = None if self.rows.weight is None else self.rows.weight[at_B]
+        if self.adversary is None:
+            return own
+        worst = self.adversary.weight(at_B)
+        return worst if own is None else own * worst
 
 
 def blended(batch: Batch, alpha: float, rng: torch.Generator) -> Batch:

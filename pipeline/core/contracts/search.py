@@ -47,6 +47,9 @@ class Optimizer:
     """What loss=quantile aims at."""
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: rare classes count as much as frequent ones, so that probabilities are no longer those of the data."""
+    groups: Literal["none", "reweighed", "balanced", "worst"] = "none"
+    """How groups of the sensitive features count: as they are; so that group and class are independent; all alike; or
+    more the higher their loss is (training/groups.py)."""
     label_smoothing: float = 0.0
     mixup: float = 0.0
     """Images, series: alpha of the Beta distribution that blends pairs of rows; 0: none."""
