@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.contracts import Decision, Move, Number, TradeOff
-from pipeline.metrics.disparity import Rate, rates_of
 from pipeline.metrics.fronts import front
 from pipeline.metrics.gaps import LEAST_ROWS, RATES, largest_gap
 from pipeline.metrics.intervals import proportion
+from pipeline.metrics.rates import Rate, rates_of
 from pipeline.metrics.resampling import interval, resampled_sums
 from pipeline.metrics.scores import paired_gain
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from pipeline.core.bounds import GAPS, MEASURED, Amounts, Constraints, excess, violation_words, violations
-from pipeline.core.contracts import Candidate, Inputs
+from pipeline.core.contracts import Candidate, Inputs, Number
 from pipeline.core.errors import ConfigError
 from pipeline.core.settings import SearchSettings, TrainerSettings
 from pipeline.metrics.calibration import calibration_error
@@ -150,6 +150,17 @@ def measured(network: Network, data: Data, names: Iterable[str], device: str) ->
         assert amount is not None  # refuse_unmeasurable saw to it
         found[name] = amount
     return found
+
+
+def gaps_of(network: Network, data: Data, device: str) -> dict[str, Number]:
+    """Return the largest gaps between groups of the validation rows, with intervals; none where they mean nothing."""
+    if data.task != "binary" or not data.sensitive:
+        return {}
+    head = head_for(data.task, data.inputs, data.targets)
+    predicted_N = predict(network.to(device), data.placed("val", device), head).argmax(1)
+    network.cpu()
+    found = {name: largest_gap(name, data.val.y, predicted_N, data.sensitive) for name in GAPS}
+    return {name: number for name, number in found.items() if number.value is not None}
 
 
 def refuse_uncounted(data: Data, space: Space) -> None:
