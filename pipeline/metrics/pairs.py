@@ -37,8 +37,8 @@ def with_pairs(
 def pooled(hits: Sequence[int], rows: Sequence[int]) -> list[float | None]:
     """Return the rate of each cell, drawn towards that of all by as much as its rows leave open; None where no cell is.
 
-    The posterior mean of a beta-binomial whose spread between cells is fitted by moments (Kleinman 1973). Where cells
-    differ by no more than chance, all get the rate of all.
+    The posterior mean of a beta-binomial whose spread between cells is fitted by moments (Kleinman 1973), worth one row
+    at least. Where cells differ by no more than chance, all get the rate of all.
     """
     k, n = np.array(hits, float), np.array(rows, float)
     there = n > 0
@@ -53,5 +53,5 @@ def pooled(hits: Sequence[int], rows: Sequence[int]) -> list[float | None]:
     spread = max(0.0, (seen - expected) / room) if room > 0 else 0.0
     if spread <= 1e-12 * max(chance, 1e-12):
         return [float(mean)] * len(n)
-    weight = max(0.0, chance / spread - 1)
+    weight = max(1.0, chance / spread - 1)
     return [float(v) for v in (k + weight * mean) / np.maximum(n + weight, 1e-12)]
