@@ -166,7 +166,7 @@ def predictions_table(card: DatasetCard, test: "Split", columns: Mapping[str, An
 
     groups = {name: test.rows[name] for name in test.rows.columns if str(name).startswith("audit.")}
     if card.unit is not None:
-        groups["unit"] = pd.factorize(test.rows[f"raw.{card.unit}"])[0]
+        groups["unit"] = pd.Series(pd.factorize(test.rows[f"raw.{card.unit}"])[0])
     if isinstance(card.inputs, TableInputs):
         groups |= {f"property.{column.name}": test.rows[f"raw.{column.name}"] for column in card.inputs.columns}
     return pd.DataFrame({"row_id": test.rows["row_id"], **columns, **groups})

@@ -108,7 +108,7 @@ def raked(
             share = share / share.sum()
         if np.abs(share - before).max() <= 1e-9 / len(weight):
             break
-    return share * len(weight)
+    return np.asarray(share * len(weight))
 
 
 def worst_cells(codes: Sequence[NDArray[np.int64]], classes: NDArray[Any] | None) -> NDArray[np.int64]:
@@ -128,4 +128,4 @@ def worst_cells(codes: Sequence[NDArray[np.int64]], classes: NDArray[Any] | None
 
 
 def _shares(code: NDArray[Any], weight: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.bincount(code, weights=weight) / weight.sum()
+    return np.asarray(np.bincount(code, weights=weight) / weight.sum())

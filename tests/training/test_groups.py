@@ -27,17 +27,17 @@ MLP = {"kind": "mlp", "width": 16, "depth": 1, "dropout": 0.0, "token": 8}
 
 
 def people(n: int = 600, seed: int = 0) -> Arrays:
-    """A tenth of the rows follow the first column the other way round, and the second column alone tells who."""
+    """For a tenth of the rows the first column must be larger to count as positive, and no column tells which."""
     rng = np.random.default_rng(seed)
     few = np.arange(n) % 10 == 0
-    x = np.stack([rng.normal(size=n), np.where(few, 1.0, -1.0) + 0.5 * rng.normal(size=n)], axis=1).astype(np.float32)
-    y = ((x[:, 0] > 0) ^ few).astype(np.int64)
+    x = rng.normal(size=(n, 2)).astype(np.float32)
+    y = (x[:, 0] > np.where(few, 1.0, 0.0)).astype(np.int64)
     town = np.where(rng.random(n) < 0.5, "north", "south").astype(object)
     return Arrays(x, y, groups={"kind": np.where(few, "few", "many").astype(object), "town": town})
 
 
 def data_of(train: Arrays, task: Any = "binary") -> Data:
-    return Data(TableInputs(columns=COLUMNS, rows=len(train.y)), 2, train, people(300, 1), task=task)
+    return Data(TableInputs(columns=COLUMNS, rows=len(train.y)), 2, train, people(1500, 1), task=task)
 
 
 DATA = data_of(people())
@@ -87,10 +87,10 @@ def test_what_is_wanted_of_a_cell_without_rows_goes_to_the_others() -> None:
 
 
 def test_the_adversarys_gradient_is_the_loss_of_each_group() -> None:
-    cells = worst_cells([np.repeat([0, 1], [60, 40])], np.tile([0, 1], 50))
+    cells = worst_cells([np.repeat([0, 1], [120, 80])], np.tile([0, 1], 100))
     adversary = Adversary(cells, None, "cpu")
-    out, y = torch.randn(100, 2, generator=torch.Generator().manual_seed(0)), torch.tensor(np.tile([0, 1], 50))
-    weight = adversary.weight(torch.arange(100))
+    out, y = torch.randn(200, 2, generator=torch.Generator().manual_seed(0)), torch.tensor(np.tile([0, 1], 100))
+    weight = adversary.weight(torch.arange(200))
     assert float(weight.detach().mean()) == pytest.approx(1, rel=1e-6)
     ClassHead().loss(out, y, 0.0, weight).backward()
     each = torch.nn.functional.cross_entropy(out, y, reduction="none").numpy()
@@ -101,7 +101,7 @@ def test_the_adversarys_gradient_is_the_loss_of_each_group() -> None:
     q = adversary.q_G.detach().numpy()
     assert q.sum() == pytest.approx(1)
     assert q.argmax() == np.argmax(expected)
-    assert float(adversary.weight(torch.arange(100)).detach().mean()) == pytest.approx(1, rel=1e-6)
+    assert float(adversary.weight(torch.arange(200)).detach().mean()) == pytest.approx(1, rel=1e-6)
 
 
 def test_groups_of_few_rows_are_one_for_the_adversary() -> None:
@@ -114,7 +114,7 @@ def test_groups_of_few_rows_are_one_for_the_adversary() -> None:
 def trained(kind: Any, train: Arrays = DATA.train, **settings: Any) -> Fit:
     chosen = Optimizer(groups=kind, lr=1e-2, batch_size=32, **settings)
     candidate = Candidate(architecture=MLP, optimizer=chosen)
-    return fit(candidate, data_of(train), Budget(epochs=6), seed=3, trainer=CPU)
+    return fit(candidate, data_of(train), Budget(epochs=12), seed=3, trainer=CPU)
 
 
 def right(done: Fit) -> dict[str, float]:
@@ -126,8 +126,8 @@ def right(done: Fit) -> dict[str, float]:
 @pytest.mark.parametrize("kind", ["balanced", "worst"])
 def test_the_group_that_fares_worst_fares_better(kind: str) -> None:
     usual, found = right(trained("none")), right(trained(kind))
-    assert found["few"] > usual["few"] + 0.03
-    assert found["few"] > found["many"] - 0.2
+    assert found["few"] > usual["few"] + 0.05
+    assert found["many"] < usual["many"]  # no column tells who is who, so it has a price
 
 
 def test_names_and_order_of_groups_change_no_weight() -> None:
@@ -146,7 +146,7 @@ def test_without_groups_nothing_changes() -> None:
 
 
 def test_a_training_with_an_adversary_that_pauses_ends_bit_equal() -> None:
-    candidate = Candidate(architecture=MLP, optimizer=Optimizer(groups="worst", batch_size=32, mixup=0.2))
+    candidate = Candidate(architecture=MLP, optimizer=Optimizer(groups="worst", batch_size=32))
 
     def made() -> Training:
         return Training(candidate, DATA, Budget(epochs=3), seed=3, trainer=CPU)
@@ -200,4 +200,4 @@ def test_a_pack_refuses_groups() -> None:
 
 def test_rows_that_join_bring_their_groups() -> None:
     whole = DATA.with_validation_rows()
-    assert {name: len(group) for name, group in whole.train.groups.items()} == {"kind": 900, "town": 900}
+    assert {name: len(group) for name, group in whole.train.groups.items()} == {"kind": 2100, "town": 2100}
