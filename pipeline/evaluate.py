@@ -21,6 +21,7 @@ from pipeline.core.contracts import (
     RobustnessRecord,
     Scores,
     SearchRecord,
+    TableInputs,
 )
 from pipeline.core.settings import EvaluateSettings, EvaluateSlice
 from pipeline.core.store import EVALUATE, FIT, REPORTS, SEARCH, TEST, TRAIN, fresh_folder, read_record, write_json
@@ -159,11 +160,15 @@ def robustness(
     return record
 
 
-def predictions_table(test: "Split", columns: Mapping[str, Any]) -> "pd.DataFrame":
-    """Return one row per test row: id, what the judge lists, audit groups."""
+def predictions_table(card: DatasetCard, test: "Split", columns: Mapping[str, Any]) -> "pd.DataFrame":
+    """Return one row per test row: id, what the judge lists, audit groups, the number of its person, table columns."""
     import pandas as pd
 
     groups = {name: test.rows[name] for name in test.rows.columns if str(name).startswith("audit.")}
+    if card.unit is not None:
+        groups["unit"] = pd.Series(pd.factorize(test.rows[f"raw.{card.unit}"])[0])
+    if isinstance(card.inputs, TableInputs):
+        groups |= {f"property.{column.name}": test.rows[f"raw.{column.name}"] for column in card.inputs.columns}
     return pd.DataFrame({"row_id": test.rows["row_id"], **columns, **groups})
 
 
@@ -256,7 +261,7 @@ def run(settings: EvaluateSlice) -> None:
     )
     tell(scores, search)
     with fresh_folder(EVALUATE) as folder:
-        store_predictions(folder, card, Said(y, p, x, predictions_table(test, judge.table(p)), kept))
+        store_predictions(folder, card, Said(y, p, x, predictions_table(card, test, judge.table(p)), kept))
         write_json(folder / "scores.json", scores)
         write_json(folder / "robustness.json", robustness(settings, card, (network, model), test, choice))
     write_json(REPORTS / "metrics.json", flat_metrics(scores))

@@ -56,6 +56,7 @@ def trials_table(record: SearchRecord) -> "pd.DataFrame":
         candidate = row.pop("candidate")
         row["curve"] = [list(point) for point in trial.curve]
         row |= {f"amounts.{name}": amount for name, (amount, _) in row.pop("amounts").items()}
+        row |= {f"gaps.{name}": gap["value"] for name, gap in row.pop("gaps").items()}
         row |= {f"objectives.{name}": amount for name, amount in row.pop("objectives").items()}
         row |= spread(row.pop("policy") or {}, "policy")
         rows.append(row | spread(candidate))

@@ -15,7 +15,7 @@ from pipeline.core.errors import ConfigError, DataError
 from pipeline.datasets.audit import number_groups, value_groups
 from pipeline.datasets.labels import Labels
 from pipeline.datasets.leaks import imbalance_note
-from pipeline.datasets.packed import Prepared, Split
+from pipeline.datasets.packed import WINDOW_MARK, Prepared, Split
 from pipeline.datasets.row_weights import even_weights
 from pipeline.datasets.table_encoding import as_numbers
 
@@ -67,10 +67,15 @@ def assemble(
         rows={split: len(part.y) for split, part in parts.items()},
         class_rows=counts,
         audit=tuple(features),
+        unit=settings.group_by if "train" in joined and _has(joined["train"], settings.group_by) else None,
         source_digest=digest,
         notes=(*notes, *weight_notes, *side_notes, *_imbalance(labels, counts)),
     )
     return Prepared(card, splits)
+
+
+def _has(part: Part, column: str | None) -> bool:
+    return column is not None and part.columns is not None and column in part.columns
 
 
 def _imbalance(labels: Labels, counts: Mapping[str, tuple[int, ...]]) -> list[str]:
@@ -104,6 +109,8 @@ def _with_side_table(settings: DataSettings, parts: Parts) -> tuple[Parts, list[
     for split, part in parts.items():
         own = part.columns is not None and settings.side_key in part.columns
         names = part.columns[settings.side_key] if own and part.columns is not None else list(part.paths or part.ids)
+        if settings.format == "forecast":  # rows are windows, the table is about series
+            names = [name.rsplit(WINDOW_MARK, 1)[0] for name in names]
         there = table.reindex(names)
         there = there.astype(object).where(there.notna(), None).reset_index(drop=True)
         if gone := int((~pd.Index(names).isin(table.index)).sum()):

@@ -19,7 +19,7 @@ from pipeline.datasets.csv_table import find_file
 from pipeline.datasets.forecast_tables import OneSeries, channel_names, read_long, read_wide
 from pipeline.datasets.idx import digest_files
 from pipeline.datasets.labels import Labels
-from pipeline.datasets.packed import Prepared
+from pipeline.datasets.packed import WINDOW_MARK, Prepared
 
 _LEAST_RESERVE = 100
 _COPY = 0.999
@@ -165,7 +165,7 @@ def _add(
     at = at[some[at + inputs.horizon] > some[at]]  # windows without any known truth teach and test nothing
     held.values.append(values[:, begin:after])
     held.starts.append(at - begin + held.used)
-    held.ids += [f"{one.name} @ {one.steps[i]}" for i in at]
+    held.ids += [f"{one.name}{WINDOW_MARK}{one.steps[i]}" for i in at]
     held.scales.append(np.tile(facts, (len(at), 1)))
     held.used += after - begin
 

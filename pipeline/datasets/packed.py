@@ -17,6 +17,8 @@ from pipeline.core.contracts import DatasetCard, SeriesScale, SplitName
 from pipeline.core.store import missing
 
 T = TypeVar("T")
+WINDOW_MARK = " @ "
+"""Between series and step in the id of a forecast's window."""
 _CACHED = 2**19
 """Bytes of rows that a thread takes at once: what it makes of them on the way stays in the processor's cache."""
 

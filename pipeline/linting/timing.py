@@ -1,5 +1,6 @@
 """Seconds of training on this machine: a few real steps on random rows, through the function that trains trials."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ def seconds_per_step(candidate: Candidate, subject: Subject, trainer: TrainerSet
 
 def _seconds(candidate: Candidate, subject: Subject, trainer: TrainerSettings, steps: int) -> float:
     candidate = settled(candidate, subject.inputs, subject.rows or 1000)
+    candidate = replace(candidate, optimizer=replace(candidate.optimizer, groups="none"))  # random rows have none
     rows = steps * batch_of(candidate.optimizer, subject.inputs, subject.rows or 1000)
     data = Data(subject.inputs, subject.outputs, random_rows(subject, rows), random_rows(subject, 8), None,
                 subject.task, subject.targets)  # fmt: skip

@@ -7,7 +7,7 @@ What is too small is listed and never judged; "no difference" is said only withi
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,39 +24,17 @@ from pipeline.core.contracts import (
 )
 from pipeline.core.seeds import stream
 from pipeline.core.settings import FairnessSettings
-from pipeline.metrics.intervals import detectable_gap, newcombe, proportion, rate_gap
+from pipeline.metrics.intervals import detectable_gap, newcombe, proportion, rate_gap, rate_ratio
+from pipeline.metrics.pairs import BETWEEN, pooled
+from pipeline.metrics.rates import Rate, class_rates, rates_of
+from pipeline.metrics.units import worth
 from pipeline.metrics.verdicts import corrected, no_delta_notes, not_assessed, settle, verdict_on
 
 Groups = Mapping[str, NDArray[np.object_]]
 """Group of every row, by audit feature."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """A rate: `hit` among the rows where `counts`; `good` says whether a high rate is good for the group."""
-
-    name: str
-    counts: NDArray[np.bool_]
-    hit: NDArray[np.bool_]
-    good: bool
-    empty: str
-
-
-def rates_of(y: NDArray[np.int64], predicted: NDArray[np.int64], positive: int | None) -> tuple[Rate, ...]:
-    """Return accuracy and, with a positive class, selection rate, true and false positive rate."""
-    every = np.ones(len(y), bool)
-    found = [Rate("accuracy", every, predicted == y, True, "no_rows")]
-    if positive is not None:
-        chosen = predicted == positive
-        found += [
-            Rate("selection_rate", every, chosen, True, "no_rows"),
-            Rate("true_positive_rate", y == positive, chosen, True, "no_positive_labels"),
-            Rate("false_positive_rate", y != positive, chosen, False, "no_negative_labels"),
-        ]
-    return tuple(found)
-
-
-def audit(
+def audit(  # noqa: PLR0913 - the last two are for data and networks that have them
     features: Sequence[AuditFeature],
     groups: Groups,
     y: NDArray[np.int64],
@@ -64,73 +42,138 @@ def audit(
     classes: Sequence[str],
     settings: FairnessSettings,
     seed: int,
+    *,
+    unit: NDArray[np.int64] | None = None,
+    covered: NDArray[np.bool_] | None = None,
 ) -> FairnessRecord:
-    """Compare every rate over the groups of every feature; correct all tests together; judge."""
+    """Compare every rate over the groups of every feature; correct all tests together; judge.
+
+    Args:
+        features: what rows are grouped by.
+        groups: group of every row (N,), by feature.
+        y: true class numbers (N,).
+        predicted: predicted ones.
+        classes: their names; of two the second is the positive one.
+        settings: alpha, delta, draws and the sizes below which nothing is judged.
+        seed: of the draws.
+        unit: number of the person, patient, … each row belongs to (N,); None: every row stands alone.
+        covered: whether the set that promises to hold the truth does so (N,); None: there are no sets.
+    """
     positive = len(classes) - 1 if len(classes) == 2 else None
+    of_people = rates_of(y, predicted, positive)
+    of_classes, gone = class_rates(y, predicted, classes)
+    of_people += of_classes
+    if covered is not None:
+        of_people += (Rate("coverage", np.ones(len(y), bool), covered, True, "no_rows"),)
     raw = [
-        feature_audit(feature, groups[feature.name], rate, settings, seed)
+        _compare(feature, groups[feature.name], rate, settings, seed, unit)
         for feature in features
-        for rate in rates_of(y, predicted, positive if feature.role == "sensitive" else None)
+        for rate in (of_people if feature.role == "sensitive" else of_people[:1])
     ]
-    next_adjusted, tests = corrected(raw)
+    next_adjusted, tests = corrected([item.audit for item in raw])
     return FairnessRecord(
-        audits=tuple(judge(item, next_adjusted, settings) for item in raw),
+        audits=tuple(_judge(item, next_adjusted, settings) for item in raw),
         positive_class=classes[positive] if positive is not None else None,
         delta=settings.delta,
         tests=tests,
-        notes=_notes(settings, tests),
-        not_assessed=not_assessed(features),
+        notes=_notes(settings, tests, unit),
+        not_assessed=(*not_assessed(features), *gone),
     )
 
 
-def feature_audit(
-    feature: AuditFeature, group: NDArray[np.object_], rate: Rate, settings: FairnessSettings, seed: int
-) -> FeatureAudit:
+def _compare(
+    feature: AuditFeature,
+    group: NDArray[np.object_],
+    rate: Rate,
+    settings: FairnessSettings,
+    seed: int,
+    unit: NDArray[np.int64] | None = None,
+) -> "_Compared":
     """Return rates and gaps of one feature, not judged yet."""
-    n = {name: int((rate.counts & (group == name)).sum()) for name in feature.groups}
-    k = {name: int((rate.counts & rate.hit & (group == name)).sum()) for name in feature.groups}
-    total, hits = sum(n.values()), sum(k.values())
+    sides = {name: _sides(rate, group == name, unit) for name in feature.groups}
+    k, n = ({name: side.own[i] for name, side in sides.items()} for i in (0, 1))
     level = 1 - settings.alpha
-    listed = [GroupRate(group=g, rate=_rate(k[g], n[g], rate.empty, settings)) for g in feature.groups]
-    gaps = []
-    for g in feature.groups:
-        gap, p, smallest = Number(value=None, n=n[g], reason="too_few_rows"), None, None
-        if n[g] >= settings.min_listed and total - n[g] >= settings.min_listed:
-            gap = rate_gap(k[g], n[g], hits - k[g], total - n[g], level)
-            smallest = detectable_gap(hits / total, n[g], total - n[g], settings.alpha)
-        if n[g] >= settings.min_judged and total - n[g] >= settings.min_judged:
-            table = np.array([[k[g], n[g] - k[g]], [hits - k[g], total - n[g] - hits + k[g]]])
-            p = float(fisher_exact(table).pvalue)
-        gaps.append(
-            GroupGap(group=g, gap=gap, p=p, p_adjusted=None, detectable=smallest, verdict="not_assessed", words="")
-        )
-    big = [g for g in feature.groups if n[g] >= settings.min_judged]
+    crossed = BETWEEN in feature.name and rate.good is not None
+    drawn = dict(zip(feature.groups, pooled(list(k.values()), list(n.values())), strict=True)) if crossed else {}
+    listed = [GroupRate(group=g, rate=_rate(sides[g], rate.empty, settings), pooled=drawn.get(g))
+              for g in feature.groups]  # fmt: skip
+    gaps = [_gap(g, sides[g], settings) for g in feature.groups]
+    big = sorted((g for g in feature.groups if n[g] >= settings.min_judged), key=lambda g: k[g] / n[g])
     rng = stream(seed, "fairness", feature.name, rate.name)
-    return FeatureAudit(
+    audit = FeatureAudit(
         feature=feature.name,
         role=feature.role,
         metric=rate.name,
         higher_is_better=rate.good,
-        overall=proportion(hits, total, level, empty=rate.empty),
+        overall=_all(rate, [group == name for name in feature.groups], unit, level),
         groups=tuple(listed),
         gaps=tuple(gaps),
-        spread=_spread([k[g] for g in big], [n[g] for g in big]),
+        spread=_spread([sides[g].share for g in big], sum(sides[g].rows for g in big)),
+        extremes=(big[0], big[-1]) if len(big) > 1 else (),
         spread_p=spread_p([k[g] for g in big], [n[g] for g in big], rng, settings.permutations),
         verdict="not_assessed",
     )
+    return _Compared(audit, sides)
 
 
-def _rate(k: int, n: int, empty: str, settings: FairnessSettings) -> Number:
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """Hits and rows of a group and of the rest, as many as they are worth, and the shares of hits as they are."""
+
+    own: tuple[int, int]
+    rest: tuple[int, int]
+    share: float
+    rest_share: float
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """An audit that is not judged yet, and each group beside the rest."""
+
+    audit: FeatureAudit
+    sides: Mapping[str, _Sides]
+
+
+def _sides(rate: Rate, own: NDArray[np.bool_], unit: NDArray[np.int64] | None) -> _Sides:
+    inside, outside = rate.counts & own, rate.counts & ~own
+    worths = [worth(rate.hit[side], None if unit is None else unit[side]) for side in (inside, outside)]
+    shares = [float(rate.hit[side].mean()) if side.any() else 0.0 for side in (inside, outside)]
+    return _Sides(worths[0], worths[1], shares[0], shares[1], int(inside.sum()))
+
+
+def _all(rate: Rate, own: Sequence[NDArray[np.bool_]], unit: NDArray[np.int64] | None, level: float) -> Number:
+    rows = rate.counts & np.any(own, axis=0)
+    number = proportion(*worth(rate.hit[rows], None if unit is None else unit[rows]), level, empty=rate.empty)
+    return number if unit is None or number.value is None else replace(number, value=float(rate.hit[rows].mean()),
+                                                                       n=int(rows.sum()))  # fmt: skip
+
+
+def _rate(side: _Sides, empty: str, settings: FairnessSettings) -> Number:
+    k, n = side.own
     if 0 < n < settings.min_listed:
-        return Number(value=k / n, n=n, reason=f"fewer than {settings.min_listed} rows: no interval")
-    return proportion(k, n, 1 - settings.alpha, empty=empty)
+        return Number(value=side.share, n=side.rows, reason=f"fewer than {settings.min_listed} rows: no interval")
+    number = proportion(k, n, 1 - settings.alpha, empty=empty)
+    return number if number.value is None else replace(number, value=side.share, n=side.rows)
 
 
-def _spread(k: Sequence[int], n: Sequence[int]) -> Number:
-    if len(n) < 2:
-        return Number(value=None, n=sum(n), reason="fewer than two groups are large enough")
-    rates = [a / b for a, b in zip(k, n, strict=True)]
-    return Number(value=max(rates) - min(rates), n=sum(n), reason="no interval: a spread cannot be below 0")
+def _gap(group: str, side: _Sides, settings: FairnessSettings) -> GroupGap:
+    (k, n), (hits, others), level = side.own, side.rest, 1 - settings.alpha
+    gap, ratio, p, smallest = Number(value=None, n=side.rows, reason="too_few_rows"), None, None, None
+    if n >= settings.min_listed and others >= settings.min_listed:
+        gap = replace(rate_gap(k, n, hits, others, level), value=side.share - side.rest_share, n=side.rows)
+        ratio = rate_ratio(k, n, hits, others, level)
+        smallest = detectable_gap((k + hits) / (n + others), n, others, settings.alpha)
+    if n >= settings.min_judged and others >= settings.min_judged:
+        p = float(fisher_exact(np.array([[k, n - k], [hits, others - hits]])).pvalue)
+    return GroupGap(group=group, gap=gap, p=p, p_adjusted=None, detectable=smallest, verdict="not_assessed", words="",
+                    ratio=ratio)  # fmt: skip
+
+
+def _spread(rates: Sequence[float], total: int) -> Number:
+    if len(rates) < 2:
+        return Number(value=None, n=total, reason="fewer than two groups are large enough")
+    return Number(value=max(rates) - min(rates), n=total, reason="no interval: a spread cannot be below 0")
 
 
 def spread_p(k: Sequence[int], n: Sequence[int], rng: np.random.Generator, draws: int) -> float | None:
@@ -143,24 +186,20 @@ def spread_p(k: Sequence[int], n: Sequence[int], rng: np.random.Generator, draws
     return float((1 + (np.ptp(null / sizes, axis=1) >= seen - 1e-12).sum()) / (draws + 1))
 
 
-def judge(item: FeatureAudit, next_adjusted: Callable[[], float], settings: FairnessSettings) -> FeatureAudit:
+def _judge(item: _Compared, next_adjusted: Callable[[], float], settings: FairnessSettings) -> FeatureAudit:
     """Return the audit with corrected p-values, verdicts and words."""
-    rates = {r.group: r.rate for r in item.groups}
-    total = sum(rate.n for rate in rates.values())
+    rates = {r.group: r.rate for r in item.audit.groups}
 
     def verdict_of(gap: GroupGap) -> FairnessVerdict:
-        rate = rates[gap.group]
-        return verdict_on(gap, rate, settings, lambda: _equivalent(rate, item.overall, total, settings))
+        return verdict_on(gap, rates[gap.group], settings, lambda: _equivalent(item.sides[gap.group], settings))
 
-    return settle(item, next_adjusted, verdict_of, lambda gap, verdict: words(gap, verdict, item, settings))
+    return settle(item.audit, next_adjusted, verdict_of, lambda gap, verdict: words(gap, verdict, item.audit, settings))
 
 
-def _equivalent(rate: Number, overall: Number, total: int, settings: FairnessSettings) -> bool:
-    if settings.delta is None or rate.value is None or overall.value is None:
+def _equivalent(side: _Sides, settings: FairnessSettings) -> bool:
+    if settings.delta is None:
         return False
-    k1, n1 = round(rate.value * rate.n), rate.n
-    k2, n2 = round(overall.value * total) - k1, total - n1
-    low, high = newcombe(k1, n1, k2, n2, 1 - 2 * settings.alpha)  # two one-sided tests
+    low, high = newcombe(*side.own, *side.rest, 1 - 2 * settings.alpha)  # two one-sided tests
     return -settings.delta < low and high < settings.delta
 
 
@@ -173,19 +212,24 @@ def words(gap: GroupGap, verdict: FairnessVerdict, item: FeatureAudit, settings:
     value = gap.gap.value or 0.0
     side = "higher" if value > 0 else "lower"
     if verdict == "disparity_found":
-        worse = (value < 0) == item.higher_is_better
         text = f"{side} than the rest by {abs(value):.3f}"
+        if item.higher_is_better is None:
+            return text
+        worse = (value < 0) == item.higher_is_better
         return f"disadvantaged: {text}" if worse else f"{text}; the disadvantage lies with others"
     if verdict == "equivalent_within_delta":
         return f"within {settings.delta:g} of the rest"
     return f"no difference shown; one below {gap.detectable:.3f} could hardly have been seen"
 
 
-def _notes(settings: FairnessSettings, tests: int) -> tuple[str, ...]:
+def _notes(settings: FairnessSettings, tests: int, unit: NDArray[np.int64] | None) -> tuple[str, ...]:
     notes = [
         f"{tests} tests, each a group against the rest (Fisher's exact test), corrected together "
         f"(Benjamini-Hochberg, {settings.alpha:g})",
         f"rates with fewer than {settings.min_listed} rows are listed without interval, with fewer than "
         f"{settings.min_judged} never judged; the count is the rate's own denominator",
     ]
+    if unit is not None and (units := len(np.unique(unit))) < len(unit):
+        notes.append(f"{len(unit):,} rows of {units:,} persons (data.group_by): intervals, tests and the sizes above "
+                     "count as many rows as these are worth (Rao and Scott 1992)")  # fmt: skip
     return (*notes, *no_delta_notes(settings))

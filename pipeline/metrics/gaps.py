@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.contracts import Number
-from pipeline.metrics.disparity import Groups, rates_of
+from pipeline.metrics.disparity import Groups
 from pipeline.metrics.intervals import newcombe
+from pipeline.metrics.rates import rates_of
 
 LEAST_ROWS = 30
 RATES: Mapping[str, tuple[str, ...]] = {

@@ -43,6 +43,16 @@ def rate_gap(k1: int, n1: int, k2: int, n2: int, level: float = 0.95) -> Number:
     return Number(value=gap, ci_low=low, ci_high=high, ci_level=level, ci_method="Newcombe", n=n1)
 
 
+def rate_ratio(k1: int, n1: int, k2: int, n2: int, level: float = 0.95) -> Number:
+    """Return (k1/n1) / (k2/n2) with the interval of its logarithm (Katz et al. 1978); none where a count is 0."""
+    if not (k1 and k2):
+        return Number(value=None, n=n1, reason="a count is 0")
+    ratio = k1 * n2 / (k2 * n1)
+    half = float(norm.ppf((1 + level) / 2)) * math.sqrt(1 / k1 - 1 / n1 + 1 / k2 - 1 / n2)
+    low, high = ratio * math.exp(-half), ratio * math.exp(half)
+    return Number(value=ratio, ci_low=low, ci_high=high, ci_level=level, ci_method="Katz", n=n1)
+
+
 def mean(values: NDArray[np.float64], level: float = 0.95) -> Number:
     """Return the mean of values (N,) with an ABC interval, the closed form of the BCa bootstrap of a mean.
 

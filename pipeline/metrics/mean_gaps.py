@@ -28,6 +28,7 @@ from pipeline.core.settings import FairnessSettings
 from pipeline.metrics.disparity import Groups
 from pipeline.metrics.intervals import Moments, detectable_difference, mean, mean_gap, moments, small_mean, welch
 from pipeline.metrics.relabelling import Dealt, deal, gap_share, spread_share
+from pipeline.metrics.units import unit_means
 from pipeline.metrics.verdicts import corrected, no_delta_notes, not_assessed, settle, verdict_on
 
 SIGNED = "signed_error"
@@ -50,6 +51,7 @@ def audit_values(
     errors: Mapping[str, NDArray[np.float64]],
     settings: FairnessSettings,
     seed: int,
+    unit: NDArray[np.int64] | None = None,
 ) -> FairnessRecord:
     """Compare the mean of every error over the groups of every feature; correct all tests together; judge.
 
@@ -61,19 +63,22 @@ def audit_values(
             where a row has no truth: the row is left out and counted in the notes.
         settings: alpha, delta (in the units of the errors), draws and the sizes below which nothing is judged.
         seed: of the draws.
+        unit: number of the person, series, … each row belongs to (N,): each counts once, with the mean of its rows.
+            None: every row stands alone.
     """
-    raw = [
-        _compare(feature, groups[feature.name], name, values, settings, seed)
-        for feature in features
-        for name, values in errors.items()
-    ]
+    raw = []
+    for feature in features:
+        for name, values in errors.items():
+            of = groups[feature.name]
+            each = (values, of) if unit is None else unit_means(values, of, unit)
+            raw.append(_compare(feature, each[1], name, each[0], settings, seed))
     next_adjusted, tests = corrected([item.audit for item in raw])
     return FairnessRecord(
         audits=tuple(_judge(item, next_adjusted, settings) for item in raw),
         positive_class=None,
         delta=settings.delta,
         tests=tests,
-        notes=_notes(errors, settings, tests),
+        notes=_notes(errors, settings, tests, unit),
         not_assessed=not_assessed(features),
     )
 
@@ -205,7 +210,12 @@ def amount(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def _notes(errors: Mapping[str, NDArray[np.float64]], settings: FairnessSettings, tests: int) -> tuple[str, ...]:
+def _notes(
+    errors: Mapping[str, NDArray[np.float64]],
+    settings: FairnessSettings,
+    tests: int,
+    unit: NDArray[np.int64] | None,
+) -> tuple[str, ...]:
     notes = [
         f"{tests} tests, each a group against the rest (Welch's statistic, rows relabelled), corrected together "
         f"(Benjamini-Hochberg, {settings.alpha:g})",
@@ -215,4 +225,7 @@ def _notes(errors: Mapping[str, NDArray[np.float64]], settings: FairnessSettings
     for name, values in errors.items():
         if gone := int((~np.isfinite(values)).sum()):
             notes.append(f"{gone:,} rows without {name.replace('_', ' ')} are left out")
+    if unit is not None:
+        units = len(np.unique(unit))
+        notes.append(f"{len(unit):,} rows of {units:,} persons or series: each counts once, with the mean of its rows")
     return (*notes, *no_delta_notes(settings))

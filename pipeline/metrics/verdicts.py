@@ -72,5 +72,5 @@ def not_assessed(features: Sequence[AuditFeature]) -> tuple[str, ...]:
         gone.append("fairness towards people: no sensitive feature is declared (data.sensitive); none is ever inferred")
     if not features:
         gone.append("slices: none is declared (data.slices)")
-    gone.append("pairs of features, mitigation, label bias, and the decision that people make with the prediction")
+    gone.append("label bias, robustness by group, and the decision that people make with the prediction")
     return tuple(gone)

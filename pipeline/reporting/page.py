@@ -43,6 +43,7 @@ def render(report: Mapping[str, Any]) -> str:
         "steps_figure": steps_figure,
         "importance_figure": importance_figure,
         "group_figure": group_figure,
+        "group_roc_figure": group_roc_figure,
         "row_figure": row_figure,
         "robustness_figure": robustness_figure,
         "series_figure": series_figure,
@@ -170,6 +171,15 @@ def group_figure(item: Mapping[str, Any]) -> Markup:
     """Rate of each group with its interval; the line is the rate of all rows."""
     rows = [_row(g["group"], g["rate"]) for g in item["groups"] if g["rate"]["value"] is not None]
     return forest(rows, item["overall"]["value"], f"{item['metric']} by {item['feature']}: {item['verdict']}")
+
+
+def group_roc_figure(groups: list[Mapping[str, Any]]) -> Markup:
+    """ROC curves of the groups, of the three largest where there are more."""
+    shown = sorted(groups, key=lambda s: -s["brier"]["n"])[:3]
+    lines = [Line(s["group"], s["roc"], style) for s, style in zip(shown, "abc", strict=False)]
+    areas = [s["auroc"]["value"] for s in shown if s["auroc"]["value"] is not None]
+    said = f", areas from {min(areas):.3f} to {max(areas):.3f}" if areas else ""
+    return line_chart(lines, ("false positive rate", "true positive rate"), f"ROC curves of {len(shown)} groups{said}")
 
 
 def row_figure(columns: list[str], values: list[int], scale: float) -> Markup:

@@ -21,6 +21,7 @@ MEASURED: Mapping[str, str] = {
     "/search/energy_wh": "energy is measured once",
     "/search/importances/*": "needs every answer of every trial; search explains its scores again",
     "/search/latency_batch": "a setting",
+    "/search/trials/*/gaps/*": "needs the network of each trial; search looks at validation rows again",
     "/search/constraints/*": "a setting",
     "/search/ensemble/*": "needs what the members predicted of validation rows; search chooses again",
     "/model/latency/*": "latency is measured once, on the machine that trained",
@@ -36,6 +37,7 @@ MEASURED: Mapping[str, str] = {
     "/evaluate/latency_ms*": "latency is measured once; evaluate measures it anew",
     "/evaluate/constraints/*": "latency is measured once; evaluate measures it anew",
     "/robustness/*": "needs the test rows themselves; evaluate makes them worse again",
+    "/fairness/proxies/*": "needs the validation rows; fairness probes them again",
     "/interpret/seconds": "seconds are measured once",
 }
 """Why numbers are not computed again, by place; `*` stands for anything."""

@@ -26,7 +26,7 @@ from pipeline.evaluation import (
     reliance,
     single_network,
 )
-from pipeline.fairness import audited
+from pipeline.fairness import audited, beside_of
 from pipeline.interpret import check, importance
 from pipeline.reporting import Records
 from pipeline.tracing.comparing import Part, compared, joined
@@ -150,5 +150,8 @@ def interpret_part(records: Records, said: Said, behind: Behind) -> Part:
 
 def fairness_part(records: Records, said: Said, behind: Behind) -> Part:
     """Compare the groups of the stored predictions again."""
-    again = audited(records.card, said.rows, settings_of(behind, "fairness", FairnessSlice))
+    beside = beside_of(records.card, records.scores, load_held_out(TRAIN), said.others)
+    again = plain(audited(records.card, said.rows, settings_of(behind, "fairness", FairnessSlice), beside))
+    assert isinstance(again, dict)
+    again.pop("proxies")
     return compared("fairness", records.fairness, again)

@@ -15,6 +15,7 @@ from pipeline.core.seeds import stream_seed
 from pipeline.training.augment import changed, check_changes
 from pipeline.training.budgets import batch_of
 from pipeline.training.data import Rows
+from pipeline.training.groups import Adversary
 from pipeline.training.heads import Head
 from pipeline.training.predict import model_input
 
@@ -41,11 +42,12 @@ class Batch(NamedTuple):
 class Batches:
     """The batches of every pass over the rows. Sizes differ by one row at most."""
 
-    def __init__(self, rows: Rows, optimizer: Optimizer, seed: int) -> None:
+    def __init__(self, rows: Rows, optimizer: Optimizer, seed: int, adversary: Adversary | None = None) -> None:
         check_changes(optimizer, rows.inputs)
         self.rows = rows
         self.optimizer = optimizer
         self.seed = seed
+        self.adversary = adversary
         self.steps = max(1, round(len(rows) / batch_of(optimizer, rows.inputs, len(rows))))
 
     def __len__(self) -> int:
@@ -62,9 +64,17 @@ class Batches:
             x, y = self.rows.take(at)
             y = y if self.rows.said is None else self.rows.said[at.to(y.device)]
             x = model_input(changed(x, at, epoch, self.optimizer, self.rows.inputs, rng))
-            weight = None if self.rows.weight is None else self.rows.weight[at.to(y.device)]
+            weight = self._weight(at.to(y.device))
             batch = Batch(x, y, y, 1.0, weight, weight)
             yield blended(batch, self.optimizer.mixup, rng) if self.optimizer.mixup else batch
+
+    def _weight(self, at_B: Tensor) -> Tensor | None:
+        """Return how much rows count (B,) in this step."""
+        own = None if self.rows.weight is None else self.rows.weight[at_B]
+        if self.adversary is None:
+            return own
+        worst = self.adversary.weight(at_B)
+        return worst if own is None else own * worst
 
 
 def blended(batch: Batch, alpha: float, rng: torch.Generator) -> Batch:

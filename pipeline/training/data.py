@@ -1,5 +1,6 @@
 """What a network learns from: packed rows of some splits, and the same rows on a device."""
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.core.contracts import DatasetCard, ForecastInputs, Inputs, Target, Task
 from pipeline.core.errors import ConfigError
 from pipeline.core.store import missing
-from pipeline.datasets import load_split
+from pipeline.datasets import Split, load_split
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,6 +27,8 @@ class Arrays:
     weight: NDArray[Any] | None = None
     said: NDArray[Any] | None = None
     """(N, K) probabilities or values that a network learns in place of y, where it learns from others."""
+    groups: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """Group of each row, by sensitive feature; no network reads them."""
 
 
 @dataclass(frozen=True)
@@ -73,28 +76,36 @@ def _joined(parts: Sequence[Arrays], steps: bool) -> Arrays:
 
     The steps of a split hold the windows of its first rows, so none reaches from one split into the other.
     """
+    groups = {name: np.concatenate([part.groups[name] for part in parts]) for name in parts[0].groups}
     if not steps:
-        return Arrays(np.concatenate([part.x for part in parts]), np.concatenate([part.y for part in parts]))
+        x, y = np.concatenate([part.x for part in parts]), np.concatenate([part.y for part in parts])
+        return Arrays(x, y, groups=groups)
     before = np.cumsum([0, *(part.x.shape[1] for part in parts)])
-    y = [part.y + start for part, start in zip(parts, before, strict=False)]
-    return Arrays(np.concatenate([part.x for part in parts], axis=1), np.concatenate(y))
+    y = np.concatenate([part.y + start for part, start in zip(parts, before, strict=False)])
+    return Arrays(np.concatenate([part.x for part in parts], axis=1), y, groups=groups)
 
 
 def load_data(card: DatasetCard, folder: Path) -> Data:
     """Return the training and validation rows that prepare wrote to `folder`."""
     train, val = load_split(folder, "train"), load_split(folder, "val")
+    names = [feature.name for feature in card.audit if feature.role == "sensitive"]
+
+    def arrays(split: Split) -> Arrays:
+        groups = {name: split.rows[f"audit.{name}"].to_numpy(object) for name in names}
+        return Arrays(split.x, split.y, split.weight, groups)
+
     if card.weight is not None and train.weight is None:
         raise missing(folder / "train_weight.npy")
     reserve = load_split(folder, "reserve") if card.rows.get("reserve") else None
     return Data(
         inputs=card.inputs,
         outputs=card.outputs,
-        train=Arrays(train.x, train.y, train.weight),
-        val=Arrays(val.x, val.y),
-        reserve=Arrays(reserve.x, reserve.y) if reserve is not None else None,
+        train=arrays(train),
+        val=(scored := replace(arrays(val), weight=None)),
+        reserve=replace(arrays(reserve), weight=None) if reserve is not None else None,
         task=card.task,
         targets=card.targets,
-        sensitive={f.name: val.rows[f"audit.{f.name}"].to_numpy(object) for f in card.audit if f.role == "sensitive"},
+        sensitive=scored.groups,
     )
 
 
@@ -117,6 +128,14 @@ class Rows:
     def __len__(self) -> int:
         """Rows."""
         return len(self.y)
+
+    def weighed(self, weight: NDArray[Any]) -> "Rows":
+        """Return the same rows, which count by other weights (N,)."""
+        import torch
+
+        other = copy.copy(self)
+        other.weight = torch.tensor(weight, device=self.y.device, dtype=torch.float32)
+        return other
 
     def take(self, at: "Tensor") -> "tuple[Tensor, Tensor]":
         """Return inputs as packed (bytes of images stay bytes) and targets of the rows `at` (B,)."""

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.bounds import GAPS
 from pipeline.core.contracts import DatasetCard, HeldOut, ThresholdAim
 from pipeline.core.errors import ArtifactError
 from pipeline.core.store import missing, read_record
@@ -15,6 +16,7 @@ from pipeline.metrics.conformal import (
     strangeness_of_labels,
     strangeness_of_values,
 )
+from pipeline.metrics.group_thresholds import group_thresholds
 from pipeline.metrics.thresholds import best_threshold
 from pipeline.models import Network
 from pipeline.training.data import Arrays, Data, Rows
@@ -41,12 +43,13 @@ def held_out(card: DatasetCard, data: Data, network: Network, *, refit: bool, or
     if ordered:
         notes.append("calibration rows lie before test rows in time: the promise holds as far as the future is alike")
     strange = strangeness(card, data, network, rows)
-    thresholds, chosen_on = thresholds_of(card, data, network)
+    thresholds, by_group, chosen_on = thresholds_of(card, data, network)
     record = HeldOut(
         split="reserve" if split == "reserve" else "val",
         rows=len(strange),
         thresholds=thresholds,
         threshold_rows=chosen_on,
+        group_thresholds=by_group,
         notes=tuple(notes),
     )
     return record, strange
@@ -66,17 +69,24 @@ def strangeness(card: DatasetCard, data: Data, network: Network, rows: Arrays) -
             return sorted_columns(strangeness_of_values(y.astype(float), p))
 
 
-def thresholds_of(card: DatasetCard, data: Data, network: Network) -> tuple[dict[ThresholdAim, float], int]:
-    """Return the best threshold of two classes by aim, and the rows they were chosen on; none where a class is missing.
+def thresholds_of(
+    card: DatasetCard, data: Data, network: Network
+) -> tuple[dict[ThresholdAim, float], dict[str, dict[str, dict[str, float]]], int]:
+    """Return the best threshold of two classes by aim, those by gap, feature and group, and the rows behind them.
 
-    All validation rows count: one number is chosen, and sets do not depend on it.
+    None where a class is missing. All validation rows count: few numbers are chosen, and sets do not depend on them.
     """
     if card.task != "binary":
-        return {}, 0
-    found = [answered(card, data, network, rows) for rows in (data.val, data.reserve) if rows is not None]
-    y, p = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return {}, {}, 0
+    parts = [rows for rows in (data.val, data.reserve) if rows is not None]
+    found = [answered(card, data, network, rows) for rows in parts]
+    y, p = (np.concatenate(said) for said in zip(*found, strict=True))
+    groups = {name: np.concatenate([rows.groups[name] for rows in parts]) for name in data.val.groups}
+    by_gap = {gap: {name: group_thresholds(gap, y == 1, p[:, 1], group) for name, group in groups.items()}
+              for gap in GAPS}  # fmt: skip
+    by_group = {gap: {name: some for name, some in of.items() if some is not None} for gap, of in by_gap.items()}
     best = {aim: best_threshold(y == 1, p[:, 1], aim) for aim in _AIMS}
-    return {aim: value for aim, value in best.items() if value is not None}, len(y)
+    return {aim: value for aim, value in best.items() if value is not None}, by_group, len(y)
 
 
 def answered(

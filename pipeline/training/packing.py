@@ -58,6 +58,9 @@ def check_packable(candidates: Sequence[Candidate], network: nn.Module) -> None:
     if strange:
         raise SpaceError(f"space.architecture: '{kind}' cannot be packed, its {', '.join(strange)} has no packed form",
                          fix="train such candidates one after the other")  # fmt: skip
+    if optimizer.groups != "none":
+        raise SpaceError("space.optimizer.groups: a pack counts all rows the same",
+                         fix="train such candidates one after the other")  # fmt: skip
     if optimizer.kind != "adamw" or optimizer.ema:
         raise SpaceError("space.optimizer: a pack has neither sgd, muon nor an average of weights",
                          fix="space.optimizer.kind=adamw and space.optimizer.ema=0")  # fmt: skip

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pipeline.models import Network
 from pipeline.training.data import Rows
 from pipeline.training.heads import Head, ValidationScore
 
@@ -42,6 +43,17 @@ def outputs_of(network: nn.Module, parts: Iterable[Tensor]) -> Tensor:
     """Return the same of rows that come in parts, packed as the network reads them; on the CPU."""
     network.eval()
     return torch.cat([network(model_input(x)).double().cpu() for x in parts])
+
+
+@torch.no_grad()
+def features_of(network: Network, x: NDArray[Any], batch: int = 1024) -> NDArray[np.float64]:
+    """Return what the head of a network on the CPU reads of packed rows (N, D); of several members their mean."""
+    network.eval()
+    found = []
+    for start in range(0, len(x), batch):
+        out = network.trunk(network.stem(model_input(torch.tensor(x[start : start + batch]))))
+        found.append(out if out.ndim == 2 else out.mean(1))
+    return torch.cat(found).double().numpy()
 
 
 def targets_of(rows: Rows, batch: int = 4096) -> NDArray[Any]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pipeline.core.errors import ConfigError, DeviceError
 from pipeline.core.process import die_with
@@ -69,6 +69,10 @@ class Team:
             return value
         whole = torch.tensor(value, dtype=torch.float64, device=self.fabric.device)
         return float(self.fabric.all_reduce(whole, reduce_op="mean"))
+
+    def averaged(self, value: Tensor) -> Tensor:
+        """Return the mean of a tensor over all processes."""
+        return value if self.fabric is None else cast(Tensor, self.fabric.all_reduce(value, reduce_op="mean"))
 
     def give(self, network: nn.Module) -> None:
         """Let all have the first one's weights and buffers: statistics of a process's own rows differ."""

@@ -20,6 +20,7 @@ from pipeline.training.batches import Batch, Batches, parts_of
 from pipeline.training.data import Data
 from pipeline.training.device import choose_device
 from pipeline.training.generators import generator_states, restore
+from pipeline.training.groups import counted
 from pipeline.training.heads import ValidationScore, head_for
 from pipeline.training.machine import keep_memory, stepping
 from pipeline.training.module import Learner
@@ -62,7 +63,8 @@ class Training:
         keep_memory()
         torch.set_num_threads(trainer.threads)
         torch.manual_seed(stream_seed(seed, "weights"))
-        self.head = head_for(data.task, data.inputs, data.targets, candidate.optimizer, data.train.y, data.train.weight)
+        weight, self.adversary = counted(candidate.optimizer, data, self.device)
+        self.head = head_for(data.task, data.inputs, data.targets, candidate.optimizer, data.train.y, weight)
         self.network = build(candidate.architecture, data.inputs, data.outputs)
         self._stems = [part for part in self.network.modules() if isinstance(part, ImageStem)]
         self.module = Learner(self.network, candidate.optimizer, self.head).to(self.device)
@@ -74,7 +76,9 @@ class Training:
         self.optimizer = self.module.configure_optimizers()
         for group in self.optimizer.param_groups:
             group["peak"] = group["lr"]
-        self.batches = Batches(data.placed("train", self.device), candidate.optimizer, seed)
+        rows = data.placed("train", self.device)
+        rows = rows if weight is None or weight is data.train.weight else rows.weighed(weight)
+        self.batches = Batches(rows, candidate.optimizer, seed, self.adversary)
         self.pace = Pace(budget, len(self.batches))
         self.records: list[EpochRecord] = []
         self.shares: list[float] = []
@@ -139,6 +143,8 @@ class Training:
                 self._learn_from(batch)
                 self.module.configure_gradient_clipping(self.optimizer)
                 self.optimizer.step()
+                if self.adversary is not None:
+                    self.adversary.step(self.team.averaged)
                 pace.step += 1
                 self.last_score = None
                 if self._average is not None:
@@ -158,8 +164,9 @@ class Training:
         parts = parts_of(batch, self.head, self._parts, self.team.rank, self.team.size)
         self.optimizer.zero_grad()
         for k, part in enumerate(parts):
-            with self.team.waiting(self._learner, k + 1 < len(parts)):
-                self.loss(part, k).backward()  # type: ignore[no-untyped-call]
+            more = k + 1 < len(parts)
+            with self.team.waiting(self._learner, more):  # an adversary's weights are in the graphs of all parts
+                self.loss(part, k).backward(retain_graph=more and self.adversary is not None)  # type: ignore[no-untyped-call]
 
     def loss(self, batch: Batch, part: int = 0) -> Tensor:
         """Return the mean loss of a batch, or what the part with this number adds to it, as the policy computes it."""
@@ -225,6 +232,7 @@ class Training:
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": self._average.state() if self._average else None,
+            "groups": None if self.adversary is None else self.adversary.q_G.detach().clone(),
             "random": self._random,
             "step": self.pace.step,
             "seconds": self.pace.seconds,
@@ -240,6 +248,8 @@ class Training:
         self._average = self._new_average()
         if self._average is not None:
             self._average.resume(state["average"])
+        if self.adversary is not None:
+            self.adversary.set(state["groups"])
         self._random = state["random"]
         self.pace.resume(state["step"], state["seconds"])
         self.start_seconds = state["start_seconds"]

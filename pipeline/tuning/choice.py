@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from pipeline.core.bounds import amount_words, violation_words
+from pipeline.core.bounds import GAPS, amount_words, violation_words
 from pipeline.core.contracts import TASKS, SearchRecord, TrialRecord
 from pipeline.core.errors import SpaceError
 from pipeline.core.settings import SearchSettings
+from pipeline.metrics.fronts import front
 from pipeline.tuning.aims import ALONE
 from pipeline.tuning.constraints import MARK
 from pipeline.tuning.front import members_of
@@ -118,6 +119,19 @@ def _first_limit(
     return max(shares, key=lambda name: shares[name], default=None)
 
 
+def gap_fronts(trials: Sequence[TrialRecord]) -> dict[str, tuple[int, ...]]:
+    """Return by gap the complete trials that no other betters in score and gap at once, lowest score first."""
+    found = {}
+    for name in GAPS:
+        points = {t.number: (t.score, t.gaps[name].value) for t in trials if t.score is not None and name in t.gaps}
+        known = {number: (score, gap) for number, (score, gap) in points.items() if gap is not None}
+        if known:
+            numbers = list(known)
+            ahead = [numbers[i] for i in front(list(known.values()))]
+            found[name] = tuple(sorted(ahead, key=lambda number: (known[number], number)))
+    return found
+
+
 def export(
     problem: Problem,
     name: str,
@@ -167,5 +181,6 @@ def export(
         phases=phases,
         energy_wh=energy[0],
         energy_of=energy[1],
+        gap_fronts=gap_fronts(done),
         notes=tuple(notes),
     )

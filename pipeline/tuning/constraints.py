@@ -10,16 +10,17 @@ from dataclasses import dataclass
 import torch
 
 from pipeline.core.bounds import GAPS, MEASURED, Amounts, Constraints, excess, violation_words, violations
-from pipeline.core.contracts import Candidate, Inputs
+from pipeline.core.contracts import Candidate, Inputs, Number
 from pipeline.core.errors import ConfigError
 from pipeline.core.settings import SearchSettings, TrainerSettings
 from pipeline.metrics.calibration import calibration_error
 from pipeline.metrics.gaps import LEAST_ROWS, largest_gap
 from pipeline.models import Network, build, parameter_count
 from pipeline.models.cost import cost_of, measured_latency
-from pipeline.space import Forbidden
+from pipeline.space import Choice, Constant, Forbidden, Space
 from pipeline.training.data import Data
 from pipeline.training.device import choose_device
+from pipeline.training.groups import refuse_groups
 from pipeline.training.heads import head_for
 from pipeline.training.predict import predict
 
@@ -149,6 +150,25 @@ def measured(network: Network, data: Data, names: Iterable[str], device: str) ->
         assert amount is not None  # refuse_unmeasurable saw to it
         found[name] = amount
     return found
+
+
+def gaps_of(network: Network, data: Data, device: str) -> dict[str, Number]:
+    """Return the largest gaps between groups of the validation rows, with intervals; none where they mean nothing."""
+    if data.task != "binary" or not data.sensitive:
+        return {}
+    head = head_for(data.task, data.inputs, data.targets)
+    predicted_N = predict(network.to(device), data.placed("val", device), head).argmax(1)
+    network.cpu()
+    found = {name: largest_gap(name, data.val.y, predicted_N, data.sensitive) for name in GAPS}
+    return {name: number for name, number in found.items() if number.value is not None}
+
+
+def refuse_uncounted(data: Data, space: Space) -> None:
+    """Refuse a space that lets groups of people count which the data do not declare, before a trial is spent."""
+    node = space.optimizer.nodes.get("groups")
+    kinds = node.options if isinstance(node, Choice) else (node.value,) if isinstance(node, Constant) else ()
+    for kind in kinds:
+        refuse_groups(str(kind), data)
 
 
 def refuse_unmeasurable(data: Data, constraints: Constraints, others: Iterable[str] = ()) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.core.bounds import Amounts
-from pipeline.core.contracts import Budget, Candidate, Policy
+from pipeline.core.contracts import Budget, Candidate, Number, Policy
 from pipeline.core.errors import DeviceError, SpaceError
 from pipeline.core.objectives import ObjectiveSettings
 from pipeline.core.seeds import stream_seed
@@ -24,7 +24,7 @@ from pipeline.training.checkpoints import load_checkpoint, save_checkpoint
 from pipeline.training.data import Data
 from pipeline.training.fit import Fit, finished
 from pipeline.training.training import Training
-from pipeline.tuning.constraints import amounts_of, measured, weights_of
+from pipeline.tuning.constraints import amounts_of, gaps_of, measured, weights_of
 
 FIRST_RUNG = 0.012
 """Smallest share of a trial's budget at which it is compared."""
@@ -117,6 +117,8 @@ class Outcome:
     """(amount, its bound) of what was measured on validation rows at the end."""
     objectives: Mapping[str, float] = field(default_factory=dict)
     """What is minimised beside the score and was measured there as well."""
+    gaps: Mapping[str, Number] = field(default_factory=dict)
+    """As in TrialRecord."""
     parameters: int | None = None
     multiply_adds: int | None = None
     """Counted when a trial came to its end: counting takes as long as some first rungs."""
@@ -151,7 +153,8 @@ def run_job(problem: Problem, job: Job, on_sign: OnSign | None = None, on_fit: O
             cost = cost_of(job.candidate.architecture, problem.data.inputs, problem.data.outputs)
             amounts = amounts_of(fit.network, problem.data, problem.settings.constraints, training.device)
             objectives = measured(fit.network, problem.data, problem.objective.others, training.device)
-            outcome = replace(outcome, standard_error=fit.standard_error, reserve_score=fit.reserve_score,
+            gaps = gaps_of(fit.network, problem.data, training.device)
+            outcome = replace(outcome, gaps=gaps, standard_error=fit.standard_error, reserve_score=fit.reserve_score,
                               multiply_adds=cost.multiply_adds, amounts=amounts, objectives=objectives)  # fmt: skip
             if on_fit is not None:
                 on_fit(job, fit)

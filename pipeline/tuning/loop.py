@@ -13,7 +13,7 @@ from pipeline.models import read_architecture
 from pipeline.space import DefaultChooser, Space, first_answers, sample
 from pipeline.tuning.choice import export
 from pipeline.tuning.clock import Clock, kept_energy, kept_phases, kept_processor, meter_of, refuse_unmeasured
-from pipeline.tuning.constraints import MARK, Gauge, refuse_unmeasurable
+from pipeline.tuning.constraints import MARK, Gauge, refuse_uncounted, refuse_unmeasurable
 from pipeline.tuning.decisions import CONFIRM_UNTIL, Continue, Refine, Repeat, Start, View
 from pipeline.tuning.defaults import defaults_within_bounds
 from pipeline.tuning.fits import Fits
@@ -47,6 +47,7 @@ class Search:
         refuse_unmeasured(problem.settings, self.clock)
         others = problem.objective.others
         refuse_unmeasurable(problem.data, problem.settings.constraints, others)
+        refuse_uncounted(problem.data, space)
         self.gauge = Gauge(data=problem.data, settings=problem.settings, trainer=problem.trainer, others=others)
         self.first: First = first_answers(space)
         for _, known in self.first:

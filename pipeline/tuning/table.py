@@ -121,6 +121,7 @@ class Row:
             ended=outcome.ended,
             curve=outcome.curve,
             amounts=self.amounts,
+            gaps=outcome.gaps,
             objectives=self.objectives,
             repeats=tuple((r.curve[-1][1], r.reserve_score) for r in self.repeats if r.state == "complete"),
             error=outcome.error,

@@ -184,3 +184,19 @@ def test_texts_by_class_have_folders_too(tmp_path: Path) -> None:
     prepared = prepare_dataset(given, 7)
     assert prepared.card.audit[0].groups == ("mail", "web")
     assert prepared.card.audit[0].source == "folder 2 above the file, administrative"
+
+
+def test_series_of_a_forecast_have_groups_from_a_side_table(tmp_path: Path) -> None:
+    steps, names = np.arange(120), ["s1", "s2", "s3"]
+    rows = pd.DataFrame({"series": np.repeat(names, 120), "t": np.tile(steps, 3),
+                         "y": np.sin(np.tile(steps, 3) / 3) + np.repeat([0, 5, 9], 120)})  # fmt: skip
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    (tmp_path / "side.csv").write_text("series,region\ns1,north\ns2,south\ns3,north\n")
+    given: dict[str, Any] = {
+        "name": "f", "format": "forecast", "path": str(tmp_path), "train_file": "rows.csv", "target": "y", "time": "t",
+        "series_id": "series", "series_layout": "long", "horizon": 4, "window": 12, "slices": {},
+        "sensitive": {"region": REGION}, "side_table": "side.csv", "side_key": "series",
+    }  # fmt: skip
+    found = groups(prepare_dataset(DataSettings(**given), 7), "region")
+    of = {name: set(found[found.index.str.startswith(f"{name} @ ")]) for name in names}
+    assert of == {"s1": {"north"}, "s2": {"south"}, "s3": {"north"}}

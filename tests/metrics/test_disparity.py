@@ -92,7 +92,7 @@ def test_only_the_disadvantaged_side_is_named() -> None:
 def test_rates_of_a_positive_class_belong_to_people_not_to_slices() -> None:
     sizes = {"a": 50, "b": 50}
     metrics = [a.metric for a in binary(sizes, dict.fromkeys(sizes, 0.5)).audits]
-    assert metrics == ["accuracy", "selection_rate", "true_positive_rate", "false_positive_rate"]
+    assert metrics == ["accuracy", "selection_rate", "true_positive_rate", "false_positive_rate", "precision"]
     assert [a.metric for a in binary(sizes, dict.fromkeys(sizes, 0.5), "slice").audits] == ["accuracy"]
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.core.contracts import (
     Alternative,
@@ -19,6 +20,9 @@ from pipeline.core.contracts import (
     EpochRecord,
     ExplainedRow,
     Explanations,
+    FairnessRecord,
+    FoundSlice,
+    FoundSlices,
     FrontMember,
     FrontRecord,
     ImageInputs,
@@ -32,6 +36,7 @@ from pipeline.core.contracts import (
     NumericColumn,
     Optimizer,
     OutsideSet,
+    Proxy,
     RobustnessRecord,
     Scores,
     SearchRecord,
@@ -47,8 +52,10 @@ from pipeline.core.settings import FairnessSettings
 from pipeline.evaluation import constraint_checks
 from pipeline.metrics.calibration import reliability
 from pipeline.metrics.disparity import audit
-from pipeline.metrics.intervals import mean, proportion
+from pipeline.metrics.group_scores import group_scores
+from pipeline.metrics.intervals import mean, proportion, rate_gap
 from pipeline.metrics.scores import class_scores, confusion, paired_gain, score_table
+from pipeline.metrics.trade_off import Way, trade_off
 from pipeline.reporting import Records
 
 HOSTILE = "<script>alert(1)</script>"
@@ -321,6 +328,24 @@ def _explanations(inputs: AnyInputs) -> Explanations:
     )
 
 
+def _fairness(card: DatasetCard, group: NDArray[np.object_]) -> FairnessRecord:
+    settings, binary = FairnessSettings(), (_Y > 0).astype(int)
+    p1 = np.linspace(0.05, 0.95, len(_Y))
+    ways = {HOSTILE: Way(p1 > 0.5), "nobody": Way(p1 > 2, {HOSTILE: 0.5, "b": 0.25})}
+    trade = trade_off("equalized_odds_gap", HOSTILE, group, binary, ways, np.random.default_rng(0))
+    people = [replace(feature, role="sensitive") for feature in card.audit]
+    p_N2 = np.stack([1 - p1, p1], axis=1)
+    found = FoundSlice(rule=f"{HOSTILE} > 3", error=proportion(3, 9), rest=proportion(4, 40), gap=rate_gap(3, 9, 4, 40),
+                       p_adjusted=0.00001, verdict="more errors")  # fmt: skip
+    return replace(
+        audit(card.audit, {HOSTILE: group}, _Y, _P.argmax(1), CLASSES, settings, 1),
+        scores=group_scores(people, {HOSTILE: group}, binary, p_N2, p_N2 > 0.3, settings, 1),
+        trade_offs=() if trade is None else (replace(trade, notes=(HOSTILE,)),),
+        slices=FoundSlices(searched=45, measured=45, properties=(HOSTILE,), slices=(found,)),
+        proxies=(Proxy(feature=HOSTILE, source="inputs", auroc=mean(np.arange(9.0)), columns=((HOSTILE, 0.7),)),),
+    )
+
+
 def records(inputs: AnyInputs = IMAGE, role: str = "slice") -> Records:
     """Return records that fit together."""
     card = _card(inputs, role)
@@ -335,5 +360,5 @@ def records(inputs: AnyInputs = IMAGE, role: str = "slice") -> Records:
         robustness=_robustness(),
         explanations=_explanations(inputs),
         attributions={"occlusion": _MAPS[inputs.kind], "inputs": _SHOWN[inputs.kind]},
-        fairness=audit(card.audit, {HOSTILE: group}, _Y, _P.argmax(1), CLASSES, FairnessSettings(), 1),
+        fairness=_fairness(card, group),
     )

@@ -221,7 +221,7 @@ def test_a_series_of_hours_is_forecast() -> None:
     assert len(done["evaluate"]["conformal"]["parts"]) == 6
     assert done["evaluate"]["conformal"]["coverage"]["ci_method"].startswith("block bootstrap, blocks of 6 rows")
     assert "Errors by step ahead" in page()
-    assert any(gone.startswith("forecasts by group") for gone in done["not_assessed"])
+    assert any(gone.startswith("fairness towards people: no sensitive feature") for gone in done["not_assessed"])
     forecasts = np.load("artifacts/evaluate/forecasts.npy")
     assert forecasts.shape == (done["data"]["rows"]["test"], 6)
     assert "How far ahead it can see" in page()

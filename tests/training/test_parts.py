@@ -37,12 +37,18 @@ def labels_alone(of: Data) -> Data:
     return replace(of, train=Arrays(of.train.x, y))
 
 
+def grouped(of: Data) -> Data:
+    groups = {"kind": np.array(["a", "b"])[np.arange(len(of.train.y)) % 5 // 3]}
+    return replace(of, train=Arrays(of.train.x, of.train.y, groups=groups))
+
+
 CASES: dict[str, tuple[Data, dict[str, Any], Optimizer]] = {
     "classes": (data(), MLP, SGD),
     "adam": (data(), MLP, Optimizer(lr=3e-3, batch_size=32)),
     "uneven classes": (labels_alone(data()), MLP, replace(SGD, class_weights="balanced", label_smoothing=0.1)),
     "weights": (weighed(data()), MLP, SGD),
     "label sets": (data("multilabel"), MLP, SGD),
+    "worst group": (grouped(data()), MLP, replace(SGD, groups="worst")),
     "unknown values": (data("regression"), MLP, SGD),
     "members": (data("regression"), {"kind": "tabm", "members": 3, "dropout": 0.0}, replace(SGD, lr=0.01)),
     "forecasts": (windows(1), {"kind": "linear", "residual": 8, "dropout": 0.0}, replace(SGD, lr=0.005)),

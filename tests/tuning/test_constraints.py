@@ -28,11 +28,12 @@ from pipeline.tuning.choice import best_of, chosen_of
 from pipeline.tuning.chooser import TrialChooser
 from pipeline.tuning.constraints import Gauge, OutOfBounds, amounts_of, refuse_unmeasurable
 from pipeline.tuning.decisions import Continue, confirming, promotion
+from pipeline.tuning.jobs import Problem
 from pipeline.tuning.proposals import Exhausted, proposal
 from pipeline.tuning.samplers import STARTUP, best_rows, stock_study, tpe
 from tests.training.test_fit import CPU, DATA, stripes, train
 from tests.tuning.test_decisions import RUNGS, row, view
-from tests.tuning.test_search import STRICT, outcome, run, study
+from tests.tuning.test_search import STRICT, outcome, run, search_in, study
 
 SMALL = Candidate(architecture={"kind": "cnn", "width": 8, "stages": 1, "depth": 1}, optimizer=Optimizer())
 VAL = stripes(200, 1)
@@ -297,3 +298,20 @@ def test_tpe_and_the_stock_search_know_who_broke_a_bound() -> None:
         known = [trial.constraints for trial in told.trials[:STARTUP]]
         assert known[2] == {"calibration_error": pytest.approx(0.5)}
         assert known[:2] == [{}, {}]
+
+
+def test_every_complete_trial_has_its_gaps_and_those_of_the_front_are_named(tmp_path: Path) -> None:
+    settings = SearchSettings(n_trials=4, epochs=2, repeats=0, workers=0)
+    record = search_in(tmp_path, chosen=Problem(PEOPLE, settings, CPU, 3)).export("db")
+    done = {t.number: t for t in record.trials if t.state == "complete"}
+    assert done
+    assert set(record.gap_fronts) == {"equalized_odds_gap", "demographic_parity_gap"}
+    for name, numbers in record.gap_fronts.items():
+        points = {number: (t.score or 0.0, t.gaps[name].value or 0.0) for number, t in done.items()}
+        assert all(t.gaps[name].ci_high is not None for t in done.values())
+        assert numbers[0] == min(points, key=lambda n: (points[n], n))
+        others = points.values()
+        bettered = {n for n, one in points.items()
+                    if any(other != one and other[0] <= one[0] and other[1] <= one[1] for other in others)}  # fmt: skip
+        assert set(numbers) == set(points) - bettered
+    assert all(not t.gaps for t in record.trials if t.state != "complete")

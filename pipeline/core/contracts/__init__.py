@@ -3,6 +3,15 @@
 Arrays lie beside them as `.npy`, tables as Parquet, weights as safetensors; nothing is pickled.
 """
 
+from pipeline.core.contracts.by_group import (
+    Decision,
+    FoundSlice,
+    FoundSlices,
+    GroupScores,
+    Move,
+    Proxy,
+    TradeOff,
+)
 from pipeline.core.contracts.data import (
     TASKS,
     AuditFeature,
@@ -102,6 +111,7 @@ __all__ = [
     "Curse",
     "CursePoint",
     "DatasetCard",
+    "Decision",
     "Degradation",
     "EnsembleRecord",
     "EpochRecord",
@@ -112,11 +122,14 @@ __all__ = [
     "Familiarity",
     "FeatureAudit",
     "ForecastInputs",
+    "FoundSlice",
+    "FoundSlices",
     "FrontMember",
     "FrontRecord",
     "FullTraining",
     "GroupGap",
     "GroupRate",
+    "GroupScores",
     "HeldOut",
     "ImageInputs",
     "Importance",
@@ -128,6 +141,7 @@ __all__ = [
     "MethodCheck",
     "MixedEnsemble",
     "ModelCard",
+    "Move",
     "Number",
     "NumericColumn",
     "Optimizer",
@@ -135,6 +149,7 @@ __all__ = [
     "OutsideSet",
     "Policy",
     "Provenance",
+    "Proxy",
     "Rival",
     "RobustnessRecord",
     "Scores",
@@ -156,6 +171,7 @@ __all__ = [
     "TextInputs",
     "Threshold",
     "ThresholdAim",
+    "TradeOff",
     "TrialRecord",
     "Verdict",
     "Worth",

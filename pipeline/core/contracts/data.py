@@ -178,6 +178,8 @@ class DatasetCard:
     class_rows: Mapping[str, tuple[int, ...]]
     """Rows per split and class (multi-label: with the label); empty where numbers are predicted."""
     audit: tuple[AuditFeature, ...]
+    unit: str | None = None
+    """Column of persons, patients, … that have several rows (data.group_by)."""
     source_digest: str
     """SHA-256 over the raw files (or arrays) in name order."""
     notes: tuple[str, ...]

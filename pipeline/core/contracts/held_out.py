@@ -27,4 +27,7 @@ class HeldOut:
     """Two classes: the probability of the second one from which it is best to predict it, by what is maximised."""
     threshold_rows: int = 0
     """Validation and reserve rows these were chosen on."""
+    group_thresholds: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    """Two classes: by gap, sensitive feature and group the probability of the second one from which to decide, so that
+    groups are decided alike; chosen on the same rows."""
     notes: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pipeline.core import bounds
 from pipeline.core.bounds import Amounts
 from pipeline.core.contracts.data import Inputs
+from pipeline.core.contracts.number import Number
 from pipeline.core.contracts.retraining import Ablated, FullTraining
 
 Origin = Literal["default", "warm_start", "prior", "mutation", "tpe", "random", "grid", "refine"]
@@ -47,6 +48,9 @@ class Optimizer:
     """What loss=quantile aims at."""
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: rare classes count as much as frequent ones, so that probabilities are no longer those of the data."""
+    groups: Literal["none", "reweighed", "balanced", "worst"] = "none"
+    """How groups of the sensitive features count: as they are; so that group and class are independent; all alike; or
+    more the higher their loss is (training/groups.py)."""
     label_smoothing: float = 0.0
     mixup: float = 0.0
     """Images, series: alpha of the Beta distribution that blends pairs of rows; 0: none."""
@@ -149,6 +153,8 @@ class TrialRecord:
     trial, on validation rows."""
     objectives: Mapping[str, float] = field(default_factory=dict)
     """What is minimised beside the score, as far as it was measured: as with `amounts`."""
+    gaps: Mapping[str, Number] = field(default_factory=dict)
+    """Two classes and sensitive features: largest gaps between groups of a complete trial, on validation rows."""
     error: str | None = None
     """Class of the failure."""
     traceback: str | None = None
@@ -227,6 +233,8 @@ class SearchRecord:
     """Rows that the bound on latency_ms is about."""
     importances: Importances | None = None
     """None in records written before they were computed."""
+    gap_fronts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """By gap, the trials that no other betters in score and gap at once, lowest score first."""
     notes: tuple[str, ...] = ()
 
     @property

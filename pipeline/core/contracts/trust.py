@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pipeline.core.contracts.by_group import FoundSlices, GroupScores, Proxy, TradeOff
 from pipeline.core.contracts.number import Number
 
 Verdict = Literal["pass", "warn", "fail", "not_assessed"]
@@ -75,6 +76,8 @@ class GroupRate:
 
     group: str
     rate: Number
+    pooled: float | None = None
+    """Of pairs of features: the rate drawn towards that of all rows, by as much as few rows leave open."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +91,8 @@ class GroupGap:
     detectable: float | None
     verdict: FairnessVerdict
     words: str
+    ratio: Number | None = None
+    """Rate of the group over that of the rest; of rates alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,12 +102,15 @@ class FeatureAudit:
     feature: str
     role: Literal["sensitive", "slice"]
     metric: str
-    higher_is_better: bool
+    higher_is_better: bool | None
+    """None: neither high nor low is."""
     overall: Number
     groups: tuple[GroupRate, ...]
     gaps: tuple[GroupGap, ...]
     spread: Number
     """Highest minus lowest rate of the groups that are large enough to judge."""
+    extremes: tuple[str, ...] = ()
+    """The groups with the lowest and the highest of these rates."""
     spread_p: float | None
     """Share of random relabellings of the rows with at least this spread."""
     verdict: FairnessVerdict
@@ -118,6 +126,12 @@ class FairnessRecord:
     delta: float | None
     tests: int
     """Tests in the family that the Benjamini-Hochberg correction covers."""
+    scores: tuple[GroupScores, ...] = ()
+    """Of sensitive features where classes have probabilities."""
+    trade_offs: tuple[TradeOff, ...] = ()
+    """Two classes: error against gap of each sensitive feature."""
+    slices: FoundSlices | None = None
+    proxies: tuple[Proxy, ...] = ()
     notes: tuple[str, ...] = ()
     not_assessed: tuple[str, ...] = ()
 

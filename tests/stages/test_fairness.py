@@ -1,0 +1,106 @@
+"""What fairness makes of stored predictions: every task has groups, and nothing is said of what cannot be."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from pipeline.core.contracts import AuditFeature, DatasetCard, FairnessRecord, ForecastInputs, Target
+from pipeline.core.settings import FairnessSettings, FairnessSlice
+from pipeline.fairness import Beside, audited
+from tests.reporting.records import TABLE
+
+SETTINGS = FairnessSlice(seed=7, fairness=FairnessSettings(permutations=200))
+SEX = AuditFeature(name="sex", role="sensitive", source="column 'sex'", groups=("f", "m"))
+TOWN = AuditFeature(name="town", role="sensitive", source="column 'town'", groups=("north", "south"))
+
+
+def card(task: str, **more: object) -> DatasetCard:
+    known = {"classes": ("no", "yes"), "inputs": TABLE, "audit": (SEX, TOWN)} | more
+    return DatasetCard(name="own", task=task, rows={}, class_rows={}, source_digest="", notes=(), **known)  # type: ignore[arg-type]
+
+
+def people(n: int = 1200) -> pd.DataFrame:
+    """Women who are positive get lower probabilities."""
+    rng = np.random.default_rng(0)
+    sex, town = rng.choice(["f", "m"], n), rng.choice(["north", "south"], n)
+    y = rng.integers(2, size=n)
+    p1 = 1 / (1 + np.exp(-rng.normal(2.4 * y - 1.2 - 0.9 * (sex == "f"))))
+    return pd.DataFrame({"row_id": np.arange(n).astype(str), "y_true": y, "y_pred": (p1 >= 0.5).astype(int),
+                         "p_0": 1 - p1, "p_1": p1, "audit.sex": sex, "audit.town": town,
+                         "property.age": rng.integers(18, 80, n).astype(str)})  # fmt: skip
+
+
+def beside(table: pd.DataFrame, *groups: str) -> Beside:
+    constant = np.tile([0.9, 0.1], (len(table), 1))
+    cuts = {"equalized_odds_gap": {"sex": dict(zip(groups, (0.35, 0.55), strict=False))}}
+    return Beside(others={"majority_class": constant}, thresholds=cuts, limit=0.8)
+
+
+def verdict(record: FairnessRecord, feature: str, metric: str) -> str:
+    return next(a.verdict for a in record.audits if (a.feature, a.metric) == (feature, metric))
+
+
+def test_two_classes_have_pairs_coverage_scores_slices_and_prices() -> None:
+    table = people()
+    record = audited(card("binary"), table, SETTINGS, beside(table, "f", "m"))
+    assert {a.feature for a in record.audits} == {"sex", "town", "sex and town"}
+    assert verdict(record, "sex", "true_positive_rate") == "disparity_found"
+    assert verdict(record, "town", "true_positive_rate") == "insufficient_evidence"
+    assert verdict(record, "sex", "coverage") in ("disparity_found", "insufficient_evidence")
+    assert [s.group for s in record.scores] == ["f", "m", "north", "south"]
+    assert record.slices is not None
+    assert record.slices.properties == ("age", "sex", "town")
+    first = record.trade_offs[0]
+    assert [d.name for d in first.decisions] == ["this network", "majority class", "this network, thresholds by sex"]
+    assert first.decisions[2].thresholds == {"f": 0.35, "m": 0.55}
+    assert (first.decisions[2].gap.value or 1) < 0.5 * (first.decisions[0].gap.value or 0)
+    assert "uses sex of every person decided about, which may be forbidden" in first.notes[0]
+    parity = next(t for t in record.trade_offs if (t.feature, t.gap) == ("sex", "demographic_parity_gap"))
+    assert parity.notes[0].startswith("no thresholds by sex")
+    assert not any("pairs of features" in gone for gone in record.not_assessed)
+
+
+def test_thresholds_that_do_not_know_a_group_are_left_out_by_name() -> None:
+    table = people()
+    record = audited(card("binary"), table, SETTINGS, beside(table, "f"))
+    assert [d.name for d in record.trade_offs[0].decisions] == ["this network", "majority class"]
+    assert any(gone.startswith("sex: no threshold for 'm', which ") for gone in record.not_assessed)
+
+
+def test_no_sensitive_feature_is_not_assessed_whatever_else_there_is() -> None:
+    table = people()
+    light = replace(SEX, role="slice")
+    record = audited(card("binary", audit=(light,)), table, SETTINGS, beside(table, "f", "m"))
+    assert (record.scores, record.trade_offs) == ((), ())
+    assert {a.metric for a in record.audits} == {"accuracy"}
+    assert record.not_assessed[0].startswith("fairness towards people: no sensitive feature is declared")
+
+
+def test_rows_of_one_person_are_counted_as_one() -> None:
+    table = pd.concat([people()] * 4, ignore_index=True)
+    plain = audited(card("binary"), people(), SETTINGS)
+    whole = card("binary", unit="person")
+    table["unit"] = np.tile(np.arange(1200), 4)
+    record = audited(whole, table, SETTINGS)
+    naive = audited(card("binary"), table, SETTINGS)
+    width = {name: r.audits[0].gaps[0].gap for name, r in (("once", plain), ("known", record), ("naive", naive))}
+    wide = {name: (gap.ci_high or 0) - (gap.ci_low or 0) for name, gap in width.items()}
+    assert abs(wide["known"] - wide["once"]) < 0.05 * wide["once"]
+    assert wide["naive"] < 0.6 * wide["once"]
+
+
+def test_forecasts_are_compared_by_series_not_by_window() -> None:
+    rng = np.random.default_rng(1)
+    series = np.repeat(np.arange(80), 30)
+    kind = np.where(series % 2 == 0, "f", "m")
+    error = np.abs(rng.normal(size=80))[series] + 0.05 * rng.random(2400)
+    table = pd.DataFrame({"row_id": [f"s{s} @ {i}" for i, s in enumerate(series)], "absolute_error": error,
+                          "signed_error": error, "audit.sex": kind})  # fmt: skip
+    inputs = ForecastInputs(channels=("y",), targets=1, known=0, window=4, horizon=2, season=None)
+    about = card("forecast", classes=(), audit=(SEX,), inputs=inputs, targets=(Target(name="y", mean=0.0, std=1.0),))
+    record = audited(about, table, SETTINGS)
+    assert [rate.rate.n for rate in record.audits[0].groups] == [40, 40]
+    assert verdict(record, "sex", "absolute_error") == "insufficient_evidence"
+    table["absolute_error"] += 2.0 * (kind == "m")
+    assert verdict(audited(about, table, SETTINGS), "sex", "absolute_error") == "disparity_found"
