@@ -280,10 +280,10 @@ def _axes(x: Scale, y: Scale, x_label: str, y_label: str) -> Markup:
 
 
 def _figure(width: int, height: int, parts: Sequence[Markup], summary: str) -> Markup:
-    body = Markup("").join(parts)
-    return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        width, height, clean(summary), body
+    drawn = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        width, height, clean(summary), Markup("").join(parts)
     )
+    return Markup('<div class="scroll">{}</div>').format(drawn) if width >= _W else drawn
 
 
 def _legend(lines: Sequence[Line]) -> Markup:

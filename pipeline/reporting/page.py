@@ -36,8 +36,8 @@ from pipeline.reporting.words import clean, metric_words, number_span
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SCROLLS = '<div class="scroll">'
-_REACHED = '<div class="scroll" tabindex="0" role="group" aria-label="Table, wider than a narrow page">'
-"""A table that scrolls sideways has to be reached by keyboard too (WCAG 2.1.1)."""
+_REACHED = '<div class="scroll" tabindex="0" role="group" aria-label="Scrolls sideways on a narrow page">'
+"""What scrolls sideways has to be reached by keyboard too (WCAG 2.1.1)."""
 _OF_REPORT = (
     curve_numbers,
     deletion_numbers,
