@@ -26,12 +26,7 @@ SEVERITIES = (
     "a stage has a note",
     "the data have a note",
 )
-"""Of warnings, gravest first."""
-RULE = (
-    "Gravest first: bounds that do not hold and simple models that do as well; groups of people at a disadvantage; "
-    "slices of the data at one, and explanations that failed a check; calibration and promised coverage; notes of the "
-    "stages; notes on the data. Equals stand in the order of the stages."
-)
+"""Of warnings, gravest first; equals stand in the order of the stages."""
 _ROWS = {"image": "image", "text": "text", "series": "series", "table": "row", "forecast": "series"}
 _WORST = ("disparity_found", "insufficient_evidence", "equivalent_within_delta", "not_assessed")
 
@@ -45,7 +40,7 @@ def glance(
         "worth": worth_words(scores.worth),
         "bounds": bounds_line(scores),
         "groups": groups_line(fairness),
-        "rule": RULE,
+        "rule": list(SEVERITIES),
     }
 
 
@@ -96,7 +91,7 @@ def groups_line(fairness: FairnessRecord) -> dict[str, Any]:
     """
     people = [audit for audit in fairness.audits if audit.role == "sensitive"]
     judged = people or list(fairness.audits)
-    unknown = "" if people else "People: not assessed, no sensitive feature is declared (data.sensitive)"
+    unknown = "" if people else "People: not assessed, none are declared (data.sensitive)"
     if not judged:
         return {"verdict": "not_assessed", "words": unknown, "worst": None}
     counts = Counter(audit.verdict for audit in judged)

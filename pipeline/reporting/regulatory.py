@@ -171,7 +171,7 @@ def nist_rmf(b: "Records", purpose: str, made_with: str) -> Iterator[Point]:
 def _plain(point: Point) -> dict[str, Any]:
     body = plain(point)
     assert isinstance(body, dict)
-    return body | {"state": point.state}
+    return body | {"state": point.state, "sections": body["sections"] if point.found else []}
 
 
 def _made_with(b: "Records", provenance: Sequence[Provenance]) -> str:
