@@ -14,7 +14,9 @@ from pipeline.core.settings import SearchSlice
 from pipeline.core.store import (
     FIT,
     SEARCH,
+    SHOWN,
     code_digest,
+    dashboard_command,
     digest_of,
     fresh_folder,
     read_record,
@@ -114,6 +116,7 @@ def run(settings: SearchSlice) -> None:
         only_one,
         open_keeper,
         open_study,
+        show_weights,
         shown_url,
         storage_url,
     )
@@ -121,13 +124,14 @@ def run(settings: SearchSlice) -> None:
     problem = Problem(load_data(card, FIT), settings.search, settings.trainer, settings.seed,
                       objective=settings.objective)  # fmt: skip
     name, state = study_name(settings, sha256_folder(FIT)), state_folder()
-    log.info("study %s · watch it with: optuna-dashboard %s", name, shown_url(settings.search.storage))
+    log.info("study %s · watch it with: %s", name, dashboard_command(shown_url(settings.search.storage)))
     with only_one(state, name):
         study = open_study(name, storage_url(settings.search.storage, state), len(settings.objective.minimise))
         keeper = open_keeper(state, name, settings.search.keep)
         fits = Fits(problem, keeper.folder)
         search = Search(problem, space, study, state / name)
         search.run(keeper.keep_fit, fits)
+        show_weights(study, keeper, state / SHOWN)
         record = search.export(shown_url(settings.search.storage))
         for line in search.summary(record):
             log.info("%s", line)

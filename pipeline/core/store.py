@@ -36,6 +36,8 @@ FOLDERS: Mapping[str, tuple[Path, ...]] = {
     "fairness": (FAIRNESS,),
 }
 """What each stage before the report writes."""
+SHOWN = "shown"
+"""Folder under state/ of the files that optuna-dashboard offers."""
 PREDICTING = ("core", "datasets", "models", "training")
 """Packages whose code decides what a network answers to raw rows."""
 
@@ -121,6 +123,11 @@ def sha256_folder(path: Path) -> str:
 def folder_bytes(path: Path) -> int:
     """Return the bytes of all files below."""
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def dashboard_command(storage: str) -> str:
+    """Return the command line that shows the studies of a storage."""
+    return f"optuna-dashboard {storage} --artifact-dir state/{SHOWN}"
 
 
 def digest_of(record: object) -> str:

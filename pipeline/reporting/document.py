@@ -32,6 +32,8 @@ from pipeline.core.contracts import (
 from pipeline.core.settings import ReportSettings
 from pipeline.core.strict import plain
 from pipeline.reporting.costs import cost_part, energy_not_assessed
+from pipeline.reporting.glance import SEVERITIES, glance
+from pipeline.reporting.regulatory import regulatory_map
 from pipeline.reporting.words import metric_words
 
 SCHEMA_VERSION = 1
@@ -64,6 +66,7 @@ def document(settings: ReportSettings, records: Records, provenance: Sequence[Pr
         "title": settings.title,
         "purpose": settings.purpose,
         "headline": headline(records),
+        "glance": glance(records.card, records.search, records.front, records.scores, records.fairness),
         "warnings": warnings(records),
         "not_assessed": not_assessed(settings, records),
         "data": data_part(records.card),
@@ -75,6 +78,7 @@ def document(settings: ReportSettings, records: Records, provenance: Sequence[Pr
         "interpret": plain(records.explanations) | {"gallery": gallery(settings, records)},
         "fairness": plain(records.fairness),
         "cost": cost_part(records.search, records.model, records.explanations, records.disk),
+        "regulatory": regulatory_map(settings, records, provenance),
         "provenance": plain(list(provenance)),
     }
     assert isinstance(body, dict)
@@ -153,7 +157,10 @@ def warnings(records: Records) -> list[dict[str, str]]:
     notes = (*searched, *records.model.notes, *records.explanations.notes[1:], *records.scores.notes)
     found += [(4, note, "/search/notes") for note in notes]
     found += [(5, note, "/data/notes") for note in records.card.notes]
-    return [{"text": text, "pointer": pointer} for _, text, pointer in sorted(found, key=lambda item: item[0])]
+    return [
+        {"text": text, "pointer": pointer, "severity": SEVERITIES[max(level, 0)]}
+        for level, text, pointer in sorted(found, key=lambda item: item[0])
+    ]
 
 
 def promise_warnings(scores: Scores) -> tuple[str, ...]:

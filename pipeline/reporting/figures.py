@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup, escape
@@ -17,6 +18,12 @@ _W, _H = 640, 300
 _FAINT = 6
 """Contributions below this (of 127) are not drawn."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 14, 42
+
+
+_PIXELS = 256
+"""Of a picture on each side; of larger ones every k-th pixel is shown."""
+_STRIPS = 180
+"""Bars of a strip below a series; longer ones are drawn as means of neighbours."""
 
 
 _APART = {"dots": ("dot", 3), "faint": ("faint", 3), "start": ("start", 7), "chosen": ("chosen", 7)}
@@ -156,12 +163,12 @@ def picture(values: Sequence[Sequence[Sequence[int]]], alt: str) -> Markup:
     pixels = np.asarray(values, dtype=np.uint8)
     if len(pixels) != 3:
         pixels = np.repeat(pixels[:1], 3, axis=0)
-    return _image(pixels.transpose(1, 2, 0), alt)
+    return _image(_small(pixels.transpose(1, 2, 0)), alt)
 
 
 def signed_map(values: Sequence[Sequence[int]], alt: str) -> Markup:
     """Return a map (H, W) of -127 to 127: blue speaks against the class, white is nothing, orange speaks for it."""
-    share = np.asarray(values, dtype=float)[..., None] / 127
+    share = _small(np.asarray(values, dtype=float)[..., None]) / 127
     for_it, against = np.array([213.0, 94, 0]), np.array([0.0, 114, 178])
     white = np.full(3, 255.0)
     colour = np.where(share >= 0, for_it, against)
@@ -193,14 +200,39 @@ def series_figure(
         x = Scale(0, max(1, len(series[c]) - 1), 4, width - 4)
         y = Scale(min(values), max(values), top + height, top + 18)
         parts.append(Markup('<text class="label" x="4" y="{}">{}</text>').format(top + 12, clean(short(names[c], 40))))
-        path = " ".join(f"{'L' if i else 'M'}{x(t)} {y(v)}" for i, (t, v) in enumerate(known))
+        path = " ".join(f"{'L' if i else 'M'}{x(t)} {y(v)}" for i, (t, v) in enumerate(_extremes(known, 2 * width)))
         parts.append(Markup('<path class="line a" d="{}"/>').format(path))
         parts.append(_strip(maps[c], top + height + 4, strip, width))
     total = len(ranked) * (height + strip + 22)
     return _figure(width, total, parts, f"{len(ranked)} of {len(series)} channels with their contributions")
 
 
-def _strip(values: Sequence[int], top: float, height: float, width: float) -> Markup:
+def _extremes(points: Sequence[tuple[int, float]], most: int) -> list[tuple[int, float]]:
+    """Return a line's points; of many the lowest and highest of each stretch, so that no peak is lost."""
+    if len(points) <= most:
+        return list(points)
+    size = -(-2 * len(points) // most)
+    stretches = (points[i : i + size] for i in range(0, len(points), size))
+    return [p for part in stretches for p in sorted({min(part, key=_height), max(part, key=_height)})]
+
+
+def _height(point: tuple[int, float]) -> float:
+    return point[1]
+
+
+def _small(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return every k-th pixel of what is too large (H, W, C)."""
+    step = -(-max(pixels.shape[:2]) // _PIXELS)
+    return pixels[::step, ::step]
+
+
+def _strip(contributions: Sequence[int], top: float, height: float, width: float) -> Markup:
+    size = -(-len(contributions) // _STRIPS)
+    values = [
+        round(sum(part) / len(part))
+        for i in range(0, len(contributions), size)
+        if (part := contributions[i : i + size])
+    ]
     step = (width - 8) / max(1, len(values))
     bar = Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}" opacity="{}"/>')
     bars = [
@@ -248,10 +280,10 @@ def _axes(x: Scale, y: Scale, x_label: str, y_label: str) -> Markup:
 
 
 def _figure(width: int, height: int, parts: Sequence[Markup], summary: str) -> Markup:
-    body = Markup("").join(parts)
-    return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        width, height, clean(summary), body
+    drawn = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        width, height, clean(summary), Markup("").join(parts)
     )
+    return Markup('<div class="scroll">{}</div>').format(drawn) if width >= _W else drawn
 
 
 def _legend(lines: Sequence[Line]) -> Markup:

@@ -1,7 +1,7 @@
 """report.json to one self-contained page: no scripts, no network, everything foreign escaped."""
 
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +9,61 @@ import jinja2
 from markupsafe import Markup
 
 from pipeline.core.bounds import amount_words
+from pipeline.core.store import dashboard_command
+from pipeline.reporting.caps import (
+    DOTS,
+    MATRIX,
+    confused_pairs,
+    evenly,
+    least,
+    showing,
+    trials_shown,
+)
 from pipeline.reporting.figures import Line, forest, line_chart, marked_word, picture, series_figure, signed_map
+from pipeline.reporting.glossary import Glossary
+from pipeline.reporting.numbers import (
+    curve_numbers,
+    deletion_numbers,
+    gallery_numbers,
+    importance_numbers,
+    learning_numbers,
+    points_numbers,
+    reliability_numbers,
+)
 from pipeline.reporting.panels import robustness_figure
 from pipeline.reporting.reliance import precision_recall_figure, reliability_figure, roc_figure
 from pipeline.reporting.words import clean, metric_words, number_span
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_SCROLLS = '<div class="scroll">'
+_REACHED = '<div class="scroll" tabindex="0" role="group" aria-label="Scrolls sideways on a narrow page">'
+"""What scrolls sideways has to be reached by keyboard too (WCAG 2.1.1)."""
+_OF_REPORT = (
+    curve_numbers,
+    deletion_numbers,
+    gallery_numbers,
+    importance_numbers,
+    learning_numbers,
+    points_numbers,
+    reliability_numbers,
+)
 
 
 def render(report: Mapping[str, Any]) -> str:
     """Return the page; it reads nothing but `report`."""
+    glossary = Glossary()
+    page = _environment().get_template("report.html.j2").render(
+        report=report,
+        number=partial(number_span, report),
+        term=glossary.term,
+        glossary=glossary.entries,
+        **{function.__name__: partial(function, report) for function in _OF_REPORT},
+    )  # fmt: skip
+    return page.replace(_SCROLLS, _REACHED)
+
+
+@cache
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -30,7 +75,6 @@ def render(report: Mapping[str, Any]) -> str:
         ),
     )
     environment.globals |= {
-        "number": partial(number_span, report),
         "search_figure": search_figure,
         "front_figure": front_figure,
         "learning_figure": learning_figure,
@@ -52,9 +96,17 @@ def render(report: Mapping[str, Any]) -> str:
         "signed_map": signed_map,
         "css": Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8")),
     }
+    environment.globals |= {
+        "trials_shown": trials_shown,
+        "least": least,
+        "confused_pairs": confused_pairs,
+        "showing": showing,
+        "most_classes": MATRIX,
+        "dashboard_command": dashboard_command,
+    }
     environment.filters["metric"] = metric_words
     environment.filters["words"] = lambda text: str(text).replace("_", " ")
-    return environment.get_template("report.html.j2").render(report=report)
+    return environment
 
 
 def search_figure(search: Mapping[str, Any]) -> Markup:
@@ -75,7 +127,10 @@ def search_figure(search: Mapping[str, Any]) -> Markup:
     summary = f"{len(dots)} trials in {seconds:.0f} seconds"
     if best:
         summary += f"; best validation {metric} {best[-1][1]:.4f}"
-    lines = [Line("a trial where it ended", dots, "dots"), Line("best complete trial so far", steps, "a")]
+    drawn = [dot for _, dot in evenly(dots, DOTS)]
+    said = showing(len(drawn), len(dots), "trials")
+    lines = [Line("a trial where it ended" + (f" ({said})" if said else ""), drawn, "dots")]
+    lines.append(Line("best complete trial so far", steps, "a"))
     return line_chart(lines, ("training seconds", f"validation {metric}"), summary, log=True)
 
 

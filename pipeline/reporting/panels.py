@@ -40,7 +40,7 @@ def panels_figure(panels: Sequence[Panel], x_label: str, summary: str) -> Markup
     foot = rows * (_TOP + _HEIGHT + _FOOT)
     parts.append(Markup('<text class="axis" x="{}" y="{}" text-anchor="middle">{}</text>').format(
         _LEFT + (_WIDTH - _LEFT) / 2, foot + 10, x_label))  # fmt: skip
-    return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+    return Markup('<div class="scroll"><svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg></div>').format(
         _WIDTH, foot + 16, clean(summary), Markup("").join(parts)
     )
 

@@ -32,6 +32,7 @@ from pipeline.reporting.document import (
     model_part,
     search_part,
 )
+from pipeline.reporting.glance import SEVERITIES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,9 @@ def partial_document(settings: ReportSettings, found: SoFar, provenance: Sequenc
         "title": settings.title,
         "purpose": settings.purpose,
         "headline": None if found.scores is None or model is None else headline(records),
-        "warnings": [{"text": note, "pointer": pointer} for note, pointer in _notes(found)],
+        "glance": None,
+        "warnings": [{"text": note, "pointer": pointer, "severity": SEVERITIES[level]}
+                     for note, pointer, level in _notes(found)],
         "not_assessed": list(found.gone),
         "data": None if card is None else data_part(card),
         "search": None if search is None or card is None else search_part(search) | {
@@ -78,12 +81,13 @@ def partial_document(settings: ReportSettings, found: SoFar, provenance: Sequenc
         | {"gallery": gallery(settings, records)},
         "fairness": None if found.fairness is None else plain(found.fairness),
         "cost": None,
+        "regulatory": None,
         "provenance": plain(list(provenance)),
     }  # fmt: skip
     assert isinstance(body, dict)
     return body
 
 
-def _notes(found: SoFar) -> list[tuple[str, str]]:
-    parts = [(found.search, "/search/notes"), (found.model, "/model/notes"), (found.card, "/data/notes")]
-    return [(note, pointer) for part, pointer in parts if part is not None for note in part.notes]
+def _notes(found: SoFar) -> list[tuple[str, str, int]]:
+    parts = [(found.search, "/search/notes", -2), (found.model, "/model/notes", -2), (found.card, "/data/notes", -1)]
+    return [(note, pointer, level) for part, pointer, level in parts if part is not None for note in part.notes]

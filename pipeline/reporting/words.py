@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from pipeline.core.bounds import amount_words
+from pipeline.core.store import dashboard_command
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 _LONGEST = 200
@@ -134,6 +135,6 @@ def summary_lines(report: Mapping[str, Any]) -> list[str]:
     lines += [f"warning         {w['text']}" for w in report["warnings"][:3]]
     lines += [
         "report          reports/report.html",
-        f"dashboard       optuna-dashboard {report['search']['storage']}",
+        f"dashboard       {dashboard_command(report['search']['storage'])}",
     ]
     return [clean(line) for line in lines]

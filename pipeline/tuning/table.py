@@ -267,6 +267,10 @@ class Table:
             for name, (amount, bound) in row.amounts.items():
                 if name not in had:
                     told.set_constraint(name, amount / bound - 1)
+            # optuna-dashboard knows no other form: without it every trial looks feasible
+            self._storage.set_trial_system_attr(
+                trial, "constraints", [a / bound - 1 for a, bound in row.amounts.values()]
+            )
         state = TrialState.COMPLETE if row.complete else TrialState.FAIL if row.failed else TrialState.PRUNED
         found = (row.last_score, *(row.objectives.get(name) for name in self.others))
         values = [value for value in found if value is not None]  # of a stopped one the score is where it stood

@@ -197,7 +197,7 @@ def test_the_search_says_who_proposed_and_where_the_seconds_went() -> None:
 def test_the_terminal_says_score_baseline_winner_report_and_dashboard() -> None:
     text = "\n".join(summary_lines(report()))
     for word in ("test accuracy", "baseline", "(majority)", "winner          cnn: width 8", "reports/report.html",
-                 "optuna-dashboard sqlite:///state/optuna.db"):  # fmt: skip
+                 "optuna-dashboard sqlite:///state/optuna.db --artifact-dir state/shown"):  # fmt: skip
         assert word in text
     assert re.search(r"test accuracy   \d\.\d{4} \[\d\.\d{4}, \d\.\d{4}\]", text)
 
@@ -215,7 +215,8 @@ def test_calibration_is_shown_before_and_after_and_a_broken_promise_is_a_warning
     broken = replace(whole.scores, conformal=replace(whole.scores.conformal, verdict="not kept"))
     warned = document(SETTINGS, replace(whole, scores=broken), BEHIND)["warnings"]
     told = "sets that promise to hold the truth in 0.9 of rows hold it less often"
-    assert {"text": told, "pointer": "/evaluate/conformal"} in warned
+    severity = "probabilities or promised coverage are off"
+    assert {"text": told, "pointer": "/evaluate/conformal", "severity": severity} in warned
     none = replace(whole.scores.conformal, verdict="insufficient_evidence", notes=("9 val rows cannot promise 0.9",))
     warned = document(SETTINGS, replace(whole, scores=replace(whole.scores, conformal=none)), BEHIND)["warnings"]
     assert "no sets with a promised coverage: 9 val rows cannot promise 0.9" in [w["text"] for w in warned]
