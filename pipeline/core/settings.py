@@ -191,7 +191,7 @@ class InterpretSettings:
     steps: int = 64
     """First number of integration steps; doubled up to 512 until completeness passes."""
     seconds: float = 30.0
-    """Steps do not double where integrating would then take longer than this in all."""
+    """Of all that interpret does; rows, steps and checks are reduced to fit."""
     deletion_steps: int = 20
     random_orders: int = 5
 

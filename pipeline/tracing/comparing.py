@@ -35,6 +35,7 @@ MEASURED: Mapping[str, str] = {
     "/evaluate/latency_ms*": "latency is measured once; evaluate measures it anew",
     "/evaluate/constraints/*": "latency is measured once; evaluate measures it anew",
     "/robustness/*": "needs the test rows themselves; evaluate makes them worse again",
+    "/interpret/effects/*": "needs what the network says of moved rows; interpret moves them again",
     "/interpret/seconds": "seconds are measured once",
 }
 """Why numbers are not computed again, by place; `*` stands for anything."""

@@ -68,6 +68,10 @@ from pipeline.core.contracts.search import (
     TrialRecord,
 )
 from pipeline.core.contracts.trust import (
+    Agreement,
+    ClassWords,
+    Effect,
+    EffectPoint,
     ExplainedRow,
     Explanations,
     FairnessRecord,
@@ -77,14 +81,17 @@ from pipeline.core.contracts.trust import (
     GroupRate,
     Importance,
     MethodCheck,
+    PermutedPart,
     Provenance,
     Verdict,
+    WordScore,
 )
 from pipeline.core.contracts.worth import Comparison, Curse, CursePoint, Rival, SeedScore, SeedSpread, Worth
 
 __all__ = [
     "TASKS",
     "Ablated",
+    "Agreement",
     "Alternative",
     "AttackScores",
     "AuditFeature",
@@ -95,6 +102,7 @@ __all__ = [
     "Candidate",
     "CategoricalColumn",
     "ClassScores",
+    "ClassWords",
     "Comparison",
     "Conformal",
     "ConstraintCheck",
@@ -103,6 +111,8 @@ __all__ = [
     "CursePoint",
     "DatasetCard",
     "Degradation",
+    "Effect",
+    "EffectPoint",
     "EnsembleRecord",
     "EpochRecord",
     "ExplainedRow",
@@ -133,6 +143,7 @@ __all__ = [
     "Optimizer",
     "Origin",
     "OutsideSet",
+    "PermutedPart",
     "Policy",
     "Provenance",
     "Rival",
@@ -158,6 +169,7 @@ __all__ = [
     "ThresholdAim",
     "TrialRecord",
     "Verdict",
+    "WordScore",
     "Worth",
     "best_baseline",
 ]

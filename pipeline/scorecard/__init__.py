@@ -1,0 +1,7 @@
+"""How far attributions are to be believed: checks with intervals, verdicts, and what maps say on the whole."""
+
+from pipeline.scorecard.agreement import agreement
+from pipeline.scorecard.checks import area_between, check, judge
+from pipeline.scorecard.summaries import border_share, class_words, importance, permuted_parts
+
+__all__ = ["agreement", "area_between", "border_share", "check", "class_words", "importance", "judge", "permuted_parts"]
