@@ -10,6 +10,7 @@ from pipeline.attribution.examine import (
     explained,
     remove,
 )
+from pipeline.attribution.influence import MOST_TRACED, Influence, influence, last_layer
 from pipeline.attribution.methods import partners
 from pipeline.attribution.overview import MOST_ROWS, Crowd, Overview, overview
 from pipeline.attribution.prechecks import FAST_PATH_OFF, same_function
@@ -20,10 +21,12 @@ __all__ = [
     "FAST_PATH_OFF",
     "MAPS_SHARE",
     "MOST_ROWS",
+    "MOST_TRACED",
     "Attribution",
     "Clock",
     "Crowd",
     "Examined",
+    "Influence",
     "Overview",
     "Subject",
     "Task",
@@ -34,6 +37,8 @@ __all__ = [
     "choose_rows",
     "completeness",
     "explained",
+    "influence",
+    "last_layer",
     "measured",
     "other_baseline",
     "overview",

@@ -11,7 +11,7 @@ from pipeline.attribution.task import Task, unit_count
 
 DRAWS = 48
 """Random groups of cells that are removed."""
-_PILOT = 4
+_PILOT = 8
 _FEWEST_ROWS, _FEWEST_STEPS = 4, 16
 
 

@@ -77,8 +77,7 @@ def draw_removals(task: Task, draws: int, rng: np.random.Generator) -> Removals:
     """Remove random groups of cells: a share drawn anew for each group, every cell with that probability."""
     of = cells(task.inputs)
     count, rows = int(of.max()) + 1, len(task.x)
-    can = np.zeros((rows, count), dtype=bool)
-    np.logical_or.at(can, (slice(None), of), movable(task))
+    can = movable(task).astype(np.float64) @ np.eye(count)[of] > 0
     gone = rng.random((draws, rows, count)) < rng.uniform(0.1, 0.9, (draws, 1, 1))
     full = task.outputs(task.x).double()
     change = [full - task.outputs(removed(task, torch.tensor(group[:, of]))).double() for group in gone]
@@ -111,9 +110,7 @@ def random_infidelity(
 
 def by_cell(values: Values, of: NDArray[np.int64]) -> Values:
     """Return the sum of the contributions of each cell, (R, cells); `of`: the cell of each unit (U,)."""
-    found = np.zeros((len(values), int(of.max()) + 1))
-    np.add.at(found, (slice(None), of), unit_scores(values))
-    return found
+    return np.asarray(unit_scores(values) @ np.eye(int(of.max()) + 1)[of])
 
 
 def _missed(removals: Removals, scores: Values) -> Values:

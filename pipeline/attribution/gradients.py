@@ -69,7 +69,7 @@ def saved_bytes(task: Task) -> int:
     row = task.x[:1].clone()
     if row.is_floating_point():
         row.requires_grad_()
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         out = task.network(row)
     del out
     return sum(kept.values())

@@ -129,7 +129,7 @@ def grad_cam(task: Task) -> Attribution:
     layer, grid = cam_layer(task.network, task.x)
     assert layer is not None
     if isinstance(layer, nn.LayerNorm):
-        values = _token_cam(task, layer).unflatten(1, grid)[:, None]
+        values = _token_cam(task, layer).view(len(task.x), 1, *grid)
     else:
         values = LayerGradCam(task.network, layer).attribute(task.x, target=task.target).detach()
     wide = LayerAttribution.interpolate(values, tuple(task.x.shape[2:]), "bilinear")

@@ -6,7 +6,6 @@ Rank correlations are of sizes of contributions, over the units of a row that di
 import copy
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -59,17 +58,13 @@ def sensitivity(task: Task, attribute: Callable[[Task], Values], rng: np.random.
     """
     reach = _reach(task)
 
-    def explained(x: Tensor, target: Tensor, baselines: Tensor) -> Tensor:
-        x = x[0] if isinstance(x, tuple) else x
-        return torch.tensor(attribute(replace(task, x=x, target=target, baseline=baselines)))
+    def explained(given: tuple[Tensor, ...] | Tensor) -> Tensor:
+        return torch.tensor(attribute(replace(task, x=given if isinstance(given, Tensor) else given[0])))
 
     def moved(x: Tensor) -> Tensor:
-        x = x[0] if isinstance(x, tuple) else x
         return x + torch.tensor(rng.uniform(-1, 1, tuple(x.shape)), dtype=x.dtype) * reach
 
-    options: dict[str, Any] = {"target": task.target, "baselines": task.baseline.contiguous()}
-    found = sensitivity_max(explained, task.x, moved, n_perturb_samples=SHADES, max_examples_per_batch=len(task.x),
-                            **options)  # fmt: skip
+    found = sensitivity_max(explained, task.x, moved, n_perturb_samples=SHADES, max_examples_per_batch=len(task.x))
     return np.asarray(found.double())
 
 

@@ -2,6 +2,19 @@
 
 from pipeline.scorecard.agreement import agreement
 from pipeline.scorecard.checks import area_between, check, judge
+from pipeline.scorecard.guessing import no_better_than_guessing
+from pipeline.scorecard.influences import influences
 from pipeline.scorecard.summaries import border_share, class_words, importance, permuted_parts
 
-__all__ = ["agreement", "area_between", "border_share", "check", "class_words", "importance", "judge", "permuted_parts"]
+__all__ = [
+    "agreement",
+    "area_between",
+    "border_share",
+    "check",
+    "class_words",
+    "importance",
+    "influences",
+    "judge",
+    "no_better_than_guessing",
+    "permuted_parts",
+]

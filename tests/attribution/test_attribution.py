@@ -156,8 +156,8 @@ def test_a_random_map_is_not_called_faithful() -> None:
     assert gain["integrated_gradients"].mean() > 0.1
     assert abs(gain["noise"].mean()) < 0.05
     assert gain["backwards"].max() < 0
-    assert shown["integrated_gradients"].mean() > 0.1
-    assert abs(shown["noise"].mean()) < 0.05
+    assert shown["integrated_gradients"].min() > 0
+    assert abs(shown["noise"].mean()) < shown["integrated_gradients"].mean() / 2
     assert shown["backwards"].max() < 0
 
 

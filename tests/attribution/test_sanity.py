@@ -167,7 +167,7 @@ class Planted(nn.Module):
             if isinstance(inputs, TextInputs):
                 self.head.weight.copy_(torch.tensor([[-0.1], [0.1]]))
                 self.stem.embedding.weight.zero_()
-                self.stem.embedding.weight[2] = 3.0
+                self.stem.embedding.weight[9] = 3.0
             elif isinstance(inputs, TableInputs):
                 self.stem.encoding.weight.copy_(torch.ones_like(self.stem.encoding.weight))
                 self.head.weight.view(2, 6, 4)[:, 3] = torch.tensor([[-0.5], [0.5]])
@@ -194,9 +194,9 @@ def planted_task(kind: str) -> tuple[Task, np.ndarray]:
         x[:, 3] = x[:, 3].abs().clamp(max=1.5) + 0.5
         return task_of(Planted(TABLE), TABLE, x), np.tile(np.arange(6) == 3, (24, 1))
     if kind == "text":
-        x = torch.randint(3, 10, (24, 8), generator=torch.Generator().manual_seed(0), dtype=torch.int32)
+        x = torch.randint(2, 9, (24, 8), generator=torch.Generator().manual_seed(0), dtype=torch.int32)
         at = np.arange(24) % 8
-        x[torch.arange(24), torch.tensor(at)] = 2
+        x[torch.arange(24), torch.tensor(at)] = 9
         return task_of(Planted(TEXT), TEXT, x), np.arange(8) == at[:, None]
     x = drawn(24, 3, 32)
     x[:, 1, 8:16] += 2

@@ -166,7 +166,8 @@ def test_people_and_texts_are_shown_only_where_that_is_declared() -> None:
         assert ("input" in row, "row_id" in row) == (shown, shown)
     assert report(TEXT, "slice", quiet)["interpret"]["gallery"]["rows"] == []
     assert report(TEXT)["interpret"]["gallery"]["rows"][0]["input"][2] == "plain"
-    assert "input" not in report(TABLE)["interpret"]["gallery"]["rows"][0]
+    assert "input" not in report(TABLE, "slice", quiet)["interpret"]["gallery"]["rows"][0]
+    assert report(TABLE)["interpret"]["gallery"]["rows"][0]["input"] == ["1", "x"]
 
 
 def test_tracebacks_stay_out_of_the_report() -> None:

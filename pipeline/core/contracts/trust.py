@@ -103,6 +103,40 @@ class ClassWords:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Suspect:
+    """A training row that stands alone: a candidate for a wrong label, or a rare case."""
+
+    row_id: str
+    label: str
+    said: str
+    """What the network says of it."""
+    own: float
+    """How far a step on the row lowers its own loss."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RowInfluence:
+    """Training rows that help and hurt the prediction of one explained test row most."""
+
+    index: int
+    helps: tuple[str, ...]
+    hurts: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Influences:
+    """Which training rows predictions rest on, tried by fitting the last layer without them."""
+
+    how: str
+    gain: Number
+    """What the loss of explained rows rises by without those that help most, more than without others of the class."""
+    verdict: Verdict
+    reason: str
+    suspects: tuple[Suspect, ...]
+    rows: tuple[RowInfluence, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ExplainedRow:
     """One test row of the gallery; maps lie in attributions.npz under `<method>` at this index."""
 
@@ -145,6 +179,8 @@ class Explanations:
     words: tuple[ClassWords, ...] = ()
     border: Mapping[str, Number] = field(default_factory=dict)
     """Images: share of each method's contributions on the outer tenth of each side."""
+    influences: Influences | None = None
+    """Of training rows; none where nobody asked for it."""
     notes: tuple[str, ...] = ()
     not_assessed: tuple[str, ...] = ()
     seconds: float = 0.0
