@@ -39,7 +39,7 @@ class Influence:
     own: Values
     """What a training row does to its own loss, (N,): large where it stands alone, as wrong labels do."""
     gains: Values
-    """What the losses of some explained rows rise by more without the rows that help most than without as many others."""
+    """What the losses of some explained rows rise by more without the rows that help most than without others."""
 
 
 def last_layer(network: nn.Module, x: Tensor) -> nn.Linear | None:
