@@ -1,20 +1,50 @@
-"""Captum's attributions, and checks of how far to believe them."""
+"""Attributions, Captum's and some of our own, and what is needed to say how far to believe them."""
 
-from pipeline.attribution.faithfulness import Deletion, deletion, random_deletion
-from pipeline.attribution.methods import COMPLETE_ENOUGH, Attribution, Task, baseline_for, completeness, explain
+from pipeline.attribution.budget import Clock, measured, plan
+from pipeline.attribution.examine import (
+    MAPS_SHARE,
+    Examined,
+    change_baseline,
+    change_inputs,
+    change_weights,
+    explained,
+    remove,
+)
+from pipeline.attribution.influence import MOST_TRACED, Influence, influence, last_layer
+from pipeline.attribution.methods import partners
+from pipeline.attribution.overview import MOST_ROWS, Crowd, Overview, overview
+from pipeline.attribution.prechecks import FAST_PATH_OFF, same_function
 from pipeline.attribution.subject import Subject, choose_rows, subject_of
+from pipeline.attribution.task import Attribution, Task, baseline_for, completeness, other_baseline
 
 __all__ = [
-    "COMPLETE_ENOUGH",
+    "FAST_PATH_OFF",
+    "MAPS_SHARE",
+    "MOST_ROWS",
+    "MOST_TRACED",
     "Attribution",
-    "Deletion",
+    "Clock",
+    "Crowd",
+    "Examined",
+    "Influence",
+    "Overview",
     "Subject",
     "Task",
     "baseline_for",
+    "change_baseline",
+    "change_inputs",
+    "change_weights",
     "choose_rows",
     "completeness",
-    "deletion",
-    "explain",
-    "random_deletion",
+    "explained",
+    "influence",
+    "last_layer",
+    "measured",
+    "other_baseline",
+    "overview",
+    "partners",
+    "plan",
+    "remove",
+    "same_function",
     "subject_of",
 ]

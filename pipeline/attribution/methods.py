@@ -1,173 +1,60 @@
-"""Attribution methods of Captum on our networks: one output of each row, towards a named baseline.
+"""Attribution methods on our networks: one output of each row, towards a named baseline. What Captum has is Captum's.
 
-Legend: R rows, C channels, H height, W width, P packed places, T columns, words or steps. Images and series get one
-number per place and channel, tables one per column, texts one per word.
+Legend: R rows, C channels, H height, W width, T columns, words or steps, U units. Images and series get one number per
+place and channel, tables one per column, texts one per word.
 """
 
-import math
-import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from captum.attr import FeatureAblation, IntegratedGradients, LayerIntegratedGradients, Occlusion
-from numpy.typing import NDArray
+from captum.attr import FeatureAblation, LayerAttribution, LayerGradCam, Occlusion
 from torch import Tensor, nn
 
-from pipeline.core.contracts import ForecastInputs, ImageInputs, Inputs, SeriesInputs, TableInputs, TextInputs
-from pipeline.core.contracts import Task as TaskName
+from pipeline.attribution.task import Attribution, Task, removed, windows_of
+from pipeline.core.contracts import ForecastInputs, ImageInputs, Inputs, SeriesInputs, TableInputs
+from pipeline.core.seeds import stream
 
-COMPLETE_ENOUGH = 0.05
-_MOST_STEPS = 512
-_HELPS = 0.9
-"""What is missed falls at least to this share when steps double, else doubling does not help."""
-_MOST_ROWS, _MOST_BYTES = 2048, 512e6
-"""Rows times steps that go through a network at once, and what they may keep for the backward pass."""
-_WINDOWS = 16
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is explained: packed rows x, the output of each (class, label, number), and what "absent" means."""
-
-    network: nn.Module
-    inputs: Inputs
-    x: Tensor
-    target: Tensor
-    baseline: Tensor
-    """Same shape as x."""
-    task: TaskName = "multiclass"
-
-    def outputs(self, x: Tensor) -> Tensor:
-        """Return the explained output of each row, (R,)."""
-        out: Tensor = self.network(x).gather(1, self.target[:, None])[:, 0]
-        return out
-
-    def worth(self, x: Tensor) -> Tensor:
-        """Return what falls when important input is removed, (R,).
-
-        The probability of the class or label; for numbers minus the distance from the full prediction, in training
-        standard deviations.
-        """
-        if self.task in ("binary", "multiclass"):
-            p: Tensor = self.network(x).double().softmax(1).gather(1, self.target[:, None])[:, 0]
-            return p
-        out = self.outputs(x).double()
-        return out.sigmoid() if self.task == "multilabel" else -(out - self.outputs(self.x).double()).abs()
+_SMALLEST_GRID = 4
+_NORMS_OF_TOKENS = 3
+"""Norms from the first of the last block to the one in front of the pooling."""
+_PAIRS = 16
+"""Orders of columns, each with its reverse, that Shapley values are averaged over."""
 
 
 @dataclass(frozen=True)
-class Attribution:
-    """Signed contributions: images (R, C, H, W), series (R, C, T), columns of a table or words (R, T)."""
+class Method:
+    """How attributions are made, and what that costs."""
 
-    method: str
-    values: NDArray[np.float64]
-    promises_completeness: bool
-    """Whether the method says that contributions add up to F(x) - F(baseline)."""
-
-
-def baseline_for(inputs: Inputs, x: Tensor) -> tuple[Tensor, str]:
-    """Return the reference input of each row (same shape as x), and its name."""
-    match inputs:
-        case ImageInputs():
-            mean = torch.tensor(inputs.mean).view(1, -1, 1, 1)
-            return mean.expand_as(x), "mean of the training images, per channel"
-        case TableInputs():
-            row = [c.median if c.kind == "numeric" else float(c.mode) for c in inputs.columns]
-            usual = torch.tensor(row + [0.0] * (inputs.places - len(row)))
-            return usual.expand_as(x), "median of each number, most frequent value of each category"
-        case TextInputs():
-            return (x > 0).to(x.dtype), "the unknown word in place of every word"
-        case ForecastInputs():
-            steps = torch.arange(x.shape[2])
-            seen = torch.where(x.isnan() | (steps >= inputs.window), -1, steps).amax(2, keepdim=True)
-            last = torch.where(seen >= 0, x.gather(2, seen.clamp(min=0)), 0.0)
-            flat = torch.where(steps < inputs.window, last, 0.0)
-            return torch.where(x.isnan(), x, flat), "last known value of each channel, repeated"
-        case SeriesInputs():
-            mean = torch.tensor(inputs.mean).view(1, -1, 1).expand_as(x)
-            return torch.where(x.isnan(), x, mean), "training mean of each channel"
-
-
-def integrated_gradients(task: Task, steps: int, seconds: float = math.inf) -> tuple[Attribution, int, str]:
-    """Sundararajan et al. 2017; steps double up to 512 until half of the rows add up within 5 %.
-
-    They stop doubling where that hardly helps (outputs that jump, as counts do, never add up), and where it would take
-    longer than so many seconds in all. Returns the steps used and, where they might have been more, why not.
-    """
-    before, start = math.inf, time.monotonic()
-    while True:
-        values = _gradients(task, steps)
-        missed, spent = float(np.median(completeness(task, values))), time.monotonic() - start
-        why = None
-        if missed <= COMPLETE_ENOUGH or steps >= _MOST_STEPS:
-            why = ""
-        elif missed > _HELPS * before:
-            why = "; twice as many hardly added up better"
-        elif 3 * spent > seconds:  # twice as many steps take twice as long again
-            why = f"; twice as many would have taken longer than {seconds:g} s in all"
-        if why is not None:
-            return Attribution("integrated_gradients", values, True), steps, why
-        before, steps = missed, min(2 * steps, _MOST_STEPS)
-
-
-def _gradients(task: Task, steps: int) -> NDArray[np.float64]:
-    """Return the contributions of all rows, so many rows and steps at a time as memory allows."""
-    most = max(1, int(_MOST_BYTES // max(1, saved_bytes(task))))
-    parts = [
-        _gradients_of(replace(task, x=x, baseline=baseline, target=target), steps, max(len(x), min(_MOST_ROWS, most)))
-        for x, baseline, target in zip(
-            *(torch.split(part, most) for part in (task.x, task.baseline, task.target)), strict=True
-        )
-    ]
-    return np.concatenate(parts)
-
-
-def saved_bytes(task: Task) -> int:
-    """Return the bytes that a row keeps for the backward pass, weights aside."""
-    own = {tensor.data_ptr() for tensor in (*task.network.parameters(), *task.network.buffers())}
-    kept: dict[int, int] = {}
-
-    def note(tensor: Tensor) -> Tensor:
-        if tensor.data_ptr() not in own:
-            kept[tensor.data_ptr()] = max(kept.get(tensor.data_ptr(), 0), tensor.nbytes)
-        return tensor
-
-    row = task.x[:1].clone()
-    if row.is_floating_point():
-        row.requires_grad_()
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        out = task.network(row)
-    del out
-    return sum(kept.values())
-
-
-def _gradients_of(task: Task, steps: int, at_once: int) -> NDArray[np.float64]:
-    options: dict[str, Any] = {"target": task.target, "n_steps": steps, "internal_batch_size": at_once}
-    if isinstance(task.inputs, ImageInputs):
-        found = IntegratedGradients(task.network).attribute(task.x, task.baseline.contiguous(), **options)
-        return np.asarray(found.detach().double())
-    layer = LayerIntegratedGradients(task.network, task.network.stem)
-    tokens = layer.attribute(task.x, task.baseline.contiguous(), **options).detach().double()
-    if isinstance(task.inputs, SeriesInputs | ForecastInputs):
-        return np.asarray(tokens[:, :, :-1].transpose(1, 2))
-    return np.asarray(tokens.sum(dim=2))
+    name: str
+    attribute: Callable[[Task], Attribution]
+    forwards: Callable[[Inputs], int]
+    """Predictions that one row takes."""
 
 
 def occlusion(task: Task) -> Attribution:
     """Zeiler and Fergus 2014: change of the output when a window of an eighth of the side is set to the baseline."""
-    _, C, H, W = task.x.shape
-    size = (C, max(2, round(H / 8)), max(2, round(W / 8)))
-    stride = (C, max(1, size[1] // 2), max(1, size[2] // 2))
+    size, stride = _window(task.inputs)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.filterwarnings("ignore", message=".*sliding window.*")
         values = Occlusion(task.network).attribute(
             task.x, size, stride, baselines=task.baseline, target=task.target, perturbations_per_eval=16
         )
     return Attribution("occlusion", np.asarray(values.double()), False)
+
+
+def _window(inputs: Inputs) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    assert isinstance(inputs, ImageInputs)
+    size = (inputs.channels, max(2, round(inputs.height / 8)), max(2, round(inputs.width / 8)))
+    return size, (inputs.channels, max(1, size[1] // 2), max(1, size[2] // 2))
+
+
+def _windows(inputs: Inputs) -> int:
+    (_, down, across), (_, step_down, step_across) = _window(inputs)
+    assert isinstance(inputs, ImageInputs)
+    return (-(-(inputs.height - down) // step_down) + 1) * (-(-(inputs.width - across) // step_across) + 1)
 
 
 def feature_ablation(task: Task) -> Attribution:
@@ -182,10 +69,8 @@ def feature_ablation(task: Task) -> Attribution:
     found = np.nan_to_num(np.asarray(values.double()))
     if isinstance(task.inputs, TableInputs):
         found = found[:, : len(task.inputs.columns)]
-    if isinstance(
-        task.inputs, SeriesInputs | ForecastInputs
-    ):  # Captum gives every place the change of its whole window
-        found = found / max(1, round(task.inputs.length / min(_WINDOWS, task.inputs.length)))
+    if isinstance(task.inputs, SeriesInputs | ForecastInputs):  # every place has the change of its whole window
+        found = found / np.bincount(windows_of(task.inputs)[0])[windows_of(task.inputs)[0]]
     return Attribution("feature_ablation", found, False)
 
 
@@ -195,31 +80,109 @@ def _units(inputs: Inputs, x: Tensor) -> Tensor:
         flagged = [i for i, c in enumerate(inputs.columns) if c.kind == "numeric" and c.missing]
         return torch.tensor([[*range(len(inputs.columns)), *flagged]])
     if isinstance(inputs, SeriesInputs | ForecastInputs):
-        windows = min(_WINDOWS, inputs.length)
-        of_step = torch.arange(inputs.length) * windows // inputs.length
-        return (torch.arange(len(inputs.channels))[:, None] * windows + of_step)[None]
+        return torch.tensor(windows_of(inputs))[None]
     return torch.arange(x.shape[1])[None]
 
 
-METHODS: Mapping[str, tuple[Callable[[Task], Attribution], ...]] = {
-    "image": (occlusion,),
-    "table": (feature_ablation,),
-    "text": (feature_ablation,),
-    "series": (feature_ablation,),
-    "forecast": (feature_ablation,),
-}
+def _ablated(inputs: Inputs) -> int:
+    if isinstance(inputs, TableInputs):
+        return len(inputs.columns)
+    if isinstance(inputs, SeriesInputs | ForecastInputs):
+        return int(windows_of(inputs).max()) + 1
+    assert not isinstance(inputs, ImageInputs)
+    return inputs.length
 
 
 @torch.no_grad()
-def completeness(task: Task, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return |sum of contributions - (F(x) - F(baseline))| / |F(x) - F(baseline)| of each row, (R,)."""
-    change = (task.outputs(task.x) - task.outputs(task.baseline)).double().numpy()
-    total = values.reshape(len(values), -1).sum(axis=1)
-    return np.asarray(np.abs(total - change) / np.maximum(np.abs(change), 1e-6))
+def shapley(task: Task) -> Attribution:
+    """Return what a column adds, averaged over random orders in which columns come to the baseline one by one.
+
+    Castro et al. 2009; each order is followed by its reverse (Mitchell et al. 2022). Contributions add up exactly, and
+    those of an additive model are exact.
+    """
+    assert isinstance(task.inputs, TableInputs)
+    units, rows = len(task.inputs.columns), len(task.x)
+    rng = stream(0, "shapley", units)
+    drawn = [rng.permutation(units) for _ in range(_PAIRS)]
+    total = np.zeros((rows, units))
+    for order in (*drawn, *(one[::-1] for one in drawn)):
+        left = torch.ones(units, dtype=torch.bool)
+        before = task.outputs(task.baseline).double()
+        for unit in order:
+            left[unit] = False
+            after = task.outputs(removed(task, left.expand(rows, -1))).double()
+            total[:, unit] += (after - before).numpy()
+            before = after
+    return Attribution("shapley", total / (2 * _PAIRS), True)
 
 
-def explain(task: Task, steps: int, seconds: float = math.inf) -> tuple[tuple[Attribution, ...], str]:
-    """Return the attributions of all methods of the modality, and a note on the integration steps."""
-    gradients, used, why = integrated_gradients(task, steps, seconds)
-    others = tuple(method(task) for method in METHODS[task.inputs.kind])
-    return (gradients, *others), f"integrated gradients used {used} steps{why}"
+def _orders(inputs: Inputs) -> int:
+    return 2 * _PAIRS * (_ablated(inputs) + 1)
+
+
+def grad_cam(task: Task) -> Attribution:
+    """Selvaraju et al. 2017, on the last convolution with a grid of 4 x 4 places, or the last block's normed tokens.
+
+    Without the final ReLU, so that what speaks against the output is seen as well. After the last block of a network
+    that reads one summary token the others have no gradient, hence its first norm.
+    """
+    layer, grid = cam_layer(task.network, task.x)
+    assert layer is not None
+    if isinstance(layer, nn.LayerNorm):
+        values = _token_cam(task, layer).view(len(task.x), 1, *grid)
+    else:
+        values = LayerGradCam(task.network, layer).attribute(task.x, target=task.target).detach()
+    wide = LayerAttribution.interpolate(values, tuple(task.x.shape[2:]), "bilinear")
+    return Attribution("grad_cam", np.asarray(wide.double()), False)
+
+
+def _token_cam(task: Task, layer: nn.Module) -> Tensor:
+    """Return the sum of tokens weighted by the mean gradient of each of their numbers, (R, T)."""
+    seen: list[Tensor] = []
+    hook = layer.register_forward_hook(lambda _, __, out: seen.append(out))
+    with torch.enable_grad():
+        total = task.outputs(task.x.clone().requires_grad_()).sum()
+        (slope_BTD,) = torch.autograd.grad(total, seen[0])
+    hook.remove()
+    return (seen[0] * slope_BTD.mean(1, keepdim=True)).sum(2).detach()
+
+
+@torch.no_grad()
+def cam_layer(network: nn.Module, x: Tensor) -> tuple[nn.Module | None, tuple[int, int]]:
+    """Return the layer that Grad-CAM looks at and its grid of places; None where no layer has one.
+
+    Tokens form a grid where there are as many as places of the last convolution or pooling before them.
+    """
+    ran: list[tuple[nn.Module, Tensor]] = []
+    watched = [part for part in network.modules() if isinstance(part, nn.Conv2d | nn.MaxPool2d | nn.LayerNorm)]
+    hooks = [part.register_forward_hook(lambda part, _, out: ran.append((part, out))) for part in watched]
+    network(x[:1])
+    for hook in hooks:
+        hook.remove()
+    grids = [out for part, out in ran if not isinstance(part, nn.LayerNorm)]
+    last = (int(grids[-1].shape[2]), int(grids[-1].shape[3])) if grids else (0, 0)
+    tokens = [part for part, out in ran if isinstance(part, nn.LayerNorm) and out.ndim == 3
+              and out.shape[1] == last[0] * last[1]]  # fmt: skip
+    if len(tokens) >= _NORMS_OF_TOKENS and min(last) > 1:
+        return tokens[-_NORMS_OF_TOKENS], last
+    wide = [(part, out) for part, out in ran if isinstance(part, nn.Conv2d) and min(out.shape[2:]) >= _SMALLEST_GRID]
+    if not wide:
+        return None, (0, 0)
+    return wide[-1][0], (int(wide[-1][1].shape[2]), int(wide[-1][1].shape[3]))
+
+
+METHODS: Mapping[str, tuple[Method, ...]] = {
+    "image": (Method("occlusion", occlusion, _windows), Method("grad_cam", grad_cam, lambda inputs: 3)),
+    "table": (Method("feature_ablation", feature_ablation, _ablated), Method("shapley", shapley, _orders)),
+    "text": (Method("feature_ablation", feature_ablation, _ablated),),
+    "series": (Method("feature_ablation", feature_ablation, _ablated),),
+    "forecast": (Method("feature_ablation", feature_ablation, _ablated),),
+}
+
+
+def partners(network: nn.Module, inputs: Inputs, x: Tensor) -> tuple[Method, ...]:
+    """Return the methods beside integrated gradients that such a network has."""
+    found = METHODS[inputs.kind]
+    if isinstance(inputs, ImageInputs) and cam_layer(network, x)[0] is None:
+        return tuple(method for method in found if method.name != "grad_cam")
+    return found

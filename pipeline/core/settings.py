@@ -208,9 +208,11 @@ class InterpretSettings:
     steps: int = 64
     """First number of integration steps; doubled up to 512 until completeness passes."""
     seconds: float = 30.0
-    """Steps do not double where integrating would then take longer than this in all."""
+    """Of all that interpret does; rows, steps and checks are reduced to fit."""
     deletion_steps: int = 20
     random_orders: int = 5
+    influence: bool = False
+    """Whether to look for the training rows that predictions rest on; their ids then stand in the report."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -235,7 +237,7 @@ class ReportSettings:
     purpose: str = ""
     """One sentence on what the model is for; a person writes it."""
     include_raw: bool = False
-    """Whether the report may show single texts, and inputs of data with sensitive features."""
+    """Whether the report may show single texts, values of single rows, and inputs of data with sensitive features."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -242,18 +242,20 @@ def gallery(settings: ReportSettings, records: Records) -> dict[str, Any]:
     """Return explained rows with whole-number maps (-127 to 127) and their scale.
 
     Inputs are shown for images and series without sensitive features; texts and rows of tables are people more often
-    than not: texts are shown only where report.include_raw says so, rows of tables only by their contributions.
+    than not: texts are shown only where report.include_raw says so, and without it rows of tables only by their
+    contributions.
     """
     inputs = records.card.inputs
     names = [c.name for c in inputs.columns] if isinstance(inputs, TableInputs) else []
     if isinstance(inputs, TextInputs) and not settings.include_raw:
-        return {"kind": "text", "columns": [], "rows": [], "caption": "single texts need report.include_raw=true"}
+        return {"kind": "text", "columns": [], "rows": [], "raw": False,
+                "caption": "single texts need report.include_raw=true"}  # fmt: skip
     rows = records.explanations.rows[:_GALLERY_ROWS]
     private = any(f.role == "sensitive" for f in records.card.audit) and not settings.include_raw
     shown = []
     for i, row in enumerate(rows):
         entry: dict[str, Any] = plain(row) | {"maps": {}}
-        if private or isinstance(inputs, TableInputs):
+        if private or (isinstance(inputs, TableInputs) and not settings.include_raw):
             entry.pop("row_id")
         else:
             entry["input"] = shown_input(inputs, records.attributions["inputs"][i])
@@ -268,14 +270,30 @@ def gallery(settings: ReportSettings, records: Records) -> dict[str, Any]:
         shown.append(entry)
     of = f"showing {len(shown)} of {len(records.explanations.rows)} explained rows"
     kind = "series" if isinstance(inputs, ForecastInputs) else inputs.kind
-    return {"kind": kind, "columns": names, "rows": shown, "caption": of}
+    return {"kind": kind, "columns": names, "rows": shown, "caption": of, "raw": settings.include_raw}
 
 
 def shown_input(inputs: Inputs, x: NDArray[Any]) -> list[Any]:
     """Return an input as plain data: bytes of an image, words, or values with None where they are missing."""
     if isinstance(inputs, TextInputs):
         return ["\u25a1" if number == 1 else inputs.vocabulary[number - 2] for number in x[x > 0]]
+    if isinstance(inputs, TableInputs):
+        return raw_values(inputs, x)
     if isinstance(inputs, SeriesInputs | ForecastInputs):
         return [[None if np.isnan(v) else round(float(v), 6) for v in channel] for channel in x]
     found: list[Any] = x.tolist()
+    return found
+
+
+def raw_values(inputs: TableInputs, x: NDArray[Any]) -> list[str]:
+    """Return what a packed row has in each column, in words."""
+    marks = iter(x[len(inputs.columns) :])
+    found = []
+    for column, value in zip(inputs.columns, x, strict=False):
+        if column.kind == "categorical":
+            found.append(column.categories[int(value) - 1] if value >= 1 else "(unknown or rare)")
+        else:
+            gone = column.missing and next(marks) > 0
+            shown = f"{float(value):,.0f}" if abs(value) >= 1000 else f"{float(value):.4g}"
+            found.append("(missing)" if gone else shown)
     return found

@@ -163,16 +163,7 @@ def picture(values: Sequence[Sequence[Sequence[int]]], alt: str) -> Markup:
     pixels = np.asarray(values, dtype=np.uint8)
     if len(pixels) != 3:
         pixels = np.repeat(pixels[:1], 3, axis=0)
-    return _image(_small(pixels.transpose(1, 2, 0)), alt)
-
-
-def signed_map(values: Sequence[Sequence[int]], alt: str) -> Markup:
-    """Return a map (H, W) of -127 to 127: blue speaks against the class, white is nothing, orange speaks for it."""
-    share = _small(np.asarray(values, dtype=float)[..., None]) / 127
-    for_it, against = np.array([213.0, 94, 0]), np.array([0.0, 114, 178])
-    white = np.full(3, 255.0)
-    colour = np.where(share >= 0, for_it, against)
-    return _image((white + np.abs(share) * (colour - white)).astype(np.uint8), alt)
+    return image(small(pixels.transpose(1, 2, 0)), alt)
 
 
 def marked_word(word: str, value: int) -> Markup:
@@ -220,7 +211,7 @@ def _height(point: tuple[int, float]) -> float:
     return point[1]
 
 
-def _small(pixels: NDArray[Any]) -> NDArray[Any]:
+def small(pixels: NDArray[Any]) -> NDArray[Any]:
     """Return every k-th pixel of what is too large (H, W, C)."""
     step = -(-max(pixels.shape[:2]) // _PIXELS)
     return pixels[::step, ::step]
@@ -246,7 +237,8 @@ def _strip(contributions: Sequence[int], top: float, height: float, width: float
     return Markup("").join(bars)
 
 
-def _image(pixels: NDArray[np.uint8], alt: str) -> Markup:
+def image(pixels: NDArray[np.uint8], alt: str) -> Markup:
+    """Return pixels (H, W, 3) as an inline PNG."""
     height, width, _ = pixels.shape
     raw = b"".join(b"\0" + row.tobytes() for row in pixels)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)

@@ -87,9 +87,12 @@ def deletion_numbers(report: Mapping[str, Any], which: int) -> Markup:
     """Return what deletion_figure draws of a method."""
     at, method = f"/interpret/methods/{which}", report["interpret"]["methods"][which]
     steps = max(1, len(method["deletion_curve"]) - 1)
-    rows = [(f"{100 * i / steps:.0f}", At(f"{at}/deletion_curve/{i}", 3), At(f"{at}/random_curve/{i}", 3))
+    drawn = {"deletion_curve": "removed, most important first", "insertion_curve": "shown, most important first",
+             "random_curve": "removed in random order"}  # fmt: skip
+    drawn = {curve: words for curve, words in drawn.items() if method[curve]}
+    rows = [(f"{100 * i / steps:.0f}", *(At(f"{at}/{curve}/{i}", 3) for curve in drawn))
             for i in range(len(method["deletion_curve"]))]  # fmt: skip
-    return table(report, ("% of the input removed", "most important first", "random order"), rows)
+    return table(report, ("% of the input removed or shown", *drawn.values()), rows)
 
 
 def importance_numbers(report: Mapping[str, Any], method: str, most: int = 12) -> Markup:
@@ -102,15 +105,24 @@ def importance_numbers(report: Mapping[str, Any], method: str, most: int = 12) -
     return table(report, ("input", "mean absolute contribution", "rows"), rows, said)
 
 
-def gallery_numbers(report: Mapping[str, Any], which: int) -> Markup:
-    """Return the contributions to one explained prediction, in the units of the network's output.
+def effect_numbers(report: Mapping[str, Any], which: int) -> Markup:
+    """Return what effect_figure draws of a column."""
+    at, points = f"/interpret/effects/{which}/points", report["interpret"]["effects"][which]["points"]
+    rows = [tuple(At(f"{at}/{i}/{key}", 3) for key in ("at", "value", "low", "high", "rows"))
+            for i in range(len(points))]  # fmt: skip
+    return table(report, ("at", "mean effect", "lower limit", "upper limit", "rows up to here"), rows)
+
+
+def gallery_numbers(report: Mapping[str, Any], which: int, methods: Sequence[str]) -> Markup:
+    """Return the contributions of `methods` to one explained prediction, in the units of the network's output.
 
     Images: means of blocks of pixels; series: some of the steps; rows of tables: the columns that are drawn. Words of
     texts stand on the page themselves.
     """
     gallery = report["interpret"]["gallery"]
     row = gallery["rows"][which]
-    maps = {name: np.asarray(m["values"], dtype=float) / 127 * m["scale"] for name, m in row["maps"].items()}
+    shown = {name: row["maps"][name] for name in methods}
+    maps = {name: np.asarray(m["values"], dtype=float) / 127 * m["scale"] for name, m in shown.items()}
     if gallery["kind"] == "table":
         return _column_numbers(report, gallery["columns"], next(iter(maps.items())))
     if gallery["kind"] == "text" or "input" not in row:

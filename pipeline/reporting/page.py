@@ -19,11 +19,13 @@ from pipeline.reporting.caps import (
     showing,
     trials_shown,
 )
-from pipeline.reporting.figures import Line, forest, line_chart, marked_word, picture, series_figure, signed_map
+from pipeline.reporting.explaining import deletion_figure, effect_figure, importance_figure, overlay, scored_word
+from pipeline.reporting.figures import Line, forest, line_chart, picture, series_figure
 from pipeline.reporting.glossary import Glossary
 from pipeline.reporting.numbers import (
     curve_numbers,
     deletion_numbers,
+    effect_numbers,
     gallery_numbers,
     importance_numbers,
     learning_numbers,
@@ -41,6 +43,7 @@ _REACHED = '<div class="scroll" tabindex="0" role="group" aria-label="Scrolls si
 _OF_REPORT = (
     curve_numbers,
     deletion_numbers,
+    effect_numbers,
     gallery_numbers,
     importance_numbers,
     learning_numbers,
@@ -91,9 +94,10 @@ def _environment() -> jinja2.Environment:
         "row_figure": row_figure,
         "robustness_figure": robustness_figure,
         "series_figure": series_figure,
-        "marked_word": marked_word,
+        "scored_word": scored_word,
+        "overlay": overlay,
+        "effect_figure": effect_figure,
         "picture": picture,
-        "signed_map": signed_map,
         "css": Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8")),
     }
     environment.globals |= {
@@ -203,25 +207,6 @@ def steps_figure(steps: list[Mapping[str, Any]]) -> Markup:
     return line_chart(lines, ("steps ahead", "mean absolute error, training deviations"), summary, zero=True)
 
 
-def deletion_figure(check: Mapping[str, Any]) -> Markup:
-    """Probability while input is removed, most important first, against random order."""
-    steps = len(check["deletion_curve"]) - 1
-    ours = [(100 * i / steps, v) for i, v in enumerate(check["deletion_curve"])]
-    random = [(100 * i / steps, v) for i, v in enumerate(check["random_curve"])]
-    lines = [Line("most important first", ours, "a"), Line("random order", random, "c")]
-    summary = f"{check['method']}: area gained over random order {check['deletion_gain']['value']:.3f}"
-    falls = check["deletion_curve"][0] > 0  # probabilities start above 0, distances from the prediction at 0
-    what = "probability" if falls else "minus the change of the prediction"
-    return line_chart(lines, ("% of the input removed", what), summary, zero=falls)
-
-
-def importance_figure(items: list[Mapping[str, Any]]) -> Markup:
-    """Mean absolute contribution, largest first."""
-    largest = sorted(items, key=lambda item: -(item["value"]["value"] or 0))[:12]
-    rows = [_row(item["name"], item["value"]) for item in largest]
-    return forest(rows, None, f"largest mean contribution: {largest[0]['name']}")
-
-
 def group_figure(item: Mapping[str, Any]) -> Markup:
     """Rate of each group with its interval; the line is the rate of all rows."""
     rows = [_row(g["group"], g["rate"]) for g in item["groups"] if g["rate"]["value"] is not None]
@@ -237,9 +222,10 @@ def group_roc_figure(groups: list[Mapping[str, Any]]) -> Markup:
     return line_chart(lines, ("false positive rate", "true positive rate"), f"ROC curves of {len(shown)} groups{said}")
 
 
-def row_figure(columns: list[str], values: list[int], scale: float) -> Markup:
-    """Contributions of the columns to one prediction, largest first."""
-    pairs = sorted(zip(columns, values, strict=True), key=lambda pair: -abs(pair[1]))[:8]
+def row_figure(columns: list[str], values: list[int], scale: float, raw: list[str] | None = None) -> Markup:
+    """Contributions of the columns to one prediction, largest first; with `raw`, what the row has there."""
+    named = columns if raw is None else [f"{name} = {value}" for name, value in zip(columns, raw, strict=True)]
+    pairs = sorted(zip(named, values, strict=True), key=lambda pair: -abs(pair[1]))[:8]
     rows = [(name, value / 127 * scale, 0.0, value / 127 * scale) for name, value in pairs]
     drawn = [(n, v, min(a, b), max(a, b)) for n, v, a, b in rows]
     return forest(drawn, 0.0, f"largest contribution: {pairs[0][0]}", size=(300, 112))

@@ -38,6 +38,8 @@ MEASURED: Mapping[str, str] = {
     "/evaluate/constraints/*": "latency is measured once; evaluate measures it anew",
     "/robustness/*": "needs the test rows themselves; evaluate makes them worse again",
     "/fairness/proxies/*": "needs the validation rows; fairness probes them again",
+    "/interpret/effects/*": "needs what the network says of moved rows; interpret moves them again",
+    "/interpret/influences/*": "needs the training rows; interpret fits the last layer without some of them again",
     "/interpret/seconds": "seconds are measured once",
 }
 """Why numbers are not computed again, by place; `*` stands for anything."""

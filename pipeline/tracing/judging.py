@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.contracts import TASKS, Alternative, Number
+from pipeline.core.contracts import TASKS, Alternative, MethodCheck, Number
 from pipeline.core.errors import ArtifactError
 from pipeline.core.seeds import stream
 from pipeline.core.settings import EvaluateSlice, FairnessSlice, InterpretSlice
@@ -27,8 +27,9 @@ from pipeline.evaluation import (
     single_network,
 )
 from pipeline.fairness import audited, beside_of
-from pipeline.interpret import check, importance
+from pipeline.interpret import explained_rows
 from pipeline.reporting import Records
+from pipeline.scorecard import agreement, border_share, check, class_words, importance, permuted_parts
 from pipeline.tracing.comparing import Part, compared, joined
 from pipeline.tracing.recomputing import Behind, settings_of
 from pipeline.training.held_out import load_held_out
@@ -112,40 +113,34 @@ def _bounds(records: Records, said: Said, metrics: Mapping[str, Number], level: 
 
 def interpret_part(records: Records, said: Said, behind: Behind) -> Part:
     """Choose the explained rows again, and judge the stored maps and curves."""
-    from pipeline.attribution import Deletion, choose_rows, subject_of
+    from pipeline.attribution import choose_rows, subject_of
 
-    slice_, card = settings_of(behind, "interpret", InterpretSlice), records.card
-    seed, maps, kept = slice_.seed, records.attributions, load_arrays(INTERPRET / "checks.npz")
+    slice_, card, told = settings_of(behind, "interpret", InterpretSlice), records.card, records.explanations
+    maps, kept = records.attributions, load_arrays(INTERPRET / "checks.npz")
     subject = subject_of(card, said.y, said.p)
-    picked = choose_rows(subject, min(slice_.interpret.rows, len(said.y)), stream(seed, "interpret", "rows"))
+    picked = choose_rows(subject, len(told.rows), stream(slice_.seed, "interpret", "rows"))  # as there was time for
+    found = {m.method: maps[m.method] for m in told.methods}
     again = {
         "target": subject.words,
-        "rows": [
-            {
-                "index": i,
-                "row_id": str(said.rows["row_id"][i]),
-                "true": subject.true[i],
-                "predicted": subject.predicted[i],
-                "probability": None if subject.probability is None else subject.probability[i],
-                "why_chosen": why,
-            }
-            for i, why in picked
-        ],
-        "methods": [
-            check(
-                m.method,
-                m.baseline,
-                m.promises_completeness,
-                kept[f"{m.method}.errors"],
-                Deletion(kept[f"{m.method}.curves"], kept[f"{m.method}.random"]),
-            )
-            for m in records.explanations.methods
-        ],
-        "importance": {
-            m.method: importance(card.inputs, maps["inputs"], maps[m.method]) for m in records.explanations.methods
-        },
+        "rows": explained_rows(subject, picked, said.rows["row_id"]),
+        "methods": [_method(m, kept) for m in told.methods],
+        "importance": {method: importance(card.inputs, maps["inputs"], values) for method, values in found.items()},
+        "agreement": agreement(found),
+        "permuted": permuted_parts([(part.name, part.members) for part in told.permuted], kept["permuted"]),
+        "border": {method: border_share(found[method]) for method in told.border},
     }
-    return compared("interpret", records.explanations, again)
+    if "words.x" in kept:
+        again["words"] = class_words(card, kept["words.x"], kept["words.values"], kept["words.said"])
+    return compared("interpret", told, again)
+
+
+def _method(told: MethodCheck, kept: Mapping[str, NDArray[Any]]) -> MethodCheck:
+    """Judge a method again; why a check was left out is taken as told."""
+    own = f"{told.method}."
+    evidence = {name.removeprefix(own): values for name, values in kept.items() if name.startswith(own)}
+    looked = {"randomised": told.randomised, "other_baseline": told.other_baseline, "sensitivity": told.sensitivity}
+    gone = {name: number.reason or "" for name, number in looked.items()}
+    return check(told.method, told.baseline, told.promises_completeness, evidence, gone)
 
 
 def fairness_part(records: Records, said: Said, behind: Behind) -> Part:

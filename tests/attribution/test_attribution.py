@@ -9,18 +9,21 @@ from torch import Tensor, nn
 
 from pipeline.attribution import (
     Attribution,
+    Clock,
     Subject,
     Task,
     baseline_for,
     choose_rows,
     completeness,
-    deletion,
-    explain,
-    methods,
-    random_deletion,
+    explained,
+    gradients,
+    partners,
     subject_of,
 )
-from pipeline.attribution.faithfulness import removed
+from pipeline.attribution.budget import Costs
+from pipeline.attribution.faithfulness import deletion, random_deletion
+from pipeline.attribution.prechecks import agrees
+from pipeline.attribution.task import removed
 from pipeline.core.contracts import (
     CategoricalColumn,
     DatasetCard,
@@ -32,9 +35,9 @@ from pipeline.core.contracts import (
     TextInputs,
 )
 from pipeline.core.seeds import stream
-from pipeline.interpret import agree_with_gradients, judge
 from pipeline.models import FAMILIES, build
 from pipeline.models.network import stem_for
+from pipeline.scorecard import area_between, judge
 
 IMAGE = ImageInputs(channels=1, height=6, width=6, mean=(0.25,), std=(0.5,))
 TABLE = TableInputs(
@@ -56,6 +59,11 @@ class Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.flatten(1) @ self.weight.T
+
+
+def explain(task: Task, steps: int) -> tuple[tuple[Attribution, ...], str]:
+    found = explained(task, partners(task.network, task.inputs, task.x), steps, Clock(1e9), Costs(0.0, 0.0))
+    return found.attributions, found.note
 
 
 def image_task(network: nn.Module, rows: int = 12) -> Task:
@@ -87,43 +95,43 @@ def table_task(kind: str = "transformer") -> Task:
 @pytest.mark.parametrize("kind", ["image", "table"])
 def test_gradients_in_parts_are_those_of_all_rows_at_once(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     task = image_task(Linear(torch.randn(3, 36).square())) if kind == "image" else table_task()
-    whole = methods.integrated_gradients(task, 16)[0].values
-    monkeypatch.setattr(methods, "_MOST_BYTES", 2.5 * methods.saved_bytes(task))
+    whole = gradients.integrated_gradients(task, 16)[0].values
+    monkeypatch.setattr(gradients, "_MOST_BYTES", 2.5 * gradients.saved_bytes(task))
     at_once: list[int] = []
-    real = methods._gradients_of
+    real = gradients._gradients_of
 
     def noted(part: Task, steps: int, most: int) -> Any:
         at_once.append(most)
         return real(part, steps, most)
 
-    monkeypatch.setattr(methods, "_gradients_of", noted)
-    assert methods.integrated_gradients(task, 16)[0].values == pytest.approx(whole, abs=1e-6)
+    monkeypatch.setattr(gradients, "_gradients_of", noted)
+    assert gradients.integrated_gradients(task, 16)[0].values == pytest.approx(whole, abs=1e-6)
     assert set(at_once) == {2}
 
 
 def test_what_a_row_keeps_is_counted_without_weights() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(36, 50), nn.Sigmoid(), nn.Linear(50, 3))
     # the linear layers keep their inputs (36 and 50 numbers), the sigmoid its output, which is the second of them
-    assert methods.saved_bytes(image_task(network)) == 4 * (36 + 50)
+    assert gradients.saved_bytes(image_task(network)) == 4 * (36 + 50)
 
 
 def test_steps_do_not_double_where_that_does_not_help() -> None:
-    _, steps, why = methods.integrated_gradients(image_task(Steps()), 8)
+    _, steps, why = gradients.integrated_gradients(image_task(Steps()), 8)
     assert (steps, why) == (16, "; twice as many hardly added up better")
 
 
 def test_steps_do_not_double_beyond_the_seconds() -> None:
-    _, steps, why = methods.integrated_gradients(image_task(Steps()), 8, seconds=1e-9)
+    _, steps, why = gradients.integrated_gradients(image_task(Steps()), 8, seconds=1e-9)
     assert (steps, why) == (8, "; twice as many would have taken longer than 1e-09 s in all")
 
 
 def test_a_linear_model_gets_weight_times_change_exactly() -> None:
     weight = torch.randn(3, 36, generator=torch.Generator().manual_seed(1))
     task = image_task(Linear(weight))
-    gradients = explain(task, 4)[0][0]
+    found = explain(task, 4)[0][0]
     expected = weight[task.target].view(-1, 1, 6, 6) * (task.x - task.baseline)
-    assert gradients.values == pytest.approx(expected.double().numpy(), abs=1e-5)
-    assert completeness(task, gradients.values).max() < 1e-4
+    assert found.values == pytest.approx(expected.double().numpy(), abs=1e-5)
+    assert completeness(task, found.values).max() < 1e-4
 
 
 def test_a_planted_pixel_is_found_by_every_method() -> None:
@@ -142,16 +150,21 @@ def test_a_random_map_is_not_called_faithful() -> None:
     noise = Attribution("noise", stream(3).normal(size=real.values.shape), False)
     backwards = Attribution("backwards", -real.values, False)
     random = random_deletion(task, real, 12, 5, stream(4))
-    gain = {a.method: deletion(task, a, 12, random).gains for a in (real, noise, backwards)}
+    removal = {a.method: deletion(task, a, 12, random) for a in (real, noise, backwards)}
+    gain = {method: area_between(one.random, one.curves) for method, one in removal.items()}
+    shown = {method: area_between(one.insertion, one.random[:, ::-1]) for method, one in removal.items()}
     assert gain["integrated_gradients"].mean() > 0.1
     assert abs(gain["noise"].mean()) < 0.05
     assert gain["backwards"].max() < 0
+    assert shown["integrated_gradients"].min() > 0
+    assert abs(shown["noise"].mean()) < shown["integrated_gradients"].mean() / 2
+    assert shown["backwards"].max() < 0
 
 
 @pytest.mark.parametrize("kind", [kind for kind, family in FAMILIES.items() if TableInputs in family.reads])
 def test_gradients_of_tables_add_up_for_every_family(kind: str) -> None:
     task = table_task(kind)
-    agree_with_gradients(task)
+    assert agrees(task)
     before = {name: value.clone() for name, value in task.network.state_dict().items()}
     found, note = explain(task, 64)
     assert note.startswith("integrated gradients used")
@@ -183,22 +196,47 @@ def number(value: float, low: float | None, high: float | None) -> Number:
     return Number(value=value, ci_low=low, ci_high=high, n=24)
 
 
+GOOD = {"completeness": number(0.01, 0.0, 1.0), "deletion_gain": number(0.2, 0.1, 0.3),
+        "insertion_gain": number(0.2, 0.1, 0.3), "infidelity_gain": number(0.2, 0.1, 0.3),
+        "randomised": number(0.1, 0.0, 0.2), "other_baseline": number(0.8, 0.7, 0.9)}  # fmt: skip
+NOTHING = Number(value=None, n=0, reason="no time left")
+
+
 @pytest.mark.parametrize(
-    ("gain", "error", "promises", "verdict"),
+    ("changed", "promises", "verdict", "reason"),
     [
-        ((0.2, 0.1, 0.3), 0.01, True, "pass"),
-        ((0.2, 0.1, 0.3), 0.1, True, "warn"),
-        ((0.2, 0.1, 0.3), 0.3, True, "fail"),
-        ((0.2, 0.1, 0.3), 4.0, False, "pass"),
-        ((0.01, -0.1, 0.1), 0.01, True, "warn"),
-        ((-0.2, -0.3, -0.1), 0.01, True, "fail"),
-        ((0.2, None, None), 0.01, True, "not_assessed"),
+        ({}, True, "pass", "better than random order, and contributions add up"),
+        ({}, False, "pass", "better than random order"),
+        ({"randomised": NOTHING, "other_baseline": NOTHING}, False, "pass", "better than random order"),
+        ({"completeness": number(0.1, 0, 1)}, True, "warn",
+         "contributions miss the change of the output by 10% in the median"),
+        ({"completeness": number(0.3, 0, 1)}, True, "fail",
+         "contributions miss the change of the output by 30% in the median"),
+        ({"completeness": number(4.0, 0, 1)}, False, "pass", "better than random order"),
+        ({"deletion_gain": number(0.01, -0.1, 0.1)}, True, "warn", "not shown to be better than random order"),
+        ({"deletion_gain": number(-0.2, -0.3, -0.1)}, True, "fail",
+         "removing what it calls important changes the prediction less than removing at random"),
+        ({"insertion_gain": number(-0.2, -0.3, -0.1)}, True, "fail",
+         "showing what it calls important keeps less of the prediction than showing at random"),
+        ({"deletion_gain": number(0.2, None, None)}, True, "not_assessed", "too few rows for an interval"),
+        ({"infidelity_gain": number(-0.2, -0.3, -0.1)}, False, "fail",
+         "its sums say less of what removing groups of inputs does than the same map in random places"),
+        ({"infidelity_gain": number(0.0, -0.1, 0.1)}, False, "warn",
+         "its sums are not shown to say more than a map in random places"),
+        ({"randomised": number(0.5, 0.4, 0.6)}, False, "warn",
+         "maps of a network that has learned nothing look alike (rank correlation 0.50)"),
+        ({"randomised": number(0.9, 0.8, 1.0)}, False, "fail",
+         "maps of a network that has learned nothing look alike (rank correlation 0.90)"),
+        ({"other_baseline": number(0.2, 0.1, 0.3)}, False, "warn",
+         "another baseline gives other maps (rank correlation 0.20)"),
+        ({"other_baseline": number(0.2, 0.1, 0.3), "randomised": number(0.9, 0.8, 1.0)}, False, "fail",
+         "maps of a network that has learned nothing look alike (rank correlation 0.90)"),
     ],
-)
-def test_the_worse_of_two_checks_is_the_verdict(
-    gain: tuple[float, float | None, float | None], error: float, promises: bool, verdict: str
+)  # fmt: skip
+def test_the_worst_of_all_checks_is_the_verdict(
+    changed: dict[str, Number], promises: bool, verdict: str, reason: str
 ) -> None:
-    assert judge(number(*gain), number(error, 0.0, 1.0), promises, 0.05)[0] == verdict
+    assert judge(GOOD | changed, promises) == (verdict, reason)
 
 
 def asked(y: np.ndarray, p: np.ndarray) -> Subject:
@@ -252,14 +290,14 @@ JUMPS = ("kernels",)
 )
 def test_sequences_add_up_and_what_is_not_there_gets_nothing(kind: str, inputs: TextInputs | SeriesInputs) -> None:
     task = sequence_task(kind, inputs)
-    agree_with_gradients(task)
-    gradients, ablation = explain(task, 64)[0]
+    assert agrees(task)
+    summed, ablation = explain(task, 64)[0]
     absent = (task.x == 0).numpy() if inputs is TEXT else task.x.isnan().numpy()
-    for attribution in (gradients, ablation):
+    for attribution in (summed, ablation):
         assert attribution.values.shape == absent.shape
         assert np.isfinite(attribution.values).all()
-    assert np.abs(gradients.values[absent]).max() == 0
-    assert (np.median(completeness(task, gradients.values)[:2]) <= 0.06) == (kind not in JUMPS)
+    assert np.abs(summed.values[absent]).max() == 0
+    assert (np.median(completeness(task, summed.values)[:2]) <= 0.06) == (kind not in JUMPS)
 
 
 def test_the_baseline_of_a_text_keeps_its_length() -> None:

@@ -6,16 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.contracts import (
+    Agreement,
     Alternative,
     AttackScores,
     AuditFeature,
     BaselineScores,
     Candidate,
     CategoricalColumn,
+    ClassWords,
     Conformal,
     Coverage,
     DatasetCard,
     Degradation,
+    Effect,
+    EffectPoint,
     EnsembleRecord,
     EpochRecord,
     ExplainedRow,
@@ -36,6 +40,7 @@ from pipeline.core.contracts import (
     NumericColumn,
     Optimizer,
     OutsideSet,
+    PermutedPart,
     Proxy,
     RobustnessRecord,
     Scores,
@@ -46,6 +51,7 @@ from pipeline.core.contracts import (
     Tempering,
     TextInputs,
     TrialRecord,
+    WordScore,
 )
 from pipeline.core.seeds import stream
 from pipeline.core.settings import FairnessSettings
@@ -311,6 +317,8 @@ def _explanations(inputs: AnyInputs) -> Explanations:
         deletion_gain=proportion(1, 20),
         deletion_curve=(0.9, 0.4, 0.1),
         random_curve=(0.9, 0.6, 0.1),
+        insertion_gain=proportion(1, 20),
+        insertion_curve=(0.1, 0.7, 0.9),
         verdict="warn",
         reason="not shown to be better than random order",
     )
@@ -324,6 +332,22 @@ def _explanations(inputs: AnyInputs) -> Explanations:
         rows=(row, row),
         methods=(check,),
         importance={"occlusion": tuple(Importance(name=n, value=value) for n in names)},
+        prechecks=("the network is in evaluation mode",),
+        agreement=(Agreement(methods=("occlusion", "grad_cam"), rank_correlation=value, overlap=value),),
+        permuted=(
+            PermutedPart(name=HOSTILE, members=(HOSTILE,), increase=value),
+            PermutedPart(name=f"{HOSTILE} with b", members=(HOSTILE, "b"), increase=proportion(1, 20)),
+        ),
+        overview="90 test rows",
+        effects=(
+            Effect(
+                name=HOSTILE,
+                points=tuple(EffectPoint(at=a, value=a, low=a - 1, high=a + 1, rows=9) for a in (0.0, 1.0, 2.0)),
+            ),
+        ),
+        effects_of=f"probability of {HOSTILE}",
+        words=(ClassWords(name=HOSTILE, texts=30, words=(WordScore(word=HOSTILE, texts=12, value=value),)),),
+        border={"occlusion": proportion(1, 20)} if isinstance(inputs, ImageInputs) else {},
         notes=("note",),
     )
 

@@ -8,6 +8,7 @@ from pipeline.core.contracts.by_group import FoundSlices, GroupScores, Proxy, Tr
 from pipeline.core.contracts.number import Number
 
 Verdict = Literal["pass", "warn", "fail", "not_assessed"]
+_GONE = Number(value=None, n=0, reason="not looked at")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,8 +28,113 @@ class MethodCheck:
     """Mean probability (numbers: minus the distance from the prediction) after removing 0, 1/k … all of the input,
     most important first."""
     random_curve: tuple[float, ...]
+    insertion_gain: Number = _GONE
+    """Mean area between the curves of showing the most important alone and of showing at random."""
+    insertion_curve: tuple[float, ...] = ()
+    """The same as the deletion curve after giving 0, 1/k … all of the input, most important first."""
+    infidelity: Number = _GONE
+    """Share of the squared changes, when random groups of inputs are removed, that sums of contributions miss."""
+    infidelity_gain: Number = _GONE
+    """What the same contributions in random places miss more."""
+    randomised: Number = _GONE
+    """Rank correlation with the maps of the network with shuffled weights: high means that it shows the input."""
+    other_baseline: Number = _GONE
+    """Rank correlation with the maps towards another baseline."""
+    sensitivity: Number = _GONE
+    """Largest relative change of a map when its input moves by two hundredths of a deviation."""
     verdict: Verdict
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Agreement:
+    """Whether two methods say the same; a fact, not a verdict."""
+
+    methods: tuple[str, str]
+    rank_correlation: Number
+    overlap: Number
+    """Jaccard index of the tenths with the largest contributions."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PermutedPart:
+    """What the loss of test rows rises by when a column or channel, or several that go together, are permuted."""
+
+    name: str
+    members: tuple[str, ...]
+    increase: Number
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EffectPoint:
+    """One place of an accumulated local effect."""
+
+    at: float
+    value: float
+    low: float
+    high: float
+    rows: int
+    """Test rows between the place before and this one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Effect:
+    """How the prediction moves with one number column, others as they are where it is so (accumulated local effect)."""
+
+    name: str
+    points: tuple[EffectPoint, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WordScore:
+    """A word, in how many texts of a class it stands, and its mean contribution there."""
+
+    word: str
+    texts: int
+    value: Number
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClassWords:
+    """Words that speak most for one class, of so many texts that were said to be of it."""
+
+    name: str
+    texts: int
+    words: tuple[WordScore, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Suspect:
+    """A training row that stands alone: a candidate for a wrong label, or a rare case."""
+
+    row_id: str
+    label: str
+    said: str
+    """What the network says of it."""
+    own: float
+    """How far a step on the row lowers its own loss."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RowInfluence:
+    """Training rows that help and hurt the prediction of one explained test row most."""
+
+    index: int
+    helps: tuple[str, ...]
+    hurts: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Influences:
+    """Which training rows predictions rest on, tried by fitting the last layer without them."""
+
+    how: str
+    gain: Number
+    """What the loss of explained rows rises by without those that help most, more than without others of the class."""
+    verdict: Verdict
+    reason: str
+    suspects: tuple[Suspect, ...]
+    rows: tuple[RowInfluence, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +168,20 @@ class Explanations:
     rows: tuple[ExplainedRow, ...]
     methods: tuple[MethodCheck, ...]
     importance: Mapping[str, tuple[Importance, ...]]
+    prechecks: tuple[str, ...] = ()
+    """What was made sure of before any map."""
+    agreement: tuple[Agreement, ...] = ()
+    permuted: tuple[PermutedPart, ...] = ()
+    overview: str = ""
+    """Of how many rows permuted parts, effects or words are."""
+    effects: tuple[Effect, ...] = ()
+    effects_of: str = ""
+    """Which output the effects are of, in words."""
+    words: tuple[ClassWords, ...] = ()
+    border: Mapping[str, Number] = field(default_factory=dict)
+    """Images: share of each method's contributions on the outer tenth of each side."""
+    influences: Influences | None = None
+    """Of training rows; none where nobody asked for it."""
     notes: tuple[str, ...] = ()
     not_assessed: tuple[str, ...] = ()
     seconds: float = 0.0

@@ -1,0 +1,152 @@
+"""All methods on some rows, and all that is known of how far to believe each, within the seconds there are."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.attribution.budget import DRAWS, Clock, Costs
+from pipeline.attribution.faithfulness import (
+    deletion,
+    draw_removals,
+    infidelity,
+    random_deletion,
+    random_infidelity,
+)
+from pipeline.attribution.gradients import gradients_at, integrated_gradients
+from pipeline.attribution.methods import Method
+from pipeline.attribution.sanity import SHADES, randomised, sensitivity, similarity
+from pipeline.attribution.task import Attribution, Task, cells, completeness, movable
+from pipeline.core.contracts import TextInputs
+from pipeline.core.seeds import stream
+
+Values = NDArray[np.float64]
+
+MAPS_SHARE = 0.4
+"""Of the seconds, for maps, curves, removals and a randomised network."""
+_DOUBLING_SHARE = 0.15
+"""Of the seconds, for integration steps that double."""
+_WEIGHTS_UNTIL, _BASELINE_UNTIL = 0.65, 0.75
+"""Shares of the seconds until which other weights and other baselines are looked at."""
+NO_TIME = "no time left: interpret.seconds"
+
+
+@dataclass(frozen=True)
+class Maker:
+    """How maps of one method are made again of other rows, networks and baselines."""
+
+    attribute: Callable[[Task], Values]
+    seconds: float
+    """Of one row."""
+    has_baseline: bool = True
+
+
+@dataclass
+class Examined:
+    """Maps of all methods on the rows of a task, and what stands behind their scorecard."""
+
+    task: Task
+    attributions: tuple[Attribution, ...]
+    makers: Mapping[str, Maker]
+    note: str
+    """On the integration steps."""
+    evidence: dict[str, dict[str, Values]]
+    """Of each method: what was found for each row, by the name of the check."""
+    gone: dict[str, dict[str, str]]
+    """Why a check of a method was left out."""
+    reduced: list[str] = field(default_factory=list)
+    """What was looked at on fewer rows, for want of time."""
+
+    def look(self, check: str, clock: Clock, until: float, seconds: float, judge: Callable[[slice], Values],
+             item: Attribution) -> None:  # fmt: skip
+        """Judge as many rows as there is time for, at so many seconds each, until this share of all is spent."""
+        rows = clock.rows(len(self.task.x), seconds, until)
+        if rows == 0:
+            self.gone[item.method][check] = NO_TIME
+            return
+        if rows < len(self.task.x):
+            words = f"{check} of {item.method}".replace("_", " ")
+            self.reduced.append(f"{words} on {rows} of {len(self.task.x)} rows")
+        self.evidence[item.method][check] = judge(slice(rows))
+
+
+def explained(task: Task, methods: tuple[Method, ...], steps: int, clock: Clock, costs: Costs) -> Examined:
+    """Return the attributions of all methods, and how each is made again."""
+    first, used, why = integrated_gradients(task, steps, _DOUBLING_SHARE * clock.seconds)
+    makers = {first.method: Maker(lambda other: gradients_at(other, steps), steps * costs.backward)}
+    found = [first]
+    for method in methods:
+        before = clock.spent
+        found.append(method.attribute(task))
+        each = (clock.spent - before) / len(task.x)
+        makers[method.name] = Maker(_values_of(method), each, has_baseline=method.name != "grad_cam")
+    names = [item.method for item in found]
+    note = f"integrated gradients used {used} steps{why}"
+    return Examined(task, tuple(found), makers, note, {n: {} for n in names}, {n: {} for n in names})
+
+
+def _values_of(method: Method) -> Callable[[Task], Values]:
+    return lambda task: method.attribute(task).values
+
+
+def remove(found: Examined, curves: tuple[int, int], seed: int) -> None:
+    """Put each map to the tests that remove input; `curves`: steps in which it is removed, and random orders."""
+    task, of = found.task, cells(found.task.inputs)
+    random = random_deletion(task, found.attributions[0], *curves, stream(seed, "interpret", "random orders"))
+    removals = draw_removals(task, DRAWS, stream(seed, "interpret", "removals"))
+    for item in found.attributions:
+        removal = deletion(task, item, curves[0], random)
+        found.evidence[item.method] |= {
+            "errors": completeness(task, item.values),
+            "curves": removal.curves,
+            "random": removal.random,
+            "insertion": removal.insertion,
+            "infidelity": infidelity(removals, of, item.values),
+            "random_infidelity": random_infidelity(removals, of, item.values, stream(seed, "interpret", item.method)),
+        }
+
+
+def change_weights(found: Examined, clock: Clock, seed: int) -> None:
+    """Compare each map with that of a network that has learned nothing."""
+    task, can = found.task, movable(found.task)
+    stranger = randomised(task.network, stream(seed, "interpret", "weights"))
+    for item in found.attributions:
+        maker = found.makers[item.method]
+
+        def judge(rows: slice, item: Attribution = item, maker: Maker = maker) -> Values:
+            other = maker.attribute(replace(task.of(rows), network=stranger))
+            return similarity(item.values[rows], other, can[rows])
+
+        found.look("randomised", clock, _WEIGHTS_UNTIL, maker.seconds, judge, item)
+
+
+def change_baseline(found: Examined, baseline: Tensor, clock: Clock) -> None:
+    """Compare each map with that towards another baseline of each row."""
+    task, can = found.task, movable(found.task)
+    for item in found.attributions:
+        maker = found.makers[item.method]
+        if not maker.has_baseline:
+            found.gone[item.method]["other_baseline"] = "the method has no baseline"
+            continue
+
+        def judge(rows: slice, item: Attribution = item, maker: Maker = maker) -> Values:
+            other = maker.attribute(replace(task.of(rows), baseline=baseline[rows]))
+            return similarity(item.values[rows], other, can[rows])
+
+        found.look("other_baseline", clock, _BASELINE_UNTIL, maker.seconds, judge, item)
+
+
+def change_inputs(found: Examined, clock: Clock, seed: int) -> None:
+    """Compare each map with those of inputs a shade beside."""
+    for item in found.attributions:
+        maker = found.makers[item.method]
+        if isinstance(found.task.inputs, TextInputs):
+            found.gone[item.method]["sensitivity"] = "words have no small changes"
+            continue
+
+        def judge(rows: slice, item: Attribution = item, maker: Maker = maker) -> Values:
+            return sensitivity(found.task.of(rows), maker.attribute, stream(seed, "interpret", "shades", item.method))
+
+        found.look("sensitivity", clock, 1.0, (SHADES + 1) * maker.seconds, judge, item)
