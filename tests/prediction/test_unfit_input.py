@@ -18,9 +18,10 @@ RNG = np.random.default_rng(8)
 
 
 def oversized() -> bytes:
-    """Return the head of a PNG file that claims more pixels than a memory holds."""
-    head = b"IHDR" + struct.pack(">IIBBBBB", 200_000, 200_000, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head))
+    """Return a PNG file that claims more pixels than a memory holds, and has none."""
+    head, body = b"IHDR" + struct.pack(">IIBBBBB", 200_000, 200_000, 8, 0, 0, 0, 0), b"IDAT"
+    parts = [struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part)) for part in (head, body)]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
 def test_cells_of_another_kind_in_a_frame_and_in_a_parquet_file(trained: Train) -> None:
