@@ -55,15 +55,17 @@ def trained(
     from pipeline.training.curves import curves_in
     from pipeline.training.distilling import taught, teacher_of
     from pipeline.training.fit import go_on
-    from pipeline.training.full import DEFAULT
+    from pipeline.training.full import DEFAULT, DISTILLED
     from pipeline.training.weights import HANDED_ON
 
     drawn = settings.train.tensorboard and course.team.first
     seeds: list[Fit] = []
     for one in wanted:
+        words = ""
         try:
-            if one.teacher:
-                course = taught(course, teacher_of(SEARCH, course.data, settings.train.seeds, seeds))
+            if one.name == DISTILLED:
+                teacher = teacher_of(SEARCH, course, seeds)
+                words, course = teacher.words, taught(course, teacher)
             with curves_in(curves / one.name) if drawn else nullcontext(go_on) as also:
                 done = course.train(one, partial(_watched, usage, also))
         except FloatingPointError as wrong:
@@ -72,7 +74,7 @@ def trained(
             yield one, f"{one.name} is missing among the trainings: {wrong}"
         else:
             seeds += [done] * (one.name != DEFAULT)
-            yield one, done
+            yield replace(one, teacher=words), done
 
 
 def help_train(course: "Course", outcomes: "Iterator[tuple[Wanted, Fit | str]]") -> NoReturn:
@@ -108,14 +110,15 @@ def write_held_out(folder: Path, card: DatasetCard, data: "Data", done: "Fit", *
     return familiarity_floor(outputs(network, data.placed("val", "cpu")), card.task)
 
 
-def chosen_teacher(settings: TrainSlice) -> tuple[str, str]:
-    """Return whom the winner learns from once more, in words, and a digest of it; nothing where it does not."""
+def ensemble_digest(settings: TrainSlice) -> str | None:
+    """Return what tells the ensemble from others that the winner may learn from; None where it learns from none."""
     if not settings.train.distill:
-        return "", ""
-    from pipeline.training.distilling import teacher_words
+        return None
+    from pipeline.training.distilling import refuse_without_teacher
 
     ensemble = read_record(EnsembleRecord, SEARCH / "ensemble.json")
-    return teacher_words(ensemble, settings.train.seeds), digest_of(plain(ensemble))
+    refuse_without_teacher(ensemble, settings.train.seeds)
+    return digest_of(plain(ensemble))
 
 
 def write(
@@ -154,10 +157,9 @@ def run(settings: TrainSlice) -> None:
     if settings.train.tensorboard:
         refuse_without_tensorboard()
     default, no_default = default_of(search, best, settings.train.default)
-    teacher, teacher_digest = chosen_teacher(settings)
-    wanted = wanted_trainings(best, settings.seed, settings.train.seeds, default, teacher)
-    inputs = {"settings": plain(settings), "wanted": wanted, "data": sha256_folder(FIT), "teacher": teacher_digest,
-              "code": code_digest(*_CODE)}  # fmt: skip
+    wanted = wanted_trainings(best, settings.seed, settings.train.seeds, default, settings.train.distill)
+    inputs = {"settings": plain(settings), "wanted": wanted, "data": sha256_folder(FIT),
+              "ensemble": ensemble_digest(settings), "code": code_digest(*_CODE)}  # fmt: skip
     checkpoints = state_folder() / "train" / digest_of(inputs)[:12]
     checkpoints.mkdir(parents=True, exist_ok=True)
     continued = any(checkpoints.iterdir())

@@ -117,7 +117,11 @@ def paired(other_N: NDArray[np.float64], winner_N: NDArray[np.float64]) -> tuple
 def row_losses(done: Fit, data: Data) -> NDArray[np.float64]:
     """Return the loss of each validation row (N,), as in the score: training/heads.py."""
     rows, head = data.placed("val", "cpu"), head_for(data.task, data.inputs, data.targets)
-    p_NK, y = predict(done.network, rows, head), targets_of(rows)
+    return losses_of(predict(done.network, rows, head), targets_of(rows), data)
+
+
+def losses_of(p_NK: NDArray[np.float64], y: NDArray[Any], data: Data) -> NDArray[np.float64]:
+    """Return the same of predictions and targets."""
     if data.task in ("binary", "multiclass"):
         soft = softening(*p_NK.shape)
         true_NK = np.eye(p_NK.shape[1])[y] * (1 - soft) + soft / p_NK.shape[1]

@@ -50,7 +50,7 @@ class Wanted:
     seed: int
     policy: Policy | None
     teacher: str = ""
-    """Whose mean predictions of the training rows it learns in place of their targets, in words."""
+    """Whose mean predictions of the training rows it learned in place of their targets, in words; none before that."""
 
 
 def seed_of(seed: int, k: int) -> int:
@@ -73,12 +73,12 @@ def default_of(search: SearchRecord, best: Best, asked: bool) -> tuple[TrialReco
 
 
 def wanted_trainings(
-    best: Best, seed: int, seeds: int, default: TrialRecord | None, teacher: str = ""
+    best: Best, seed: int, seeds: int, default: TrialRecord | None, distill: bool = False
 ) -> tuple[Wanted, ...]:
     """Return the trainings in their order, the one whose network is handed on first.
 
-    `teacher`: what the winner learns from once more, in words. It has the first seed, so that nothing but its targets
-    differs from the network that is handed on.
+    `distill`: train the winner last once more, on what others say. It has the first seed, so that nothing but its
+    targets differs from the network that is handed on.
     """
     found = [
         Wanted(name=f"seed {k}", file=HANDED_ON if k == 1 else f"seed_{k}.safetensors", candidate=best.candidate,
@@ -88,9 +88,9 @@ def wanted_trainings(
     if default is not None:
         found.append(Wanted(name=DEFAULT, file="default.safetensors", candidate=default.candidate, seed=seed,
                             policy=default.policy))  # fmt: skip
-    if teacher:
+    if distill:
         found.append(Wanted(name=DISTILLED, file="distilled.safetensors", candidate=best.candidate, seed=seed,
-                            policy=best.policy, teacher=teacher))  # fmt: skip
+                            policy=best.policy))  # fmt: skip
     return tuple(found)
 
 

@@ -68,7 +68,7 @@ class Team:
         if self.fabric is None:
             return value
         whole = torch.tensor(value, dtype=torch.float64, device=self.fabric.device)
-        return float(self.fabric.all_reduce(whole, reduce_op="mean"))
+        return float(cast(torch.Tensor, self.fabric.all_reduce(whole, reduce_op="mean")))
 
     def averaged(self, value: Tensor) -> Tensor:
         """Return the mean of a tensor over all processes."""
@@ -126,7 +126,7 @@ def gather(trainer: TrainerSettings) -> Team:
 
 def _met(trainer: TrainerSettings, device: str) -> Team:
     from lightning_fabric import Fabric
-    from lightning_fabric.strategies import DDPStrategy
+    from lightning_fabric.strategies.ddp import DDPStrategy
 
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     # Buffers are those of a process's own rows: at the end all get the first one's, no step needs them.

@@ -16,7 +16,6 @@ from pipeline.core.store import EVALUATE, FIT, SEARCH, TRAIN, read_record, write
 from pipeline.core.strict import plain
 from pipeline.reporting import document, render, summary_lines
 from pipeline.stage import compose, slice_for
-from pipeline.training.distilling import teacher_words
 from tests.conftest import ROOT
 from tests.reporting.records import records
 from tests.reporting.test_page import BEHIND, SETTINGS
@@ -43,7 +42,7 @@ def test_the_distilled_network_is_trained_scored_and_shown(tmp_path: Path, monke
     card = read_record(ModelCard, TRAIN / "card.json")
     assert [training.name for training in card.seeds] == ["seed 1", "seed 2"]
     assert card.distilled is not None
-    assert card.distilled.teacher == teacher_words(found, 2)
+    assert card.distilled.teacher in (f"the search's ensemble of {len(found.members)} networks", "the 2 seeds")
     assert card.distilled.weights_sha256 not in {training.weights_sha256 for training in card.seeds}
     stage("evaluate")
     scores = read_record(Scores, EVALUATE / "scores.json")
@@ -54,7 +53,7 @@ def test_the_distilled_network_is_trained_scored_and_shown(tmp_path: Path, monke
     assert theirs is not None
     assert other.gain is not None
     assert other.gain.value == pytest.approx(theirs - ours)
-    assert str(other.gain.ci_method).count("paired") == 1
+    assert str(other.gain.ci_method).endswith("of pairs")
     with np.load(EVALUATE / "others.npz") as said:
         assert said["distilled"].argmax(1).shape == said["seed 2"].argmax(1).shape
     assert json.loads(Path("reports/metrics.json").read_text())["distilled_accuracy"] == theirs
