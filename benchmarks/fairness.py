@@ -206,7 +206,8 @@ def render(records: Mapping[str, Mapping[str, Any]]) -> str:
         if r["status"] != "done":
             lines += [r["status"] + " " + " ".join(r.get("failure", {}).get("tail", [""])[-1:]), ""]
             continue
-        lines += [f"{r['rows']['test']:,} test rows, accuracy {shown(r['accuracy'])}.", ""]
+        told = f"{r['rows']['test']:,} test rows, trained for {r['settings']['seconds']} seconds at most"
+        lines += [f"{told}: accuracy {shown(r['accuracy'])}.", ""]
         lines += of_bounds(r) if "bounds" in r else of_audits(r)
     done = [r for r in records.values() if r["status"] == "done"]
     return "\n".join([*lines, *circumstances_lines(done)]) + "\n"

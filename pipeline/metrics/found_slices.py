@@ -3,7 +3,7 @@
 Without the second half the worst of many slices would look worse than it is, whatever the data. Legend: N rows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,7 +70,7 @@ def _judged(
 ) -> tuple[FoundSlice, ...]:
     counts = [(words, int(w[i].sum()), int(i.sum()), int(w[~i].sum()), int((~i).sum())) for words, w, i in slices]
     raw = [float(fisher_exact(np.array([[k, n - k], [h, m - h]])).pvalue) for _, k, n, h, m in counts]
-    adjusted: Sequence[float] = false_discovery_control(raw, method="bh") if raw else ()
+    adjusted = [float(p) for p in false_discovery_control(raw, method="bh")] if raw else []
     level, found = 1 - settings.alpha, []
     for (words, k, n, h, m), p in zip(counts, adjusted, strict=True):
         gap: Number = rate_gap(k, n, h, m, level)
@@ -78,7 +78,7 @@ def _judged(
         if p <= settings.alpha:
             verdict = "more errors" if k / n > h / m else "fewer errors"
         found.append(FoundSlice(rule=words, error=proportion(k, n, level), rest=proportion(h, m, level), gap=gap,
-                                p_adjusted=float(p), verdict=verdict))  # fmt: skip
+                                p_adjusted=p, verdict=verdict))  # fmt: skip
     return tuple(sorted(found, key=lambda item: -(item.gap.value or 0.0))[:_MOST])
 
 

@@ -24,21 +24,22 @@ def scores(sizes: dict[str, int], y_of: dict[str, float | None], seed: int = 0) 
 
 
 def test_a_small_calibrated_group_is_within_chance() -> None:
-    hits = 0
+    hits, errors = 0, []
     for seed in range(20):
         small = scores({"many": 2000, "few": 40}, {"many": None, "few": None}, seed)["few"]
         assert small.ece.value is not None
         assert small.ece_null.ci_high is not None
         hits += small.ece.value <= small.ece_null.ci_high
-        assert small.ece.value > 0.02  # what a report without the second number would print
+        errors.append(small.ece.value)
     assert hits >= 18
+    assert np.mean(errors) > 0.05  # what a report without the second number would call an error
 
 
 def test_a_group_that_is_over_predicted_is_seen() -> None:
     found = scores({"a": 800, "b": 300}, {"a": None, "b": 0.2})
     assert found["b"].above is not None
     assert found["b"].above.ci_low is not None
-    assert found["b"].above.ci_low > 0.2
+    assert found["b"].above.ci_low > 0.15
     a = found["a"].above
     assert a is not None
     assert a.ci_low is not None

@@ -57,7 +57,7 @@ def test_cells_that_differ_by_chance_alone_get_the_rate_of_all() -> None:
 def test_all_rates_and_pairs_together_find_nothing_in_null_data() -> None:
     rng = np.random.default_rng(0)
     found = 0
-    for seed in range(200):
+    for seed in range(100):
         n = 800
         drawn = {"sex": ["f", "m"], "race": ["a", "b", "c"]}
         groups = {name: rng.choice(of, n).astype(object) for name, of in drawn.items()}
@@ -66,7 +66,7 @@ def test_all_rates_and_pairs_together_find_nothing_in_null_data() -> None:
         features, every, _ = with_pairs((SEX, RACE), groups)
         record = audit(features, every, y, predicted, ["no", "yes"], FairnessSettings(permutations=1), seed)
         found += any(item.verdict == "disparity_found" for item in record.audits)
-    assert found <= 10
+    assert found <= 8
 
 
 def test_several_classes_have_rates_of_each() -> None:
