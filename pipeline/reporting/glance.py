@@ -8,6 +8,7 @@ from pipeline.core.bounds import amount_words
 from pipeline.core.contracts import (
     DatasetCard,
     FairnessRecord,
+    FairnessVerdict,
     FeatureAudit,
     ForecastInputs,
     FrontRecord,
@@ -28,7 +29,12 @@ SEVERITIES = (
 )
 """Of warnings, gravest first; equals stand in the order of the stages."""
 _ROWS = {"image": "image", "text": "text", "series": "series", "table": "row", "forecast": "series"}
-_WORST = ("disparity_found", "insufficient_evidence", "equivalent_within_delta", "not_assessed")
+_WORST: tuple[FairnessVerdict, ...] = (
+    "disparity_found",
+    "insufficient_evidence",
+    "equivalent_within_delta",
+    "not_assessed",
+)
 
 
 def glance(

@@ -160,7 +160,9 @@ def _step_numbers(report: Mapping[str, Any], shown: NDArray[Any], of: tuple[str,
     steps = [t for t, _ in evenly(range(shown.shape[1]), _STEPS)]
     names = report["data"]["inputs"]["channels"]
     heads = ("step", *(f"{names[c]}{end}" for c in channels for end in ("", f": {name.replace('_', ' ')}")))
-    rows = [[str(t + 1), *(float(v) for c in channels for v in (shown[c, t], values[c, t]))] for t in steps]
+    rows: list[list[Cell]] = [
+        [str(t + 1), *(float(v) for c in channels for v in (shown[c, t], values[c, t]))] for t in steps
+    ]
     return table(report, heads, rows, showing(len(steps), shown.shape[1], "steps"))
 
 

@@ -57,7 +57,7 @@ def annex_iv(b: "Records", purpose: str, made_with: str) -> Iterator[Point]:
     yield Point(
         point="1",
         about="General description: purpose, versions, hardware, instructions for use",
-        found=". ".join(part for part in (purpose, made_with) if part),
+        found="; ".join(part for part in (purpose, made_with) if part),
         sections=("provenance", "training"),
         by_person=f"{'' if purpose else 'the purpose, '}provider, forms of delivery, instructions for use",
     )
@@ -161,7 +161,8 @@ def nist_rmf(b: "Records", purpose: str, made_with: str) -> Iterator[Point]:
     yield Point(point="MEASURE 2.9", about="The model is explained", found=_explained(b), sections=("explanations",),
                 by_person="what the explanations mean in the context of use")  # fmt: skip
     yield Point(point="MEASURE 2.10", about="Privacy", by_person=BY_PERSON)
-    yield Point(point="MEASURE 2.11", about="Fairness and bias", found=_grouped(b), sections=("fairness",),
+    yield Point(point="MEASURE 2.11", about="Fairness and bias", sections=("fairness",),
+                found=_grouped(b) if _people(b) else "",
                 by_person="bias of labels, and of the decision made with the prediction")  # fmt: skip
     yield Point(point="MEASURE 2.12", about="Environment", found=_energy(b), sections=("cost",), by_person="emissions")
     yield Point(point="MEASURE 2.13", about="Whether the metrics do what they should", by_person=BY_PERSON)
@@ -177,7 +178,7 @@ def _plain(point: Point) -> dict[str, Any]:
 def _made_with(b: "Records", provenance: Sequence[Provenance]) -> str:
     versions = next((stage.versions for stage in provenance if "torch" in stage.versions), {})
     known = ", ".join(f"{name} {versions[name]}" for name in ("python", "torch") if name in versions)
-    return f"Trained on {b.model.device}{f' with {known}' if known else ''}"
+    return f"trained on {b.model.device}{f' with {known}' if known else ''}"
 
 
 def _search(b: "Records") -> str:
@@ -209,8 +210,12 @@ def _attacked(b: "Records") -> str:
     return f"Attacks {', '.join(found)}" if found else ""
 
 
+def _people(b: "Records") -> set[str]:
+    return {audit.feature for audit in b.fairness.audits if audit.role == "sensitive"}
+
+
 def _grouped(b: "Records") -> str:
-    people = {audit.feature for audit in b.fairness.audits if audit.role == "sensitive"}
+    people = _people(b)
     return (
         f"groups by {', '.join(sorted(people))}"
         if people

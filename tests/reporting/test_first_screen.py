@@ -103,7 +103,8 @@ def test_of_slices_alone_nothing_is_said_of_people() -> None:
 
 
 def test_warnings_stand_by_severity_and_the_rule_is_told() -> None:
-    found = made(unequal("sensitive"))
+    whole = unequal("sensitive")
+    found = made(replace(whole, card=replace(whole.card, notes=("one", "two", "three"))))
     ranks = [SEVERITIES.index(warning["severity"]) for warning in found["warnings"]]
     assert ranks == sorted(ranks)
     assert {SEVERITIES[1], SEVERITIES[5]} <= {warning["severity"] for warning in found["warnings"]}
@@ -121,7 +122,7 @@ def test_the_map_is_filled_from_the_run_and_says_what_a_person_has_to_write() ->
     assert [p["point"] for p in act["points"]] == [
         "1", "2(a)", "2(b)", "2(c)", "2(d)", "2(e)", "2(f)", "2(g)", "2(h)", "3", "4", "5", "6", "7", "8", "9"
     ]  # fmt: skip
-    assert points["1"]["found"] == "To sort post. Trained on cpu with python 3.12, torch 2.13"
+    assert points["1"]["found"] == "To sort post; trained on cpu with python 3.12, torch 2.13"
     assert points["2(c)"]["found"] == "cnn with 123 weights; seconds and energy"
     assert points["2(d)"]["found"].startswith("<script>alert(1)</script>: rows 90 train, 90 val, 90 test; SHA-256 0000")
     assert "groups by age" in points["2(g)"]["found"]
@@ -148,6 +149,7 @@ def test_what_was_not_assessed_does_not_fill_the_map() -> None:
     assert "robustness was not assessed" in points["2(g)"]["found"]
     assert "no sensitive feature was declared" in points["2(g)"]["found"]
     assert points["MEASURE 2.7"]["state"] == "to be written by a person"
+    assert points["MEASURE 2.11"]["state"] == "to be written by a person"
     assert points["MAP 1.1"]["state"] == "to be written by a person"
     assert points["1"]["by_person"].startswith("the purpose, ")
 
