@@ -17,7 +17,7 @@ from pipeline.reporting.words import clean, short
 _W, _H = 640, 300
 _FAINT = 6
 """Contributions below this (of 127) are not drawn."""
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 14, 42
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 16, 14, 42
 
 
 _PIXELS = 256
