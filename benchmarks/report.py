@@ -1,6 +1,6 @@
 """How long the report takes, and how large it is, with many trials and many test rows.
 
-    python benchmarks/report.py DATA_FOLDER [trials=2000] [rows=100000] [repeats=5]
+    python benchmarks/report.py DATA_FOLDER [trials=2000] [rows=100000] [repeats=3]
                                 [out=benchmarks/results/report.json] [again=yes|no]
 
 Adult, its test rows repeated until there are so many, goes through the whole pipeline in a scratch copy of the project,
@@ -32,7 +32,7 @@ from scratch import (
     there_already,
 )
 
-DEFAULTS = {"trials": 2000, "rows": 100_000, "repeats": 5, "out": RESULTS / "report.json", "again": False}
+DEFAULTS = {"trials": 2000, "rows": 100_000, "repeats": 3, "out": RESULTS / "report.json", "again": False}
 _STAGES: Mapping[str, Sequence[str]] = {
     "prepare": (),
     "search": ("search.n_trials=4", "search.seconds=null", "search.epochs=1", "search.repeats=0"),
