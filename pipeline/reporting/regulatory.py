@@ -121,7 +121,7 @@ def annex_iv(b: "Records", purpose: str, made_with: str) -> Iterator[Point]:
     yield Point(
         point="4",
         about="Why the metrics fit the purpose",
-        found=f"Metrics used: {', '.join(metric_words(name) for name in b.scores.metrics)}",
+        found=f"Metrics used: {'; '.join(metric_words(name) for name in b.scores.metrics)}",
         sections=("evaluation",),
         by_person="why they fit",
     )

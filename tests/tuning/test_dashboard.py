@@ -74,7 +74,7 @@ def test_a_running_and_a_finished_study_are_shown(tmp_path: Path) -> None:
         show_weights(opened, kept, tmp_path / "shown")
         while_running = seen[0]
         assert [trial["state"] for trial in while_running["trials"]].count("Running") >= 1
-        assert while_running["metric_names"] == ["log loss on validation"]
+        assert while_running["objective_names"] == ["log loss on validation"]
         [listed] = asked(f"{address}/api/studies")["study_summaries"]
         assert listed["study_name"] == "test"
         found = asked(f"{address}/api/studies/{listed['study_id']}?after=0")
