@@ -170,8 +170,8 @@ def marked_word(word: str, value: int) -> Markup:
     """Return a word, shaded by its contribution (-127 to 127) and underlined by its sign."""
     if abs(value) < _FAINT:
         return Markup("{}").format(clean(word))
-    side, colour = ("for", "--b") if value > 0 else ("against", "--a")
-    shade = f"background:color-mix(in srgb,var({colour}) {round(abs(value) / 127 * 55)}%,transparent)"
+    side, colour = ("for", "--b-rgb") if value > 0 else ("against", "--a-rgb")
+    shade = f"background:rgb(var({colour})/{round(abs(value) / 127 * 55)}%)"
     return Markup('<span class="word {}" style="{}">{}</span>').format(side, shade, clean(word))
 
 
