@@ -103,14 +103,14 @@ def axe() -> str:
 
 
 def examined(text: str, folder: Path, width: int, dark: bool) -> list[dict[str, Any]]:
-    """Return what axe-core finds wrong with a page of this width, all its parts unfolded."""
+    """Return what axe-core finds wrong with a page of this width, all unfolded, and the rules it broke down at."""
     text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text).replace("<details", "<details open")
     text = text.replace("(prefers-color-scheme:dark)", "all" if dark else "not all")
     text = text.replace("color-scheme:light dark", f"color-scheme:{'dark' if dark else 'light'}")
     run = (
         f"<script>{axe()}</script><script>axe.run(document, {_RULES}).then(found => parent.postMessage(JSON.stringify("
-        "{width: document.documentElement.clientWidth, violations: found.violations.concat(found.incomplete.filter(v => !v.nodes.length)).map(v => ({id: v.id, help: v.help, "
-        "at: v.nodes.slice(0, 4).map(n => n.html.slice(0, 200) + ' ' + n.failureSummary)}))}), '*'))</script>"
+        "{width: document.documentElement.clientWidth, violations: found.violations.concat("
+        "found.incomplete.filter(v => !v.nodes.length)).map(v => ({id: v.id, help: v.help, at: v.nodes.slice(0, 4).map(n => n.html.slice(0, 200) + ' ' + n.failureSummary)}))}), '*'))</script>"
     )
     inner = html.escape(text.replace("</body>", f"{run}</body>"))
     outer = (
