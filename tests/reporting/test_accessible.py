@@ -110,7 +110,8 @@ def examined(text: str, folder: Path, width: int, dark: bool) -> list[dict[str, 
     run = (
         f"<script>{axe()}</script><script>axe.run(document, {_RULES}).then(found => parent.postMessage(JSON.stringify("
         "{width: document.documentElement.clientWidth, violations: found.violations.concat("
-        "found.incomplete.filter(v => !v.nodes.length)).map(v => ({id: v.id, help: v.help, at: v.nodes.slice(0, 4).map(n => n.html.slice(0, 200) + ' ' + n.failureSummary)}))}), '*'))</script>"
+        "found.incomplete.filter(v => !v.nodes.length)).map(v => ({id: v.id, help: v.help, "
+        "at: v.nodes.slice(0, 4).map(n => n.html.slice(0, 200) + ' ' + n.failureSummary)}))}), '*'))</script>"
     )
     inner = html.escape(text.replace("</body>", f"{run}</body>"))
     outer = (
