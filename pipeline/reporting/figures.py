@@ -191,6 +191,8 @@ def series_figure(
         x = Scale(0, max(1, len(series[c]) - 1), 4, width - 4)
         y = Scale(min(values), max(values), top + height, top + 18)
         parts.append(Markup('<text class="label" x="4" y="{}">{}</text>').format(top + 12, clean(short(names[c], 40))))
+        parts.append(Markup('<text class="tick" x="{}" y="{}" text-anchor="end">{} to {}</text>').format(
+            width - 4, top + 12, tick_words(min(values)), tick_words(max(values))))  # fmt: skip
         path = " ".join(f"{'L' if i else 'M'}{x(t)} {y(v)}" for i, (t, v) in enumerate(_extremes(known, 2 * width)))
         parts.append(Markup('<path class="line a" d="{}"/>').format(path))
         parts.append(_strip(maps[c], top + height + 4, strip, width))
