@@ -17,7 +17,7 @@ from pipeline.attribution.faithfulness import (
 )
 from pipeline.attribution.gradients import gradients_at, integrated_gradients
 from pipeline.attribution.methods import Method
-from pipeline.attribution.sanity import SHADES, randomised, sensitivity, similarity
+from pipeline.attribution.sanity import SHADES, distance, randomised, sensitivity, similarity
 from pipeline.attribution.task import Attribution, Task, cells, completeness, movable
 from pipeline.core.contracts import TextInputs
 from pipeline.core.seeds import stream
@@ -110,14 +110,14 @@ def remove(found: Examined, curves: tuple[int, int], seed: int) -> None:
 
 def change_weights(found: Examined, clock: Clock, seed: int) -> None:
     """Compare each map with that of a network that has learned nothing."""
-    task, can = found.task, movable(found.task)
+    task, can, away = found.task, movable(found.task), distance(found.task)
     stranger = randomised(task.network, stream(seed, "interpret", "weights"))
     for item in found.attributions:
         maker = found.makers[item.method]
 
         def judge(rows: slice, item: Attribution = item, maker: Maker = maker) -> Values:
             other = maker.attribute(replace(task.of(rows), network=stranger))
-            return similarity(item.values[rows], other, can[rows])
+            return similarity(item.values[rows], other, can[rows], None if away is None else away[rows])
 
         found.look("randomised", clock, _WEIGHTS_UNTIL, maker.seconds, judge, item)
 

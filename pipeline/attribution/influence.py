@@ -1,7 +1,8 @@
 """Which training rows a prediction rests on, as far as the last layer knows; asked for by `interpret.influence`.
 
-TracIn (Pruthi et al. 2020) with the final weights and the gradients of the last linear layer alone. Whether its rows
-matter is tried: the last layer is fitted again without the rows that are said to help most, and without as many others.
+TracIn (Pruthi et al. 2020) with the final weights, and the gradients of the last linear layer's weights alone. Whether
+its rows matter is tried: the last layer is fitted again without the rows that are said to help most, and without as
+many others.
 
 Legend: N training rows, R explained rows, F features of the last layer, K classes.
 """
@@ -122,9 +123,9 @@ def _loss_without(
         steps.zero_grad()
         away = sum(((new - old) ** 2).sum() for new, old in zip(weights, start, strict=True))
         total: Tensor = nn.functional.cross_entropy(nn.functional.linear(f, *weights), y) + _HOLD * away
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]
         return total
 
-    steps.step(closure)
+    steps.step(closure)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         return float(nn.functional.cross_entropy(nn.functional.linear(asked[0][None], *weights), asked[1][None]))

@@ -15,12 +15,13 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from pipeline.attribution.task import Task, unit_scores
-from pipeline.core.contracts import ImageInputs, SeriesInputs, TableInputs, TextInputs
+from pipeline.core.contracts import ForecastInputs, ImageInputs, SeriesInputs, TableInputs, TextInputs
 
 Values = NDArray[np.float64]
 
 _FEWEST = 4
 """Units, below which ranks say nothing."""
+_NOTHING = 1e-9
 _RADIUS = 0.02
 SHADES = 4
 """Inputs beside each row."""
@@ -40,14 +41,47 @@ def randomised(network: nn.Module, rng: np.random.Generator) -> nn.Module:
     return other.eval()
 
 
-def similarity(one: Values, two: Values, movable: NDArray[np.bool_]) -> Values:
-    """Return the rank correlation of the sizes of two maps' contributions, (R,); nan where a map is constant."""
+def similarity(one: Values, two: Values, movable: NDArray[np.bool_], given: Values | None = None) -> Values:
+    """Return the rank correlation of the sizes of two maps' contributions, (R,); nan where a map is constant.
+
+    `given` (R, U): what both may follow for a reason that says nothing; then the partial correlation is returned.
+    """
     a, b = np.abs(unit_scores(one)), np.abs(unit_scores(two))
     found = np.full(len(a), np.nan)
     for row, can in enumerate(movable):
         if can.sum() >= _FEWEST and np.ptp(a[row, can]) > 0 and np.ptp(b[row, can]) > 0:
-            found[row] = spearmanr(a[row, can], b[row, can]).statistic
+            found[row] = _correlation(a[row, can], b[row, can], None if given is None else given[row, can])
     return found
+
+
+def _correlation(a: Values, b: Values, given: Values | None) -> float:
+    plain = float(spearmanr(a, b).statistic)
+    if given is None or np.ptp(given) == 0:
+        return plain
+    of_a, of_b = float(spearmanr(a, given).statistic), float(spearmanr(b, given).statistic)
+    left = (1 - of_a**2) * (1 - of_b**2)
+    if left < _NOTHING:  # a map that is how far the input is from the baseline, and nothing else
+        return plain
+    return (plain - of_a * of_b) / float(np.sqrt(left))
+
+
+def distance(task: Task) -> Values | None:
+    """Return how far places of images and series are from the baseline, (R, U); other inputs have no common measure.
+
+    Contributions of most methods grow with it whatever a network has learned.
+    """
+    away = (task.x - task.baseline).nan_to_num().abs().double() if task.x.is_floating_point() else None
+    match task.inputs:
+        case ImageInputs():
+            assert away is not None
+            return np.asarray(away.sum(1).flatten(1))
+        case SeriesInputs():
+            assert away is not None
+            return np.asarray((away / torch.tensor(task.inputs.std).view(1, -1, 1)).flatten(1))
+        case ForecastInputs():
+            assert away is not None
+            return np.asarray(away.flatten(1))
+    return None
 
 
 def sensitivity(task: Task, attribute: Callable[[Task], Values], rng: np.random.Generator) -> Values:
@@ -58,8 +92,9 @@ def sensitivity(task: Task, attribute: Callable[[Task], Values], rng: np.random.
     """
     reach = _reach(task)
 
-    def explained(given: tuple[Tensor, ...] | Tensor) -> Tensor:
-        return torch.tensor(attribute(replace(task, x=given if isinstance(given, Tensor) else given[0])))
+    def explained(given: tuple[Tensor, ...] | Tensor) -> tuple[Tensor, ...]:
+        x = given if isinstance(given, Tensor) else given[0]
+        return (torch.tensor(attribute(replace(task, x=x))),)  # of a tensor, Captum would take the rows for inputs
 
     def moved(x: Tensor) -> Tensor:
         return x + torch.tensor(rng.uniform(-1, 1, tuple(x.shape)), dtype=x.dtype) * reach

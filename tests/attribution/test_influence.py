@@ -56,9 +56,9 @@ def test_influence_of_a_linear_map_is_the_product_of_errors_and_rows() -> None:
     found = influence(network, (x, y), asked, Clock(1e9), stream(0))
     with torch.no_grad():
         wrong = [network(part).softmax(1) - nn.functional.one_hot(of, 2) for part, of in ((x, y), asked)]
-    expected = (wrong[1] @ wrong[0].T) * (asked[0] @ x.T + 1)  # + 1 of the constant
+    expected = (wrong[1] @ wrong[0].T) * (asked[0] @ x.T)
     assert found.scores == pytest.approx(expected.double().numpy(), abs=1e-5)
-    own = (wrong[0] ** 2).sum(1) * ((x**2).sum(1) + 1)
+    own = (wrong[0] ** 2).sum(1) * (x**2).sum(1)
     assert found.own == pytest.approx(own.double().numpy(), abs=1e-5)
 
 

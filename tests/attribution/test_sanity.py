@@ -30,7 +30,7 @@ from pipeline.attribution.budget import Costs
 from pipeline.attribution.faithfulness import draw_removals, infidelity, random_infidelity
 from pipeline.attribution.methods import METHODS, cam_layer, grad_cam, occlusion, shapley
 from pipeline.attribution.prechecks import FAST_PATH_OFF, agrees
-from pipeline.attribution.sanity import randomised, similarity
+from pipeline.attribution.sanity import SHADES, randomised, sensitivity, similarity
 from pipeline.attribution.task import cells, removed
 from pipeline.core.contracts import ImageInputs, NumericColumn, SeriesInputs, TableInputs, TextInputs
 from pipeline.core.seeds import stream
@@ -275,6 +275,31 @@ def test_shuffled_weights_are_the_same_numbers_elsewhere() -> None:
         assert torch.equal(old.flatten().sort().values, new.flatten().sort().values), name
         moved += int(not torch.equal(old, new))
     assert moved > 10
+
+
+def test_likeness_is_asked_given_how_far_the_input_is_from_the_baseline() -> None:
+    rng = np.random.default_rng(0)
+    away = rng.random((20, 200))
+    one, two = (away * np.exp(0.5 * rng.normal(size=(20, 200))) for _ in range(2))
+    can = np.ones((20, 200), bool)
+    assert similarity(one, two, can).min() > 0.4  # both follow the input
+    assert abs(similarity(one, two, can, away).mean()) < 0.05  # and nothing else in common
+    assert similarity(one, one, can, away) == pytest.approx(np.ones(20))
+    assert similarity(away, away, can, away) == pytest.approx(np.ones(20))
+
+
+def test_sensitivity_is_the_largest_relative_change_of_a_map() -> None:
+    task = task_of(Additive(), TABLE, drawn(5, 6))
+
+    def itself(of: Task) -> np.ndarray:
+        return np.asarray(of.x.double())
+
+    found = sensitivity(task, itself, stream(3))
+    rng, x = stream(3), task.x.double().numpy()
+    reach = 0.02 * 1.0  # half of the range between the quartiles of the edges -2 … 2
+    moves = [rng.uniform(-1, 1, (5, 6)) * reach for _ in range(SHADES)]
+    expected = np.max([np.linalg.norm(move, axis=1) / np.linalg.norm(x, axis=1) for move in moves], axis=0)
+    assert found == pytest.approx(expected, rel=1e-4)
 
 
 def test_similarity_asks_only_about_units_that_can_count() -> None:

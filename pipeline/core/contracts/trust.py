@@ -37,7 +37,10 @@ class MethodCheck:
     infidelity_gain: Number = _GONE
     """What the same contributions in random places miss more."""
     randomised: Number = _GONE
-    """Rank correlation with the maps of the network with shuffled weights: high means that it shows the input."""
+    """Rank correlation with the maps of the network with shuffled weights: high means that it shows the input.
+
+    Of images and series given how far each place is from the baseline, which most contributions grow with.
+    """
     other_baseline: Number = _GONE
     """Rank correlation with the maps towards another baseline."""
     sensitivity: Number = _GONE
