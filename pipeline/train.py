@@ -78,6 +78,7 @@ def model_card(
     weights: str,
 ) -> ModelCard:
     """Return the record of a finished training; `floor` is what ModelCard.familiarity_floor says."""
+    from pipeline.models.anatomy import layers_of
     from pipeline.training.budgets import batch_of, settled
 
     cost, latency = priced(settings, card, best, done)
@@ -111,6 +112,7 @@ def model_card(
         val_quality=last.val_quality,
         familiarity_floor=floor,
         weights_sha256=weights,
+        layers=layers_of(candidate.architecture, card.inputs, card.outputs),
         notes=tuple(notes),
     )
 
@@ -196,7 +198,7 @@ def write_held_out(folder: Path, card: DatasetCard, data: "Data", done: "Fit", *
 
 
 def run(settings: TrainSlice) -> None:
-    """Train or continue, write the weights of each training, card.json, intake.json, log.csv and held_out.json."""
+    """Train or continue; write the weights of each training, card.json, intake.json, held_out.json and the curves."""
     card, best = read_record(DatasetCard, FIT / "dataset.json"), read_record(Best, SEARCH / "best.json")
     intake, search = read_record(Intake, FIT / "intake.json"), read_record(SearchRecord, SEARCH / "search.json")
 
@@ -234,6 +236,7 @@ def run(settings: TrainSlice) -> None:
         write_json(folder / "card.json", with_usage(record, usage, continued=continued))
         write_json(folder / "intake.json", replace(intake, version=__version__, code=code_digest(*PREDICTING)))
         write_log(folder / "log.csv", [(one.name, fit.records) for one, fit in fits])
+        write_log(folder / "curve.csv", [(fits[0][0].name, done.records)])
     shutil.rmtree(checkpoints)
     log.info(
         "trained on %s in %s: %s weights, %.1f s", done.device, done.policy.words, f"{done.parameters:,}", done.seconds

@@ -32,9 +32,9 @@ from pipeline.core.contracts import (
 from pipeline.core.settings import ReportSettings
 from pipeline.core.strict import plain
 from pipeline.reporting.costs import cost_part, energy_not_assessed
+from pipeline.reporting.schema import SCHEMA_VERSION
 from pipeline.reporting.words import metric_words
 
-SCHEMA_VERSION = 1
 _GALLERY_ROWS = 12
 _CURVE_POINTS = 60
 
@@ -63,6 +63,7 @@ def document(settings: ReportSettings, records: Records, provenance: Sequence[Pr
         "schema_version": SCHEMA_VERSION,
         "title": settings.title,
         "purpose": settings.purpose,
+        "license": settings.license,
         "headline": headline(records),
         "warnings": warnings(records),
         "not_assessed": not_assessed(settings, records),

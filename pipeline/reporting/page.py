@@ -1,6 +1,6 @@
 """report.json to one self-contained page: no scripts, no network, everything foreign escaped."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from pipeline.core.bounds import amount_words
 from pipeline.reporting.figures import Line, forest, line_chart, marked_word, picture, series_figure, signed_map
+from pipeline.reporting.network import network_figure
 from pipeline.reporting.panels import robustness_figure
 from pipeline.reporting.reliance import precision_recall_figure, reliability_figure, roc_figure
 from pipeline.reporting.words import clean, metric_words, number_span
@@ -19,20 +20,10 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 def render(report: Mapping[str, Any]) -> str:
     """Return the page; it reads nothing but `report`."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: (
-            value if isinstance(value, Markup) else clean(value) if isinstance(value, str) else value
-        ),
-    )
-    environment.globals |= {
-        "number": partial(number_span, report),
+    figures = {
         "search_figure": search_figure,
         "front_figure": front_figure,
+        "network_figure": network_figure,
         "learning_figure": learning_figure,
         "curse_figure": curse_figure,
         "reliability_figure": reliability_figure,
@@ -49,11 +40,29 @@ def render(report: Mapping[str, Any]) -> str:
         "marked_word": marked_word,
         "picture": picture,
         "signed_map": signed_map,
+    }
+    return page_of("report.html.j2", report, figures)
+
+
+def page_of(template: str, report: Mapping[str, Any], figures: Mapping[str, Callable[..., Markup]]) -> str:
+    """Return what a template makes of a document."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: (
+            value if isinstance(value, Markup) else clean(value) if isinstance(value, str) else value
+        ),
+    )
+    environment.globals |= dict(figures) | {
+        "number": partial(number_span, report),
         "css": Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8")),
     }
     environment.filters["metric"] = metric_words
     environment.filters["words"] = lambda text: str(text).replace("_", " ")
-    return environment.get_template("report.html.j2").render(report=report)
+    return environment.get_template(template).render(report=report)
 
 
 def search_figure(search: Mapping[str, Any]) -> Markup:

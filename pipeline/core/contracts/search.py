@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pipeline.core import bounds
 from pipeline.core.bounds import Amounts
 from pipeline.core.contracts.data import Inputs
+from pipeline.core.contracts.layer import Layer
 from pipeline.core.contracts.retraining import Ablated, FullTraining
 
 Origin = Literal["default", "warm_start", "prior", "mutation", "tpe", "random", "grid", "refine"]
@@ -466,4 +467,6 @@ class ModelCard:
     """Why none was trained."""
     ablation: tuple[Ablated, ...] = ()
     """In short trainings of their own (train.ablate_seconds)."""
+    layers: tuple[Layer, ...] = ()
+    """What the network is made of, in the order of the forward pass; none in cards written before it was asked."""
     notes: tuple[str, ...] = ()
