@@ -84,7 +84,7 @@ class Schemas:
         words = field_words(kind)
         properties = {
             name: self.of(hint) | ({"description": words[name]} if name in words and name not in change.more else {})
-            for name, hint in (hints | change.more).items()
+            for name, hint in (hints | dict(change.more)).items()
         }
         required = [name for name in properties if name in change.more or name not in _optional(kind)]
         found: Schema = {

@@ -2,7 +2,7 @@
 
 Parts are the layers in stem, trunk and head. A module of ours among them is one part and tells what is inside; only
 what holds a whole trunk is opened. What a part reads is found by forward passes: the output of each part is handed on
-as a fresh leaf of torch's graph, and what leads back to that leaf has read it.
+as a fresh leaf of torch's graph, and what a leaf has a gradient of has read it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -29,21 +29,14 @@ _MOST_INSIDE = 6
 def layers_of(architecture: Mapping[str, Any], inputs: Inputs, outputs: int) -> tuple[Layer, ...]:
     """Return what the network of an architecture is made of, in the order of its forward pass.
 
-    Weights of all parts add up to those of the network. Nothing is computed where shapes do not depend on values, and
-    torch's generator stays as it was.
+    Weights of all parts add up to those of the network. Some drawn rows pass a network that knows nothing yet, on the
+    CPU; torch's generator stays as it was.
     """
     with torch.random.fork_rng(devices=[]):
-        try:
-            return _layers(architecture, inputs, outputs, "meta")
-        except (NotImplementedError, RuntimeError):  # as cost_of
-            return _layers(architecture, inputs, outputs, "cpu")
-
-
-def _layers(architecture: Mapping[str, Any], inputs: Inputs, outputs: int, device: str) -> tuple[Layer, ...]:
-    with torch.device(device):
+        torch.manual_seed(0)
         network = build(architecture, inputs, outputs).eval()
-    parts = dict(_parts(network, ""))
-    few, more = (_walked(network, parts, example_rows(inputs, n, gaps=False).to(device)) for n in (_FEW, _MORE))
+        parts = dict(_parts(network, ""))
+        few, more = (_walked(network, parts, example_rows(inputs, n, gaps=False)) for n in (_FEW, _MORE))
     shapes = {name: _per_row(few.shapes[name], more.shapes[name]) for name in few.shapes}
     order = [*few.after, *(name for name in parts if name not in few.after)]
     found = [_layer(name, parts[name], shapes.get(name), few.after.get(name, ())) for name in order]
@@ -59,7 +52,7 @@ def _parts(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
         opened = isinstance(child, nn.Sequential | nn.ModuleList) or (key in _OPENED and not _leaf(child))
         if opened:
             yield from _parts(child, at)
-        elif not isinstance(child, nn.Identity) and not (isinstance(child, nn.Dropout) and child.p == 0):
+        elif not isinstance(child, nn.Identity | nn.Dropout):  # which do nothing when it predicts
             yield at, child
 
 
@@ -73,31 +66,43 @@ class _Walk:
     outcome: tuple[str, ...] = ()
     leaves: dict[int, str] = field(default_factory=dict)
     """Which part a leaf is the output of, by its id."""
-    kept: list[Tensor] = field(default_factory=list)
-    """All leaves: while they are held, ids are their own."""
+    kept: list[tuple[str, Tensor]] = field(default_factory=list)
+    """All leaves by part: while they are held, ids are their own."""
 
     def fresh(self, name: str, x: Tensor) -> Tensor:
         """Return the output of a part as if the graph began there."""
         if not x.is_floating_point():
             return x
         leaf = x.detach().requires_grad_()
-        self.kept.append(leaf)
+        self.kept.append((name, leaf))
         self.leaves[id(leaf)] = name
         return leaf.clone()
 
     def sources(self, found: Iterable[Tensor]) -> tuple[str, ...]:
         """Return the parts that tensors were made of, in the order of their calls."""
+        tensors = [x for x in found if x.requires_grad]
+        names = self.leading_to(tensors)
+        if len(names) > 1:  # of what was joined, only some may have been taken
+            leaves = [(name, leaf) for name, leaf in self.kept if name in names]
+            sums = [(x * torch.randn_like(x)).sum() for x in tensors]
+            gradients = torch.autograd.grad(sums, [leaf for _, leaf in leaves], allow_unused=True, retain_graph=True)
+            names = {n for (n, _), grad in zip(leaves, gradients, strict=True) if grad is not None and grad.any()}
+        return tuple(name for name in (INPUT, *self.after) if name in names)
+
+    def leading_to(self, tensors: Iterable[Tensor]) -> set[str]:
+        """Return the parts whose leaves are in the graphs of tensors."""
         names = set()
-        todo: list[Any] = [x.grad_fn for x in found]
+        todo: list[Any] = [x.grad_fn for x in tensors]
         seen: set[Any] = set()
         while todo:
             node = todo.pop()
             if node is None or node in seen:
                 continue
             seen.add(node)
-            names.add(self.leaves.get(id(getattr(node, "variable", None))))
+            if (name := self.leaves.get(id(getattr(node, "variable", None)))) is not None:
+                names.add(name)
             todo += [before for before, _ in node.next_functions]
-        return tuple(name for name in (INPUT, *self.after) if name in names)
+        return names
 
     def hook(self, name: str) -> Callable[..., Any]:
         """Return what notes a call of a part."""
@@ -156,7 +161,7 @@ def _per_row(few: tuple[int, ...], more: tuple[int, ...]) -> tuple[int, ...] | N
 
 
 def _layer(name: str, part: nn.Module, shape: tuple[int, ...] | None, after: tuple[str, ...]) -> Layer:
-    still = [p for p in part.parameters() if not p.requires_grad]
+    still: list[Tensor] = [p for p in part.parameters() if not p.requires_grad]
     still += [b for m in part.modules() if not is_norm(m) for b in m.buffers(recurse=False) if b.is_floating_point()]
     return Layer(
         name=name,

@@ -13,7 +13,12 @@ from torch.nn.modules.pooling import (
     _MaxPoolNd,
 )
 
-_NORMS = {"LayerNorm": "layer norm", "GroupNorm": "group norm", "StepNorm": "batch norm over real steps"}
+_NORMS = {
+    "LayerNorm": "layer norm",
+    "GroupNorm": "group norm",
+    "ChannelNorm": "norm over channels",
+    "StepNorm": "batch norm over real steps",
+}
 _ACTIVATIONS = ("SiLU", "ReLU", "GELU")
 
 
@@ -37,13 +42,13 @@ def words_of(layer: nn.Module) -> str:
             return "largest of all places"
         case AdaptiveAvgPool1d() | AdaptiveAvgPool2d():
             return "mean of all places"
-        case nn.Dropout():
-            return f"dropout {layer.p:g}"
         case _BatchNorm():
             return "batch norm"
         case _ if name in _ACTIVATIONS:
             return name
-    return _NORMS.get(name) or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower()
+    if name == "Block":  # every family has its own
+        name = f"{type(layer).__module__.rpartition('.')[2]}Block"
+    return _NORMS.get(name) or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").lower()
 
 
 def _convolution(layer: _ConvNd) -> str:
@@ -69,5 +74,5 @@ def is_norm(layer: nn.Module) -> bool:
 
 def is_light(layer: nn.Module) -> bool:
     """Say whether a layer is drawn with the one before: norms, and torch's layers without weights."""
-    plain = type(layer).__module__.startswith("torch.nn") or isinstance(layer, nn.Dropout)
-    return is_norm(layer) or (plain and not any(True for _ in layer.parameters()))
+    plain = type(layer).__module__.startswith("torch.nn")
+    return is_norm(layer) or (plain and next(layer.parameters(), None) is None)

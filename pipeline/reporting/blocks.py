@@ -94,7 +94,7 @@ def _in_line(blocks: list[Block]) -> list[Block]:
     return found
 
 
-def _end(block: Block, moved: Mapping[str, str]) -> str:
+def _end(block: Block, moved: dict[str, str]) -> str:
     """Return the last of the boxes that were joined."""
     return next((name for name in reversed(moved) if moved[name] == block.name), block.name)
 

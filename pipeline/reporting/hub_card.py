@@ -75,11 +75,15 @@ def _task(data: Mapping[str, Any]) -> str:
 
 def _dataset(report: Report) -> str:
     """Return the name of the data set on the hub where it is from there, else its own as an identifier."""
-    prepare = next((part for part in report["provenance"] if part["stage"] == "prepare"), {"params": {}})
-    there = prepare["params"].get("data", {}).get("hf_name")
+    there = _behind(report, "prepare").get("params", {}).get("data", {}).get("hf_name")
     return (
         str(there) if there else re.sub(r"[^\w.]+", "-", clean(report["data"]["name"]), flags=re.A).strip("-.") or "own"
     )
+
+
+def _behind(report: Report, stage: str) -> Mapping[str, Any]:
+    found = [part for part in report["provenance"] if part["stage"] == stage]
+    return found[0] if found else {}
 
 
 def _body(report: Report) -> Iterator[str]:
@@ -176,7 +180,7 @@ def _made(report: Report) -> Iterator[str]:
     yield f"- Weights: SHA-256 {code(model['weights_sha256'])}, seed {model['seed']}"
     yield f"- Raw data: SHA-256 {code(report['data']['source_digest'])}"
     yield from (f"- {inert(part['stage'])}: {code(part['command'])}" for part in report["provenance"])
-    known = next((part["versions"] for part in report["provenance"] if part["stage"] == "train"), {})
+    known = _behind(report, "train").get("versions", {})
     if known:
         yield f"- Versions: {', '.join(f'{inert(name)} {inert(version)}' for name, version in known.items())}"
     yield from ("", "Every number of this card stands in `report.json`; `report.html` shows all of them.")

@@ -17,7 +17,7 @@ _WIDTH, _LANE, _APART = 460, 16, 12
 _GAP, _LINE, _PAD = 30, 17, 10
 _LETTER = 7.2
 """Pixels of a bold letter of 12.5 pixels, on average of the wider fonts."""
-_MOST_BESIDE, _MOST_LINES = 3, 3
+_MOST_BESIDE, _MOST_LINES = 3, 4
 _END = 240.0
 """Width of what goes in and what comes out."""
 _SHADOW = 4
@@ -117,12 +117,13 @@ def _lines(block: Block, width: float) -> tuple[Line, ...]:
     lines = [Line(first, many, "strong"), *(Line(line, style="strong") for line in more)]
     for words in (" · ".join(block.inside), " → ".join(block.then)):
         lines += [Line(line) for line in _wrapped(words, letters)]
-    if block.parameters or not block.fixed:
-        weights = f"{tick_words(block.parameters)} weights" if block.parameters else "no weights"
-    else:
-        weights = f"{tick_words(block.fixed)} fixed numbers"
+    weights = f"{tick_words(block.parameters)} weights" if block.parameters else "no weights"
+    if block.fixed > block.parameters:
+        weights = (
+            f"{weights}, {tick_words(block.fixed)} fixed" if block.parameters else f"{tick_words(block.fixed)} fixed"
+        )
     if len(weights) + len(shape) + 2 > letters and shape:
-        return (*lines, Line(weights), Line("", shape))
+        return (*lines, *(Line(line) for line in _wrapped(weights, letters)), Line("", shape))
     return (*lines, Line(weights, shape))
 
 

@@ -20,7 +20,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 def render(report: Mapping[str, Any]) -> str:
     """Return the page; it reads nothing but `report`."""
-    figures = {
+    figures: dict[str, Callable[..., Markup]] = {
         "search_figure": search_figure,
         "front_figure": front_figure,
         "network_figure": network_figure,

@@ -79,10 +79,10 @@ def test_filters_of_several_lengths_stand_side_by_side() -> None:
     convolutions = [layer for layer in layers.values() if layer.kind == "Conv1d"]
     assert [layer.words for layer in convolutions] == [f"convolution over {size} steps, 8 → 4" for size in (3, 4, 5)]
     assert len({layer.after for layer in convolutions}) == 1
-    head = next(layer for layer in layers.values() if layer.kind == "Linear")
-    assert {layer.name for layer in convolutions} <= set(layers[head.after[0]].after) | set(head.after)
+    assert convolutions[0].after == ("stem.embedding",)
+    assert layers["head.linear"].after == tuple(layer.name for layer in convolutions)
     assert layers["stem.embedding"].parameters == 50_002 * 8
-    assert "stem.wide" in layers["output"].after
+    assert layers["output"].after == ("stem.wide", "head.linear")
 
 
 def test_a_linear_forecast_goes_past_the_net_beside_it() -> None:
@@ -93,7 +93,7 @@ def test_a_linear_forecast_goes_past_the_net_beside_it() -> None:
     assert layers["trunk.trunk.positions"].words == "positions, 3 × 64"
     block = next(layer for layer in layers.values() if layer.kind == "Block")
     assert block.inside[0] == "linear, 64 → 192"
-    assert block.output == (6, 64)
+    assert block.output == (2, 3, 64)
 
 
 def test_equal_layers_inside_a_part_are_told_once() -> None:
