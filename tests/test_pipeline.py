@@ -104,7 +104,7 @@ def test_metrics_plots_and_comparisons_of_revisions(project: Path, shell: Shell)
     metrics = json.loads((project / "reports/metrics.json").read_text())
     assert shown[""]["data"] == {"reports/metrics.json": {"data": metrics}}
     shell(project, "dvc exp run -q -n shorter -S train.epochs=1")
-    changes = json.loads(shell(project, "dvc metrics diff --json HEAD").stdout)["diff"]["reports/metrics.json"]
+    changes = json.loads(shell(project, "dvc metrics diff --json HEAD").stdout)["reports/metrics.json"]
     assert changes["log_loss"]["old"] == metrics["log_loss"] != changes["log_loss"]["new"]
 
     drawn = shell(project, "dvc plots show --json")
