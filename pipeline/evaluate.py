@@ -28,6 +28,8 @@ from pipeline.core.store import EVALUATE, FIT, REPORTS, SEARCH, TEST, TRAIN, fre
 from pipeline.stage import run_stage
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
     from pipeline.core.contracts import Inputs
     from pipeline.datasets import Split
-    from pipeline.evaluation import Judge
+    from pipeline.evaluation import Judge, Said
     from pipeline.robustness import Choice
     from pipeline.training.data import Rows
 
@@ -187,6 +189,14 @@ def flat_metrics(scores: Scores) -> Mapping[str, float]:
     return flat
 
 
+def keep_said(folder: "Path", card: DatasetCard, scores: Scores, said: "Said") -> None:
+    """Write what was predicted, and what `dvc plots` draws of it."""
+    from pipeline.evaluation import store_predictions, write_plots
+
+    store_predictions(folder, card, said)
+    write_plots(folder, card, scores, said)
+
+
 def tell(scores: Scores, search: SearchRecord) -> None:
     """Say what was found of everything beside the single network."""
     for other in scores.front[1:]:
@@ -214,7 +224,6 @@ def run(settings: EvaluateSlice) -> None:
         judge_for,
         reliance,
         single_network,
-        store_predictions,
     )
     from pipeline.robustness import chosen_in
     from pipeline.training.data import Rows
@@ -261,7 +270,7 @@ def run(settings: EvaluateSlice) -> None:
     )
     tell(scores, search)
     with fresh_folder(EVALUATE) as folder:
-        store_predictions(folder, card, Said(y, p, x, predictions_table(card, test, judge.table(p)), kept))
+        keep_said(folder, card, scores, Said(y, p, x, predictions_table(card, test, judge.table(p)), kept))
         write_json(folder / "scores.json", scores)
         write_json(folder / "robustness.json", robustness(settings, card, (network, model), test, choice))
     write_json(REPORTS / "metrics.json", flat_metrics(scores))

@@ -1,7 +1,10 @@
-"""All records → reports/report.json → reports/report.html, rendered from the JSON alone.
+"""All records → reports/report.json → reports/report.html and model_card.md, made from the JSON alone.
+
+Beside it lies report.schema.json, which says what stands where in report.json.
 
 `python -m pipeline.report --summary` prints the outcome of the last run and changes nothing, `partial=true` writes what
-there is so far, of a running search too, to reports/partial.html.
+there is so far, of a running search too, to reports/partial.html, and `compare=REVISION`, or =FOLDER, sets another run
+beside this one in reports/compare.html.
 """
 
 import logging
@@ -86,12 +89,15 @@ def all_records() -> "Records":
 
 
 def run(settings: ReportSlice, arguments: Sequence[str] = ("--params",)) -> None:
-    """Write report.json and report.html; `arguments`: of the command line."""
-    from pipeline.reporting import document, render
+    """Write report.json with its schema, report.html and model_card.md; `arguments`: of the command line."""
+    from pipeline.reporting import document, hub_card, render, report_schema
 
     records = all_records()
     write_json(REPORTS / "report.json", document(settings.report, records, provenance(settings, arguments)))
-    write_bytes(REPORTS / "report.html", render(read_json(REPORTS / "report.json")).encode())
+    write_json(REPORTS / "report.schema.json", report_schema())
+    report = read_json(REPORTS / "report.json")
+    write_bytes(REPORTS / "report.html", render(report).encode())
+    write_bytes(REPORTS / "model_card.md", hub_card(report).encode())
     log.info("%s, %.0f kB", REPORTS / "report.html", (REPORTS / "report.html").stat().st_size / 1000)
 
 
@@ -114,5 +120,7 @@ if __name__ == "__main__":
     elif "partial=true" in sys.argv[1:]:
         # By its name: the stage reads artifacts alone, and must not depend on the code of the search as this does.
         runpy.run_module("pipeline.partial", run_name="__main__", alter_sys=True)
+    elif any(argument.startswith("compare=") for argument in sys.argv[1:]):
+        runpy.run_module("pipeline.compare", run_name="__main__", alter_sys=True)
     else:
         run_stage("report", ReportSlice, partial(run, arguments=sys.argv[1:]))

@@ -138,11 +138,12 @@ def write(
     floor = write_held_out(folder, card, course.data, done, ordered=intake.data.time is not None)
     write_json(folder / "intake.json", replace(intake, version=__version__, code=code_digest(*PREDICTING)))
     write_log(folder / "log.csv", [(one.name, fit.records) for one, fit in fits])
+    write_log(folder / "curve.csv", [(fits[0][0].name, done.records)])
     return with_trainings(model_card(settings, card, best, course.budget, done, floor, told[0].weights_sha256), told)
 
 
 def run(settings: TrainSlice) -> None:
-    """Train or continue, write the weights of each training, card.json, intake.json, log.csv and held_out.json."""
+    """Train or continue; write the weights of each training, card.json, intake.json, held_out.json and the curves."""
     card, best = read_record(DatasetCard, FIT / "dataset.json"), read_record(Best, SEARCH / "best.json")
     intake, search = read_record(Intake, FIT / "intake.json"), read_record(SearchRecord, SEARCH / "search.json")
 

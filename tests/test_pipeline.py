@@ -97,6 +97,41 @@ def test_experiments_with_overrides(project: Path, shell: Shell) -> None:
     assert wrong.returncode != 0
 
 
+def test_metrics_plots_and_comparisons_of_revisions(project: Path, shell: Shell) -> None:
+    small(project)
+    shell(project, "git commit -qam small && dvc repro -q && git add -A && git commit -qm lock")
+    shown = json.loads(shell(project, "dvc metrics show --json").stdout)
+    metrics = json.loads((project / "reports/metrics.json").read_text())
+    assert shown[""]["data"] == {"reports/metrics.json": {"data": metrics}}
+    shell(project, "dvc exp run -q -n shorter -S train.epochs=1")
+    changes = json.loads(shell(project, "dvc metrics diff --json HEAD").stdout)["reports/metrics.json"]
+    assert changes["log_loss"]["old"] == metrics["log_loss"] != changes["log_loss"]["new"]
+
+    drawn = shell(project, "dvc plots show --json")
+    assert "WARNING" not in drawn.stderr
+    assert "ERROR" not in drawn.stderr
+    plots = json.loads(drawn.stdout)["data"]
+    points = {name: json.loads(plot[0]["content"])["data"]["values"] for name, plot in plots.items()}
+    assert {"learning", "trainings", "confusion", "calibration"} <= set(points)
+    test_rows = json.loads((project / "artifacts/prepare/fit/dataset.json").read_text())["rows"]["test"]
+    assert len(points["confusion"]) == test_rows
+    assert [point["epoch"] for point in points["learning"]] == ["1"]
+    both = json.loads(shell(project, "dvc plots diff --json HEAD").stdout)["data"]["learning"]
+    assert {revision for plot in both for revision in plot["revisions"]} == {"HEAD", "workspace"}
+
+    compare = "python -m pipeline.report compare="
+    for wanted in ("HEAD", "shorter"):
+        shell(project, f"{compare}{wanted}")
+        found = json.loads((project / "reports/compare.json").read_text())
+        told = {pair["name"]: (pair["this"], pair["other"]) for pair in found["settings"]}
+        assert told == ({"train.epochs": ("1", "3")} if wanted == "HEAD" else {})
+        assert found["costs"][0]["other"]["value"] is not None
+    shell(project, "rm -rf .dvc/cache")
+    gone = shell(project, f"{compare}HEAD", check=False)
+    assert gone.returncode == 2
+    assert "of that revision is not in DVC's cache\n  fix: `dvc fetch`" in gone.stderr
+
+
 def start(project: Path, stage: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-u", "-m", f"pipeline.{stage}", "--params"]
     return subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True)

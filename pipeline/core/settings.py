@@ -4,6 +4,7 @@
 so that a changed key re-runs exactly the stages that can see it.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -238,6 +239,13 @@ class ReportSettings:
     """One sentence on what the model is for; a person writes it."""
     include_raw: bool = False
     """Whether the report may show single texts, values of single rows, and inputs of data with sensitive features."""
+    license: str = ""
+    """Of the model, as the Hugging Face hub names licences; a person decides it."""
+
+    def __post_init__(self) -> None:
+        """An identifier, no sentence."""
+        if self.license and not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", self.license):
+            raise ValueError(f"license {self.license!r} is no identifier, such as mit, apache-2.0 or cc-by-4.0")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

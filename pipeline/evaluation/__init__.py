@@ -5,6 +5,8 @@ from pipeline.evaluation.constraints import amounts_on_test, constraint_checks, 
 from pipeline.evaluation.forecast_intervals import forecast_conformal
 from pipeline.evaluation.front import ensemble, ensemble_verdict, mixed_ensemble, single_network, total
 from pipeline.evaluation.judges import Judge, judge_for
+from pipeline.evaluation.pairs import paired_gains, rows_digest
+from pipeline.evaluation.plots import write_plots
 from pipeline.evaluation.reliance import reliance
 from pipeline.evaluation.stored import Said, load_arrays, load_predictions, store_predictions
 
@@ -23,10 +25,13 @@ __all__ = [
     "load_arrays",
     "load_predictions",
     "mixed_ensemble",
+    "paired_gains",
     "reliance",
+    "rows_digest",
     "single_network",
     "store_predictions",
     "tempering",
     "threshold",
     "total",
+    "write_plots",
 ]

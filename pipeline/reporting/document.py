@@ -34,9 +34,9 @@ from pipeline.core.strict import plain
 from pipeline.reporting.costs import cost_part, energy_not_assessed
 from pipeline.reporting.glance import SEVERITIES, glance
 from pipeline.reporting.regulatory import regulatory_map
+from pipeline.reporting.schema import SCHEMA_VERSION
 from pipeline.reporting.words import metric_words
 
-SCHEMA_VERSION = 1
 _GALLERY_ROWS = 12
 _CURVE_POINTS = 60
 
@@ -65,6 +65,7 @@ def document(settings: ReportSettings, records: Records, provenance: Sequence[Pr
         "schema_version": SCHEMA_VERSION,
         "title": settings.title,
         "purpose": settings.purpose,
+        "license": settings.license,
         "headline": headline(records),
         "glance": glance(records.card, records.search, records.front, records.scores, records.fairness),
         "warnings": warnings(records),

@@ -22,6 +22,7 @@ from pipeline.reporting.caps import (
 from pipeline.reporting.explaining import deletion_figure, effect_figure, importance_figure, overlay, scored_word
 from pipeline.reporting.figures import Line, forest, line_chart, picture, series_figure
 from pipeline.reporting.glossary import Glossary
+from pipeline.reporting.network import network_figure
 from pipeline.reporting.numbers import (
     curve_numbers,
     deletion_numbers,
@@ -55,13 +56,13 @@ _OF_REPORT = (
 def render(report: Mapping[str, Any]) -> str:
     """Return the page; it reads nothing but `report`."""
     glossary = Glossary()
-    page = _environment().get_template("report.html.j2").render(
-        report=report,
-        number=partial(number_span, report),
-        term=glossary.term,
-        glossary=glossary.entries,
-        **{function.__name__: partial(function, report) for function in _OF_REPORT},
-    )  # fmt: skip
+    own: dict[str, Any] = {function.__name__: partial(function, report) for function in _OF_REPORT}
+    return page_of("report.html.j2", report, own | {"term": glossary.term, "glossary": glossary.entries})
+
+
+def page_of(template: str, report: Mapping[str, Any], own: Mapping[str, Any]) -> str:
+    """Return what a template makes of a document; `own` is what it can call beside the figures of all."""
+    page = _environment().get_template(template).render(report=report, number=partial(number_span, report), **own)
     return page.replace(_SCROLLS, _REACHED)
 
 
@@ -80,6 +81,7 @@ def _environment() -> jinja2.Environment:
     environment.globals |= {
         "search_figure": search_figure,
         "front_figure": front_figure,
+        "network_figure": network_figure,
         "learning_figure": learning_figure,
         "curse_figure": curse_figure,
         "reliability_figure": reliability_figure,

@@ -22,7 +22,6 @@ from pipeline.core.contracts import (
 from pipeline.core.settings import ReportSettings
 from pipeline.core.strict import plain
 from pipeline.reporting.document import (
-    SCHEMA_VERSION,
     Records,
     data_part,
     ensemble_part,
@@ -33,6 +32,7 @@ from pipeline.reporting.document import (
     search_part,
 )
 from pipeline.reporting.glance import SEVERITIES
+from pipeline.reporting.schema import SCHEMA_VERSION
 
 
 @dataclass(frozen=True, kw_only=True)

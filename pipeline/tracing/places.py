@@ -13,7 +13,7 @@ _STAGES = {"data": "prepare", "model": "train", "robustness": "evaluate", "cost"
 """Stages that are called otherwise than the part of the report they fill."""
 _NAMES = ("name", "method", "feature", "group", "origin")
 """Fields by which an item of a list may be called instead of its place."""
-_LONG = (("search", "trials"), ("interpret", "gallery"))
+_LONG = (("search", "trials"), ("model", "layers"), ("interpret", "gallery"))
 """Lists that nobody is pointed at."""
 SCHEMAS = ("schema", "schema_version")
 _SHOWN = 4

@@ -117,6 +117,7 @@ def _plain_cell(cell: Any) -> Any:
 
 def model_part(records: Records, behind: Behind) -> Part:
     """Build the winner's architecture again and count; nothing is trained."""
+    from pipeline.models.anatomy import layers_of
     from pipeline.models.cost import cost_of
     from pipeline.training.budgets import rows_at_once, settled
 
@@ -134,5 +135,6 @@ def model_part(records: Records, behind: Behind) -> Part:
         "processes": slice_.trainer.processes,
         "seed": slice_.seed,
         "search_score": best.score,
+        "layers": layers_of(model.candidate.architecture, model.inputs, model.outputs) if model.layers else (),
     }
     return compared("model", {k: v for k, v in plain(model).items() if k != "inputs"}, again)

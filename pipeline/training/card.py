@@ -6,6 +6,7 @@ from dataclasses import replace
 from pipeline.core.contracts import Best, Budget, DatasetCard, FullTraining, Latency, ModelCard
 from pipeline.core.settings import TrainSlice
 from pipeline.core.usage import CONTINUED, SHARED, Usage
+from pipeline.models.anatomy import layers_of
 from pipeline.models.cost import Cost, cost_of, measured_latency
 from pipeline.training.budgets import rows_at_once, settled
 from pipeline.training.fit import Fit
@@ -66,6 +67,7 @@ def model_card(
         val_quality=last.val_quality,
         familiarity_floor=floor,
         weights_sha256=weights,
+        layers=layers_of(candidate.architecture, card.inputs, card.outputs),
         notes=tuple(notes),
     )
 

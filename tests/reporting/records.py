@@ -32,6 +32,7 @@ from pipeline.core.contracts import (
     ImageInputs,
     Importance,
     Latency,
+    Layer,
     Member,
     MethodCheck,
     MixedEnsemble,
@@ -225,7 +226,20 @@ def _model(inputs: AnyInputs) -> ModelCard:
         val_score=0.4,
         val_quality=0.8,
         weights_sha256="1" * 64,
+        layers=_layers(),
     )
+
+
+def _layers() -> tuple[Layer, ...]:
+    first = Layer(name="input", kind="input", words="image", output=(1, 4, 4))
+    one = Layer(name="trunk.0", kind="Conv2d", words="3 × 3 convolution, 1 → 8", output=(8, 4, 4), parameters=72,
+                fixed=9, after=("input",))  # fmt: skip
+    norm = Layer(name="trunk.1", kind="BatchNorm2d", words="batch norm", output=(8, 4, 4), parameters=16,
+                 after=("trunk.0",), light=True)  # fmt: skip
+    head = Layer(name="head", kind="Odd", words=f"odd {HOSTILE}", inside=("linear, 8 → 3",), output=(3,), parameters=27,
+                 after=("trunk.1", "input"))  # fmt: skip
+    last = Layer(name="output", kind="output", words="output", output=(3,), after=("head",))
+    return first, one, norm, head, last, Layer(name="trunk.p", kind="weights", words=f"p {HOSTILE}", parameters=8)
 
 
 def _scores() -> Scores:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from pipeline import configure, evaluate, fairness, interpret, prepare, report, search, train
 from pipeline.core import settings as kinds
@@ -67,7 +68,24 @@ def run_stages(stages: Sequence[tuple[str, type[Any], Any]], overrides: Sequence
             record_provenance(name, granted(name, config), ["--params"])
     found: dict[str, Any] = json.loads(Path("reports/report.json").read_text())
     check_front(found)
+    check_card(found)
+    assert [error.json_path for error in Draft202012Validator(schema()).iter_errors(found)] == []
     return found
+
+
+def schema() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path("reports/report.schema.json").read_text())
+    return found
+
+
+def check_card(report: Mapping[str, Any]) -> None:
+    """The model card says what the report says, in a header that is YAML."""
+    _, header, body = Path("reports/model_card.md").read_text().split("---\n", 2)
+    (result,) = yaml.safe_load(header)["model-index"][0]["results"]
+    metrics = {name: number["value"] for name, number in report["evaluate"]["metrics"].items() if name != "ece_null"}
+    known = [value for value in metrics.values() if value is not None]
+    assert sorted(metric["value"] for metric in result["metrics"]) == sorted(known)
+    assert report["model"]["weights_sha256"] in body
 
 
 def check_front(report: Mapping[str, Any]) -> None:

@@ -31,6 +31,7 @@ from pipeline.core.contracts.data import (
 )
 from pipeline.core.contracts.held_out import HeldOut, ThresholdAim
 from pipeline.core.contracts.intake import Intake, SeriesScale
+from pipeline.core.contracts.layer import Layer
 from pipeline.core.contracts.number import Number
 from pipeline.core.contracts.retraining import Ablated, FullTraining
 from pipeline.core.contracts.robustness import (
@@ -151,6 +152,7 @@ __all__ = [
     "Inputs",
     "Intake",
     "Latency",
+    "Layer",
     "Member",
     "MethodCheck",
     "MixedEnsemble",

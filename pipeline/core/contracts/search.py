@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pipeline.core import bounds
 from pipeline.core.bounds import Amounts
 from pipeline.core.contracts.data import Inputs
+from pipeline.core.contracts.layer import Layer
 from pipeline.core.contracts.number import Number
 from pipeline.core.contracts.retraining import Ablated, FullTraining
 
@@ -478,4 +479,6 @@ class ModelCard:
     """The candidate, trained on what several networks say of the training rows (train.distill)."""
     ablation: tuple[Ablated, ...] = ()
     """In short trainings of their own (train.ablate_seconds)."""
+    layers: tuple[Layer, ...] = ()
+    """What the network is made of, in the order of the forward pass; none in cards written before it was asked."""
     notes: tuple[str, ...] = ()
