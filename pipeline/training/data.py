@@ -92,7 +92,7 @@ def load_data(card: DatasetCard, folder: Path) -> Data:
 
     def arrays(split: Split) -> Arrays:
         groups = {name: split.rows[f"audit.{name}"].to_numpy(object) for name in names}
-        return Arrays(split.x, split.y, split.weight, groups)
+        return Arrays(split.x, split.y, split.weight, groups=groups)
 
     if card.weight is not None and train.weight is None:
         raise missing(folder / "train_weight.npy")
