@@ -60,7 +60,9 @@ def training(project: Path, *overrides: str, **environment: str) -> Iterator["su
         yield process
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 def output_of(process: "subprocess.Popen[str]") -> str:
