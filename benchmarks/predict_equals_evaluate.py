@@ -198,9 +198,9 @@ def int8_rows(records: Mapping[str, Mapping[str, Any]]) -> list[Sequence[object]
 
 
 def changed(number: Mapping[str, Any]) -> str:
-    """Return a difference with its interval."""
+    """Return a difference with its interval, or why there is none."""
     if number["ci_low"] is None:
-        return f"{number['value']:+.4f}"
+        return f"{number['value']:+.4f} ({number['reason']})" if number["reason"] else f"{number['value']:+.4f}"
     return f"{number['value']:+.4f} [{number['ci_low']:+.4f}, {number['ci_high']:+.4f}]"
 
 
