@@ -28,7 +28,7 @@ def another(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     shutil.copytree(finished, whole, symlinks=True)
     os.chdir(whole)
     try:
-        run_all((*SMALL, "train.epochs=1", "report.title=<b>another</b>"),
+        run_all((*SMALL, "train.epochs=1", 'report.title="<b>another</b>"'),
                 ("train", "evaluate", "interpret", "fairness", "report"))  # fmt: skip
     finally:
         os.chdir(before)
