@@ -171,7 +171,7 @@ def marked_word(word: str, value: int) -> Markup:
     if abs(value) < _FAINT:
         return Markup("{}").format(clean(word))
     side, colour = ("for", "--b-rgb") if value > 0 else ("against", "--a-rgb")
-    shade = f"background:rgb(var({colour})/{round(abs(value) / 127 * 55)}%)"
+    shade = f"background:rgb(var({colour})/{round(abs(value) / 127 * 45)}%)"
     return Markup('<span class="word {}" style="{}">{}</span>').format(side, shade, clean(word))
 
 

@@ -81,8 +81,10 @@ def test_a_running_and_a_finished_study_are_shown(tmp_path: Path) -> None:
         record = search.export("db")
         assert len(found["trials"]) == len(record.trials)
         assert "Running" not in {trial["state"] for trial in found["trials"]}
-        complete = [trial for trial in found["trials"] if trial["constraints"]]
-        assert len(complete) == sum(trial.state == "complete" for trial in record.trials)
+        bounded = [len(trial["constraints"]) for trial in found["trials"]]
+        assert bounded == [len(trial.amounts) for trial in record.trials]
+        assert set(bounded) == {1, 2}  # of trials that were stopped the calibration error is not known
+        assert all(amount <= 0 for trial in found["trials"] for amount in trial["constraints"])
         for trial in found["trials"]:
             kind = record.trials[trial["number"]].candidate.architecture["kind"]
             assert trial["note"]["body"].startswith(f"**{kind}** (origin: ")
