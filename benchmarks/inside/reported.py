@@ -14,7 +14,7 @@ from pipeline.reporting import render  # noqa: E402
 from pipeline.stage import compose, slice_for  # noqa: E402
 
 if __name__ == "__main__":
-    settings = slice_for("report", compose(sys.argv[1:]), ReportSlice)
+    settings = slice_for("report", ReportSlice, compose(sys.argv[1:]))
     import numpy as np  # noqa: F401  a part of the start too
 
     started = time.perf_counter()
