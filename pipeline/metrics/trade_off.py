@@ -6,7 +6,7 @@ two gaps on the same rows has that on both sides; its interval is of a bootstrap
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +70,7 @@ def trade_off(
             first,
             end,
             paired_gain(right[first], right[end], level),
-            interval(values[end] - values[first], draws[end] - draws[first], len(y), level),
+            _change_of_gap(gaps[first], values[end], draws[end] - draws[first], level),
         )
         for end in ends
     )
@@ -110,6 +110,19 @@ def _gap_draws(
             if len(found) > 1:
                 spreads[name].append(np.ptp(np.stack(found), axis=0))
     return {name: np.max(np.stack(found), axis=0) for name, found in spreads.items()}
+
+
+def _change_of_gap(start: Number, end: float, draws: NDArray[np.float64], level: float) -> Number:
+    """Return the gap there minus the gap here, no surer below 0 than it is sure that there is a gap here.
+
+    Resamples of a difference of extremes lie above 0 even where there is none, so a move to no gap would always seem to
+    narrow one; a change lies above minus the gap here, which may be as small as its own lower limit.
+    """
+    assert start.value is not None
+    found = interval(end - start.value, draws, start.n, level)
+    if found.ci_high is None or start.ci_low is None:
+        return found
+    return replace(found, ci_high=max(found.ci_high, -start.ci_low))
 
 
 def _move(start: str, end: str, error: Number, gap: Number) -> Move:

@@ -109,3 +109,17 @@ def test_without_two_large_groups_there_is_no_trade_off() -> None:
     y, p, _ = planted(200, 7)
     group = np.where(np.arange(200) < 10, "a", "b").astype(object)
     assert trade_off("equalized_odds_gap", "g", group, y, {"one": Way(p >= 0.5)}, np.random.default_rng(0)) is None
+
+
+def test_to_decide_nobody_narrows_no_gap_that_is_not_shown() -> None:
+    rng = np.random.default_rng(8)
+    said = []
+    for _ in range(60):
+        group = rng.choice(["a", "b", "c"], 500).astype(object)
+        y = rng.integers(2, size=500)
+        first = np.where(rng.random(500) < 0.75, y, 1 - y) == 1
+        found = trade_off("demographic_parity_gap", "g", group, y, {"one": Way(first), "none": Way(first & False)}, rng)
+        assert found is not None
+        said += [move.words for move in found.moves]
+    assert len(said) > 50
+    assert sum("narrows" in words for words in said) <= 6
