@@ -17,7 +17,7 @@ from pipeline.attribution.faithfulness import (
 )
 from pipeline.attribution.gradients import gradients_at, integrated_gradients
 from pipeline.attribution.methods import Method
-from pipeline.attribution.sanity import SHADES, distance, randomised, sensitivity, similarity
+from pipeline.attribution.sanity import SHADES, distance, mean_known, randomised, sensitivity, similarity
 from pipeline.attribution.task import Attribution, Task, cells, completeness, movable
 from pipeline.core.contracts import TextInputs
 from pipeline.core.seeds import stream
@@ -28,6 +28,7 @@ MAPS_SHARE = 0.4
 """Of the seconds, for maps, curves, removals and a randomised network."""
 _DOUBLING_SHARE = 0.15
 """Of the seconds, for integration steps that double."""
+_STRANGERS = 3
 _WEIGHTS_UNTIL, _BASELINE_UNTIL = 0.65, 0.75
 """Shares of the seconds until which other weights and other baselines are looked at."""
 NO_TIME = "no time left: interpret.seconds"
@@ -109,17 +110,24 @@ def remove(found: Examined, curves: tuple[int, int], seed: int) -> None:
 
 
 def change_weights(found: Examined, clock: Clock, seed: int) -> None:
-    """Compare each map with that of a network that has learned nothing."""
+    """Compare each map with those of networks that have learned nothing: of three where there is time, else of one.
+
+    With few inputs, one such network may look at the same ones by chance.
+    """
     task, can, away = found.task, movable(found.task), distance(found.task)
-    stranger = randomised(task.network, stream(seed, "interpret", "weights"))
+    strangers = [randomised(task.network, stream(seed, "interpret", "weights", i)) for i in range(_STRANGERS)]
     for item in found.attributions:
         maker = found.makers[item.method]
 
-        def judge(rows: slice, item: Attribution = item, maker: Maker = maker) -> Values:
-            other = maker.attribute(replace(task.of(rows), network=stranger))
-            return similarity(item.values[rows], other, can[rows], None if away is None else away[rows])
+        fits = clock.rows(len(task.x), _STRANGERS * maker.seconds, _WEIGHTS_UNTIL) == len(task.x)
+        count = _STRANGERS if fits else 1
 
-        found.look("randomised", clock, _WEIGHTS_UNTIL, maker.seconds, judge, item)
+        def judge(rows: slice, item: Attribution = item, maker: Maker = maker, count: int = count) -> Values:
+            others = [maker.attribute(replace(task.of(rows), network=one)) for one in strangers[:count]]
+            known = None if away is None else away[rows]
+            return mean_known([similarity(item.values[rows], other, can[rows], known) for other in others])
+
+        found.look("randomised", clock, _WEIGHTS_UNTIL, count * maker.seconds, judge, item)
 
 
 def change_baseline(found: Examined, baseline: Tensor, clock: Clock) -> None:

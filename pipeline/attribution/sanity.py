@@ -4,7 +4,7 @@ Rank correlations are of sizes of contributions, over the units of a row that di
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -65,6 +65,13 @@ def _correlation(a: Values, b: Values, given: Values | None) -> float:
     return (plain - of_a * of_b) / float(np.sqrt(left))
 
 
+def mean_known(found: Sequence[Values]) -> Values:
+    """Return the mean of several (R,) where they are known; nan where none is."""
+    known = np.isfinite(found)
+    total = np.where(known, found, 0.0).sum(axis=0)
+    return np.asarray(np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan))
+
+
 def distance(task: Task) -> Values | None:
     """Return how far places of images and series are from the baseline, (R, U); other inputs have no common measure.
 
@@ -94,7 +101,8 @@ def sensitivity(task: Task, attribute: Callable[[Task], Values], rng: np.random.
 
     def explained(given: tuple[Tensor, ...] | Tensor) -> tuple[Tensor, ...]:
         x = given if isinstance(given, Tensor) else given[0]
-        return (torch.tensor(attribute(replace(task, x=x))),)  # of a tensor, Captum would take the rows for inputs
+        values = np.ascontiguousarray(attribute(replace(task, x=x)))
+        return (torch.tensor(values),)  # of a tensor, Captum would take the rows for inputs
 
     def moved(x: Tensor) -> Tensor:
         return x + torch.tensor(rng.uniform(-1, 1, tuple(x.shape)), dtype=x.dtype) * reach
