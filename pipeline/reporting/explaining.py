@@ -82,4 +82,4 @@ def scored_word(word: str, value: int, scale: float) -> Markup:
     shown = marked_word(word, value)
     if shown == Markup("{}").format(clean(word)):
         return shown
-    return Markup("<ruby>{}<rt>{:+.2g}</rt></ruby>").format(shown, value / 127 * scale)
+    return Markup("<ruby>{}<rt>{:+.2f}</rt></ruby>").format(shown, value / 127 * scale)

@@ -46,7 +46,7 @@ def test_a_map_lies_over_its_picture_orange_and_blue_with_an_outline() -> None:
 
 def test_a_word_has_its_score_below_and_is_escaped() -> None:
     assert "<rt>+0.25</rt>" in scored_word("good", 127, 0.25)
-    assert "<rt>-0.5</rt>" in scored_word("bad", -127, 0.5)
+    assert "<rt>-0.50</rt>" in scored_word("bad", -127, 0.5)
     assert scored_word("of", 1, 0.5) == "of"
     assert "<script" not in scored_word(HOSTILE, 127, 1.0)
 
