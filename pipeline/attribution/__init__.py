@@ -1,6 +1,6 @@
 """Attributions, Captum's and some of our own, and what is needed to say how far to believe them."""
 
-from pipeline.attribution.budget import Clock, measured, plan
+from pipeline.attribution.budget import DRAWS, Clock, Plan, measured, plan
 from pipeline.attribution.examine import (
     MAPS_SHARE,
     Examined,
@@ -18,6 +18,7 @@ from pipeline.attribution.subject import Subject, choose_rows, subject_of
 from pipeline.attribution.task import Attribution, Task, baseline_for, completeness, other_baseline
 
 __all__ = [
+    "DRAWS",
     "FAST_PATH_OFF",
     "MAPS_SHARE",
     "MOST_ROWS",
@@ -28,6 +29,7 @@ __all__ = [
     "Examined",
     "Influence",
     "Overview",
+    "Plan",
     "Subject",
     "Task",
     "baseline_for",

@@ -1,8 +1,8 @@
 """How many rows and steps there is time for: measured on a few rows, then reduced step by step until it fits."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -46,7 +46,13 @@ class Plan:
 
     rows: int
     steps: int
-    reduced: tuple[str, ...]
+    """Of the integration."""
+    removals: int
+    """Steps in which input is removed."""
+    orders: int
+    draws: int
+    """Random groups of cells that are removed."""
+    reduced: tuple[str, ...] = ()
 
 
 def measured(task: Task) -> Costs:
@@ -64,29 +70,37 @@ def measured(task: Task) -> Costs:
     return Costs((middle - start) / len(few.x), (end - middle) / len(few.x))
 
 
-def plan(
-    task: Task,
-    methods: Sequence[Method],
-    costs: Costs,
-    wanted: tuple[int, int],
-    curves: tuple[int, int],
-    seconds: float,
-) -> Plan:
+def plan(task: Task, methods: Sequence[Method], costs: Costs, wanted: Plan, seconds: float) -> Plan:
     """Return rows and steps of which maps, curves, removals and maps of a randomised network take so many seconds.
 
-    `wanted`: rows and integration steps; `curves`: steps in which input is removed, and random orders. Steps fall to a
-    quarter first, then rows.
+    Integration steps fall to a quarter first, then removals to a half, then rows, and removals to a quarter at last.
     """
-    (rows, steps), (removals, orders) = wanted, curves
-    curve = min(removals, unit_count(task.inputs)) + 1
-    once = (2 * (len(methods) + 1) + orders) * curve + DRAWS + 2 * sum(m.forwards(task.inputs) for m in methods)
-    ladder = [(rows, max(steps // by, min(steps, _FEWEST_STEPS))) for by in (1, 2, 4)]
-    few = rows
-    while few > _FEWEST_ROWS:
-        few = max(_FEWEST_ROWS, few // 2)
-        ladder.append((few, ladder[2][1]))
-    fits = (p for p in ladder if p[0] * (2 * p[1] * costs.backward + once * costs.forward) <= seconds)
-    chosen = next(fits, ladder[-1])
-    said = [f"{chosen[0]} of {rows} rows" if chosen[0] < rows else "", f"{chosen[1]} of {steps} integration steps"
-            if chosen[1] < steps else ""]  # fmt: skip
-    return Plan(*chosen, tuple(words for words in said if words))
+    units, given = unit_count(task.inputs), sum(method.forwards(task.inputs) for method in methods)
+
+    def seconds_of(one: Plan) -> float:
+        curves = (2 * (len(methods) + 1) + one.orders) * (min(one.removals, units) + 1)
+        return one.rows * (2 * one.steps * costs.backward + (curves + one.draws + 2 * given) * costs.forward)
+
+    ladder = list(_ladder(wanted))
+    chosen = next((one for one in ladder if seconds_of(one) <= seconds), ladder[-1])
+    names = (("rows", "rows"), ("steps", "integration steps"), ("removals", "steps of removal"),
+             ("orders", "random orders"), ("draws", "random groups"))  # fmt: skip
+    said = [f"{getattr(chosen, key)} of {getattr(wanted, key)} {words}" for key, words in names
+            if getattr(chosen, key) < getattr(wanted, key)]  # fmt: skip
+    return replace(chosen, reduced=tuple(said))
+
+
+def _ladder(wanted: Plan) -> Iterator[Plan]:
+    for by in (1, 2, 4):
+        fewer = replace(wanted, steps=max(wanted.steps // by, min(wanted.steps, _FEWEST_STEPS)))
+        yield fewer
+    while fewer.rows > _FEWEST_ROWS:
+        yield _coarser(fewer, wanted, 2)
+        fewer = replace(fewer, rows=max(_FEWEST_ROWS, fewer.rows // 2))
+    yield _coarser(fewer, wanted, 2)
+    yield _coarser(fewer, wanted, 4)
+
+
+def _coarser(one: Plan, wanted: Plan, by: int) -> Plan:
+    return replace(one, removals=max(1, wanted.removals // by), orders=max(1, wanted.orders // by),
+                   draws=max(1, wanted.draws // by))  # fmt: skip

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.attribution.budget import DRAWS, Clock, Costs
+from pipeline.attribution.budget import Clock, Costs, Plan
 from pipeline.attribution.faithfulness import (
     deletion,
     draw_removals,
@@ -92,13 +92,14 @@ def _values_of(method: Method) -> Callable[[Task], Values]:
     return lambda task: method.attribute(task).values
 
 
-def remove(found: Examined, curves: tuple[int, int], seed: int) -> None:
-    """Put each map to the tests that remove input; `curves`: steps in which it is removed, and random orders."""
+def remove(found: Examined, planned: Plan, seed: int) -> None:
+    """Put each map to the tests that remove input."""
     task, of = found.task, cells(found.task.inputs)
-    random = random_deletion(task, found.attributions[0], *curves, stream(seed, "interpret", "random orders"))
-    removals = draw_removals(task, DRAWS, stream(seed, "interpret", "removals"))
+    orders = stream(seed, "interpret", "random orders")
+    random = random_deletion(task, found.attributions[0], planned.removals, planned.orders, orders)
+    removals = draw_removals(task, planned.draws, stream(seed, "interpret", "removals"))
     for item in found.attributions:
-        removal = deletion(task, item, curves[0], random)
+        removal = deletion(task, item, planned.removals, random)
         found.evidence[item.method] |= {
             "errors": completeness(task, item.values),
             "curves": removal.curves,

@@ -41,15 +41,16 @@ def look(asked: Asked, settings: InterpretSlice, clock: by.Clock) -> Looked:
     chosen, seed, inputs = settings.interpret, settings.seed, asked.card.inputs
     picked = by.choose_rows(asked.subject, min(chosen.rows, len(asked.y)), stream(seed, "interpret", "rows"))
     with by.same_function(asked.task(picked[:_LOOKED_AT])) as sure:
-        task, curves = asked.task(picked), (chosen.deletion_steps, chosen.random_orders)
+        task = asked.task(picked)
         methods, costs = by.partners(asked.network, inputs, task.x), by.measured(task)
         left = by.MAPS_SHARE * chosen.seconds - clock.spent
-        planned = by.plan(task, methods, costs, (len(picked), chosen.steps), curves, left)
+        wanted = by.Plan(len(picked), chosen.steps, chosen.deletion_steps, chosen.random_orders, by.DRAWS)
+        planned = by.plan(task, methods, costs, wanted, left)
         if planned.rows < len(picked):
             picked = by.choose_rows(asked.subject, planned.rows, stream(seed, "interpret", "rows"))
             task = asked.task(picked)
         found = by.explained(task, methods, planned.steps, clock, costs)
-        by.remove(found, curves, seed)
+        by.remove(found, planned, seed)
         by.change_weights(found, clock, seed)
         other, words = by.other_baseline(inputs, task.x, drawn_rows(asked.card, len(picked), seed))
         by.change_baseline(found, other, clock)

@@ -12,6 +12,7 @@ from pipeline.attribution import (
     Attribution,
     Clock,
     Examined,
+    Plan,
     Task,
     baseline_for,
     change_baseline,
@@ -45,6 +46,7 @@ TABLE = TableInputs(
 SERIES = SeriesInputs(channels=("a", "b", "c"), length=32, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 TEXT = TextInputs(length=8, vocabulary=tuple("abcdefgh"))
 COSTS = Costs(1e-9, 1e-9)
+WANTED = Plan(24, 64, 20, 5, 48)
 
 
 class Additive(nn.Module):
@@ -74,7 +76,7 @@ def judged(task: Task, seed: int = 0) -> Examined:
     """Return all that is looked at, without a limit of time."""
     clock = Clock(1e9)
     found = explained(task, partners(task.network, task.inputs, task.x), 32, clock, COSTS)
-    remove(found, (20, 5), seed)
+    remove(found, WANTED, seed)
     change_weights(found, clock, seed)
     change_baseline(found, other_baseline(task.inputs, task.x, task.x.flip(0))[0], clock)
     change_inputs(found, clock, seed)
@@ -236,7 +238,7 @@ def test_maps_of_a_network_that_has_learned_nothing_do_not_pass(kind: str) -> No
     maps = explained(other, (), 32, Clock(1e9), COSTS).attributions[0].values
     foreign = Examined(task, (Attribution("integrated_gradients", maps, True),), real.makers, "",
                        {"integrated_gradients": {}}, {"integrated_gradients": {}})  # fmt: skip
-    remove(foreign, (20, 5), 0)
+    remove(foreign, WANTED, 0)
     change_weights(foreign, Clock(1e9), 0)
     change_baseline(foreign, other_baseline(task.inputs, task.x, task.x.flip(0))[0], Clock(1e9))
     change_inputs(foreign, Clock(1e9), 0)
@@ -258,7 +260,7 @@ def test_a_method_that_looks_at_the_input_alone_fails() -> None:
     maker = type(found.makers["occlusion"])(edges, 0.0)
     blind = Examined(task, (Attribution("edges", edges(task), False),), {"edges": maker}, "", {"edges": {}},
                      {"edges": {}})  # fmt: skip
-    remove(blind, (20, 5), 0)
+    remove(blind, WANTED, 0)
     change_weights(blind, Clock(1e9), 0)
     change_baseline(blind, task.baseline, Clock(1e9))
     change_inputs(blind, Clock(1e9), 0)
@@ -401,16 +403,16 @@ def test_predictions_of_a_method_are_counted() -> None:
 
 def test_steps_fall_before_rows_do() -> None:
     task = task_of(Additive(), TABLE, drawn(24, 6))
-    asked: dict[str, Any] = {"wanted": (24, 64), "curves": (20, 5)}
 
     def planned(seconds: float) -> tuple[int, int, tuple[str, ...]]:
-        found = plan(task, METHODS["table"], Costs(1e-3, 2e-3), **asked, seconds=seconds)
+        found = plan(task, METHODS["table"], Costs(1e-3, 2e-3), WANTED, seconds)
         return found.rows, found.steps, found.reduced
 
     assert planned(1e9) == (24, 64, ())
     needed = [s for s in np.geomspace(0.1, 100, 200) if planned(float(s))[0] == 24]
     assert planned(float(needed[0]))[1] == 16
-    assert planned(0.0) == (4, 16, ("4 of 24 rows", "16 of 64 integration steps"))
+    assert planned(0.0) == (4, 16, ("4 of 24 rows", "16 of 64 integration steps", "5 of 20 steps of removal",
+                                    "1 of 5 random orders", "12 of 48 random groups"))  # fmt: skip
     rows = [planned(float(s))[0] for s in np.geomspace(0.01, 100, 50)]
     assert rows == sorted(rows)
 
