@@ -90,7 +90,7 @@ def deletion_numbers(report: Mapping[str, Any], which: int) -> Markup:
     drawn = {"deletion_curve": "removed, most important first", "insertion_curve": "shown, most important first",
              "random_curve": "removed in random order"}  # fmt: skip
     drawn = {curve: words for curve, words in drawn.items() if method[curve]}
-    rows = [[f"{100 * i / steps:.0f}", *[At(f"{at}/{curve}/{i}", 3) for curve in drawn]]
+    rows: list[list[Cell]] = [[f"{100 * i / steps:.0f}", *[At(f"{at}/{curve}/{i}", 3) for curve in drawn]]
             for i in range(len(method["deletion_curve"]))]  # fmt: skip
     return table(report, ("% of the input removed or shown", *drawn.values()), rows)
 
