@@ -38,11 +38,71 @@ class Headline(TypedDict):
     baseline_name: NotRequired[str]
 
 
-class Warned(TypedDict):
-    """What a reader must know, and where it stands."""
+class Bounds(TypedDict):
+    """Whether the bounds of the search hold on test rows."""
 
+    verdict: str
+    words: str
+
+
+class WorstGroup(TypedDict):
+    """The group with the largest disadvantage that was found; rate and gap are JSON pointers."""
+
+    group: str
+    of: str
+    rate: str
+    gap: str
+
+
+class Groups(TypedDict):
+    """How groups of people fare, in one line."""
+
+    verdict: str
+    words: str
+    worst: WorstGroup | None
+
+
+class Glance(TypedDict):
+    """The lines of the first screen that are no scores."""
+
+    asked: str
+    worth: str
+    bounds: Bounds
+    groups: Groups
+    rule: list[str]
+
+
+class Warned(TypedDict):
+    """What a reader must know, how grave it is, and where it stands."""
+
+    severity: str
     text: str
     pointer: str
+
+
+class MapPoint(TypedDict):
+    """A point of a framework: what it asks for, what the run says of it, and what is left to a person."""
+
+    point: str
+    about: str
+    found: str
+    sections: list[str]
+    by_person: str
+    state: str
+
+
+class Framework(TypedDict):
+    """A framework and its points."""
+
+    name: str
+    points: list[MapPoint]
+
+
+class RegulatoryMap(TypedDict):
+    """What technical documentation asks for."""
+
+    caution: str
+    frameworks: list[Framework]
 
 
 class Map(TypedDict):
@@ -72,6 +132,7 @@ class Gallery(TypedDict):
     columns: list[str]
     rows: list[GalleryRow]
     caption: str
+    raw: bool
 
 
 class StageCost(TypedDict):
@@ -107,6 +168,7 @@ class Report(TypedDict):
     purpose: str
     license: str
     headline: Headline
+    glance: Glance
     warnings: list[Warned]
     not_assessed: list[str]
     data: DatasetCard
@@ -117,6 +179,7 @@ class Report(TypedDict):
     interpret: Explanations
     fairness: FairnessRecord
     cost: Cost
+    regulatory: RegulatoryMap
     provenance: list[Provenance]
 
 

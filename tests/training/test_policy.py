@@ -129,8 +129,8 @@ def test_bf16_is_taken_where_it_is_faster_and_agrees(monkeypatch: pytest.MonkeyP
 def test_bf16_whose_gradients_differ_is_refused_and_the_next_one_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     real = Training.loss
 
-    def wrong(self: Training, batch: Batch) -> Tensor:
-        loss = real(self, batch)
+    def wrong(self: Training, batch: Batch, part: int = 0) -> Tensor:
+        loss = real(self, batch, part)
         return loss if self.policy.precision == "fp32" else loss + 0.5 * (loss - loss.detach())  # half as much again
 
     monkeypatch.setattr(Training, "loss", wrong)
