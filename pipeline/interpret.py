@@ -11,15 +11,6 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.contracts import DatasetCard, ExplainedRow, Explanations, ImageInputs
 from pipeline.core.settings import InterpretSlice
 from pipeline.core.store import FIT, INTERPRET, TEST, TRAIN, fresh_folder, read_record, write_json
-from pipeline.scorecard import (
-    agreement,
-    border_share,
-    check,
-    class_words,
-    importance,
-    no_better_than_guessing,
-    permuted_parts,
-)
 from pipeline.stage import run_stage
 
 if TYPE_CHECKING:
@@ -44,6 +35,7 @@ def run(settings: InterpretSlice) -> None:
     from pipeline.attribution import Clock, subject_of
     from pipeline.datasets import load_split
     from pipeline.examination import Asked, look
+    from pipeline.scorecard import no_better_than_guessing
     from pipeline.training.data import Rows
     from pipeline.training.heads import head_for
     from pipeline.training.predict import outputs_of, predict, targets_of
@@ -81,6 +73,7 @@ def record_of(
 ) -> Explanations:
     """Return the record, but for the explained rows and the seconds."""
     from pipeline.attribution import FAST_PATH_OFF, baseline_for
+    from pipeline.scorecard import agreement, border_share, check, class_words, importance, permuted_parts
 
     card, found, seen = asked.card, looked.found, looked.seen
     words = f"{baseline_for(card.inputs, found.task.x)[1]}; as another one, {looked.other}"

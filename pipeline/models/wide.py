@@ -99,7 +99,7 @@ class Wide(nn.Module):
 
     def pair_rows(self, x_BL: Tensor) -> Tensor:
         """Return the row of the pair each word makes with the one before it, 0 where that is none of ours, (B, L)."""
-        asked = x_BL[:, :-1] * self.words + x_BL[:, 1:]
+        asked = (x_BL[:, :-1] * self.words + x_BL[:, 1:]).contiguous()  # of turned rows it is not
         at = torch.searchsorted(self.pairs, asked).clamp(max=_PAIRS - 1)
         known = (self.pairs[at] == asked) & (x_BL[:, 1:] > 0)
         return nn.functional.pad(torch.where(known, self.first_pair + at, 0), (1, 0))

@@ -10,7 +10,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from torch import Tensor
 
 from pipeline.attribution import Task, baseline_for, completeness
-from pipeline.attribution.methods import integrated_gradients
+from pipeline.attribution.gradients import integrated_gradients
 from pipeline.core.contracts import TextInputs
 from pipeline.models import Network, build
 from pipeline.models.sequence import TextStem
@@ -210,7 +210,7 @@ def test_attributions_of_words_contain_the_wide_part(kind: str) -> None:
         task = Task(network, INPUTS, x, network(x).argmax(1), baseline_for(INPUTS, x)[0])
         added = wide(*looked_up(x.long())) - wide(*looked_up(task.baseline.long()))
     expected = added.gather(2, task.target[:, None, None].expand(-1, x.shape[1], 1))[:, :, 0]
-    found, _, _ = integrated_gradients(task, 8)
+    found = integrated_gradients(task, 8)[0]
     np.testing.assert_allclose(found.values, expected.numpy(), atol=1e-4)
     assert completeness(task, found.values).max() < 1e-3
     assert (found.values[X == 0] == 0).all()
