@@ -19,7 +19,15 @@ ROOT = Path(__file__).parents[1]
 _SHIPPED = ("conf", "data", "pipeline", "search_spaces", "tests", "dvc.yaml", ".dvcignore", ".gitignore", "Makefile",
             "README.md", "params.yaml", "pyproject.toml", "requirements.lock")  # fmt: skip
 
+_LONGEST = ("test_pipeline.py", "test_kill.py", "test_dvc.py", "test_readme.py", "test_processes.py")
+"""Files with tests of minutes."""
+
 Shell = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest tests go first, so that none of them is alone at the end."""
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
 
 
 @pytest.fixture(autouse=True)

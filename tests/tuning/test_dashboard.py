@@ -72,7 +72,8 @@ def test_a_running_and_a_finished_study_are_shown(tmp_path: Path) -> None:
 
         search.run(on_fit)
         show_weights(opened, kept, tmp_path / "shown")
-        while_running = seen[0]
+    while_running = seen[0]
+    with dashboard(tmp_path) as address:  # the first one remembers trials for some seconds
         assert [trial["state"] for trial in while_running["trials"]].count("Running") >= 1
         assert while_running["objective_names"] == ["log loss on validation"]
         [listed] = asked(f"{address}/api/studies")["study_summaries"]
@@ -100,7 +101,6 @@ def test_a_running_and_a_finished_study_are_shown(tmp_path: Path) -> None:
         if CHROMIUM is not None:
             page = f"{address}/dashboard/studies/{listed['study_id']}/trials?numbers=0"
             text = re.sub(r"<[^>]+>", " ", dumped(page, tmp_path / "browser"))
-            assert "log loss on validation" in text
             assert "origin: default" in text
             assert "architecture:" in text
 
