@@ -117,7 +117,8 @@ def headline(records: Records) -> dict[str, Any]:
 
 def winner_line(model: ModelCard) -> str:
     """Return the winning candidate in one line."""
-    fields = [f"{k} {v}" for k, v in model.candidate.architecture.items() if k != "kind"]
+    fields = [f"{k} {f'{v:.3g}' if isinstance(v, float) else v}"
+              for k, v in model.candidate.architecture.items() if k != "kind"]  # fmt: skip
     how = model.candidate.optimizer
     work = f", {model.multiply_adds:,} multiply-adds a row" if model.multiply_adds is not None else ""
     return (
