@@ -103,6 +103,8 @@ def test_a_running_and_a_finished_study_are_shown(tmp_path: Path) -> None:
             text = re.sub(r"<[^>]+>", " ", dumped(page, tmp_path / "browser"))
             assert "origin: default" in text
             assert "architecture:" in text
+            overview = dumped(f"{address}/dashboard/studies/{listed['study_id']}", tmp_path / "browser")
+            assert "log loss on validation" in overview
 
 
 def test_weights_that_are_no_longer_kept_are_no_longer_offered(tmp_path: Path) -> None:
