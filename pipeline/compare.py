@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.core.errors import ConfigError, PipelineError
-from pipeline.core.process import hold_threads
+from pipeline.core.process import settle
 from pipeline.core.store import REPORTS, read_json, write_bytes, write_json
 from pipeline.stage import prepare_terminal
 
@@ -42,7 +42,7 @@ def run(wanted: str) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Compare, and return the exit code."""
-    hold_threads()
+    settle()
     prepare_terminal("report")
     if set(arguments) & {"-h", "--help"}:
         sys.stdout.write(f"{__doc__}\n")

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pipeline.core.arguments import read_arguments
 from pipeline.core.errors import ConfigError, PipelineError
-from pipeline.core.process import hold_threads
+from pipeline.core.process import settle
 from pipeline.core.store import ARTIFACTS, FIT, TRAIN, fresh_folder, write_json
 from pipeline.delivery.record import Refused
 from pipeline.stage import prepare_terminal
@@ -92,7 +92,7 @@ def check(wishes: Wishes, kinds: Sequence[str]) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Run and return the exit code."""
-    hold_threads()
+    settle()
     prepare_terminal("export")
     if set(arguments) & {"-h", "--help"}:
         sys.stdout.write(f"{__doc__}\n")

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Literal
 from pipeline.core.arguments import read_arguments
 from pipeline.core.contracts import ThresholdAim
 from pipeline.core.errors import ConfigError, PipelineError
-from pipeline.core.process import hold_threads
+from pipeline.core.process import settle
 from pipeline.core.settings import TrainerSettings
 from pipeline.core.store import TRAIN
 from pipeline.stage import prepare_terminal
@@ -114,7 +114,7 @@ def run(arguments: Sequence[str]) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Run and return the exit code."""
-    hold_threads()
+    settle()
     prepare_terminal("predict")
     if not arguments or set(arguments) & {"-h", "--help"}:
         sys.stdout.write(f"{__doc__}\n")

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.core.contracts import Best, DatasetCard, Member, SearchRecord, SimpleMember
+from pipeline.core.process import began
 from pipeline.core.settings import SearchSlice
 from pipeline.core.store import (
     FIT,
@@ -125,11 +126,11 @@ def run(settings: SearchSlice) -> None:
                       objective=settings.objective)  # fmt: skip
     name, state = study_name(settings, sha256_folder(FIT)), state_folder()
     log.info("study %s · watch it with: %s", name, dashboard_command(shown_url(settings.search.storage)))
-    with only_one(state, name):
+    with only_one(state, name) as waited:
         study = open_study(name, storage_url(settings.search.storage, state), len(settings.objective.minimise))
         keeper = open_keeper(state, name, settings.search.keep)
         fits = Fits(problem, keeper.folder)
-        search = Search(problem, space, study, state / name)
+        search = Search(problem, space, study, state / name, None if waited else began())
         search.run(keeper.keep_fit, fits)
         show_weights(study, keeper, state / SHOWN)
         record = search.export(shown_url(settings.search.storage))

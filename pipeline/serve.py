@@ -27,7 +27,7 @@ from typing import Literal
 
 from pipeline.core.arguments import read_arguments
 from pipeline.core.errors import ConfigError, PipelineError
-from pipeline.core.process import hold_threads
+from pipeline.core.process import settle
 from pipeline.core.settings import TrainerSettings
 from pipeline.core.store import TRAIN
 from pipeline.stage import prepare_terminal
@@ -117,7 +117,7 @@ def listening(wishes: Wishes) -> socket.socket:
 
 def main(arguments: Sequence[str]) -> int:
     """Run and return the exit code."""
-    hold_threads()
+    settle()
     prepare_terminal("serve")
     if set(arguments) & {"-h", "--help"}:
         sys.stdout.write(f"{__doc__}\n")

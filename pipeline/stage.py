@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from pipeline.core.errors import ConfigError, PipelineError, SpaceError
 from pipeline.core.fragments import with_fragments
-from pipeline.core.process import die_with_parent, hold_threads
+from pipeline.core.process import die_with_parent, settle
 from pipeline.core.provenance import record_provenance
 from pipeline.core.settings import STAGE_KEYS
 from pipeline.core.store import FOLDERS
@@ -50,7 +50,7 @@ def run_stage(name: str, kind: type[S], run: Callable[[S], None]) -> None:
 def launch(name: str, arguments: Sequence[str], act: Callable[[Mapping[str, Any]], None]) -> int:
     """Run `act` on the composed configuration and return the exit code."""
     die_with_parent()
-    hold_threads()
+    settle()
     prepare_terminal(name)
     arguments = list(arguments)
     debug = "--debug" in arguments

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from pipeline.core.errors import ConfigError, PipelineError
-from pipeline.core.process import hold_threads
+from pipeline.core.process import settle
 
 
 def run(arguments: Sequence[str]) -> tuple[list[str], bool]:
@@ -26,7 +26,7 @@ def run(arguments: Sequence[str]) -> tuple[list[str], bool]:
 
 def main(arguments: Sequence[str]) -> int:
     """Print, and return the exit code."""
-    hold_threads()
+    settle()
     if set(arguments) & {"-h", "--help"}:
         sys.stdout.write(f"{__doc__}\n")
         return 0

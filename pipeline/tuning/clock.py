@@ -14,9 +14,9 @@ from pipeline.core.usage import processor_seconds
 
 log = logging.getLogger("pipeline.search")
 
-Phase = Literal["probe", "default", "search", "refine", "finish", "confirm"]
-"""Measuring the default's first steps; until the default came to its end; new candidates and promotions; numbers of
-the best candidate; the best paused ones to their end; fresh seeds."""
+Phase = Literal["start", "probe", "default", "search", "refine", "finish", "confirm"]
+"""Loading libraries and rows; measuring the default's first steps; until the default came to its end; new candidates
+and promotions; numbers of the best candidate; the best paused ones to their end; fresh seeds."""
 _LOOK_EVERY = 1.0
 """Seconds between two looks at the meter: a counter that went round twice in between would lose a turn."""
 
@@ -24,13 +24,14 @@ _LOOK_EVERY = 1.0
 class Clock:
     """Wall seconds of a study by phase and energy, over all restarts, kept with it."""
 
-    def __init__(self, study: optuna.Study, meter: Meter | str = "nobody looked") -> None:
-        """`meter`: or why there is none."""
+    def __init__(self, study: optuna.Study, meter: Meter | str = "nobody looked", began: float | None = None) -> None:
+        """`meter`: or why there is none. `began`: when, of time.monotonic(), this process did; now where None."""
         self._study = study
         self._phases: dict[Phase, float] = dict(study.user_attrs.get("phases", {}))
         self._before = sum(self._phases.values())
-        self._start = self._since = self._looked = time.monotonic()
-        self.phase: Phase = "probe"
+        self._looked = time.monotonic()
+        self._start = self._since = self._looked if began is None else began
+        self.phase: Phase = "start"
         self._meter = meter
         had: dict[str, float | str | None] = study.user_attrs.get("energy", {} if self._phases else {"joules": 0.0})
         self._joules = joules if isinstance(joules := had.get("joules"), float) else None

@@ -40,10 +40,12 @@ log = logging.getLogger("pipeline.search")
 class Search:
     """A study at work."""
 
-    def __init__(self, problem: Problem, space: Space, study: optuna.Study, folder: Path) -> None:
-        """`folder`: where paused trials and weights lie."""
+    def __init__(
+        self, problem: Problem, space: Space, study: optuna.Study, folder: Path, began: float | None = None
+    ) -> None:
+        """`folder`: where paused trials and weights lie; `began`: when, of time.monotonic(), its seconds began."""
         self.problem, self.space, self.study, self.folder = problem, space, study, folder
-        self.clock = Clock(study, meter_of(problem.trainer))
+        self.clock = Clock(study, meter_of(problem.trainer), began)
         refuse_unmeasured(problem.settings, self.clock)
         others = problem.objective.others
         refuse_unmeasurable(problem.data, problem.settings.constraints, others)
@@ -75,6 +77,7 @@ class Search:
             return
         size = usual_workers(self.problem) if settings.workers is None else settings.workers
         self._warm()
+        self.clock.enter("probe")
         self.first = defaults_within_bounds(self.study, self.space, self.first, self.gauge)
         default = self._first_candidate()
         plan = plan_for(self.problem, default, self.study, self.clock, self.policies.of, size)

@@ -34,15 +34,17 @@ def shown_url(declared: str | None) -> str:
 
 
 @contextmanager
-def only_one(state: Path, name: str) -> Iterator[None]:
-    """Let one process at a time work on a study; the kernel gives the place free when a process dies."""
+def only_one(state: Path, name: str) -> Iterator[bool]:
+    """Let one process at a time work on a study; say whether this one had to wait. A dead process frees the place."""
     with (state / f"{name}.lock").open("w") as lock:
+        waited = False
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             log.info("another process works on study %s; waiting for it", name)
             fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+            waited = True
+        yield waited
 
 
 def open_study(name: str, url: str, objectives: int = 1) -> optuna.Study:

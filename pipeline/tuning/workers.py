@@ -6,6 +6,7 @@ started fresh, because a GPU cannot be shared over a fork.
 
 import contextlib
 import faulthandler
+import gc
 import logging
 import multiprocessing
 import os
@@ -93,6 +94,7 @@ class Team:
         self._problem, self._silence, self._on_fit, self._on_wait = problem, silence, on_fit, on_wait
         self._crashes = tempfile.TemporaryDirectory(prefix="archline-")
         self._started = 0
+        gc.freeze()  # what a fork shares stays shared: nobody looks for garbage there
         self._context: Any = multiprocessing.get_context("spawn" if on_gpu(problem) else "fork")
         self._workers = [self._start() for _ in range(size)]
         self._done: list[tuple[Job, Outcome]] = []
