@@ -108,7 +108,8 @@ def one_seed(steps: Steps, told: Sequence[str], spec: Mapping[str, Any], seed: i
     views = {"views": of_views(steps, told, seed)} if model["inputs"]["kind"] == "image" else {}
     return {"seed": seed, "score": found["value"], "ci": [found["ci_low"], found["ci_high"]],
             "seconds": round(model["seconds"], 1), "epochs": model["epochs"][-1]["epoch"],
-            "parameters": model["parameters"], "val_quality": model["val_quality"]} | views  # fmt: skip
+            "precision": model["precision"], "parameters": model["parameters"],
+            "val_quality": model["val_quality"]} | views  # fmt: skip
 
 
 def of_views(steps: Steps, told: Sequence[str], seed: int) -> dict[str, Any]:
@@ -121,7 +122,7 @@ def of_views(steps: Steps, told: Sequence[str], seed: int) -> dict[str, Any]:
 def render(records: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the Markdown page of all records."""
     head = ["set", "candidate", "test score of each seed", "mean", "aim", "reached", "a person's script", "train s",
-            "passes", "weights", "views", "mean over views", "gain of each seed"]  # fmt: skip
+            "passes", "weights", "computed in", "views", "mean over views", "gain of each seed"]  # fmt: skip
     rows: list[Sequence[object]] = [head]
     for name, r in records.items():
         if r["status"] != "done":
@@ -135,7 +136,7 @@ def render(records: Mapping[str, Mapping[str, Any]]) -> str:
             f"{metric} {r['mean']:.4f}" + (f" ± {r['spread']:.4f}" if r["spread"] is not None else ""), spec["aim"],
             "yes" if sign * round(r["mean"], 3) >= sign * spec["aim"] else "no", spec["script"],
             f"{mean(run['seconds'] for run in runs):.0f}", f"{mean(run['epochs'] for run in runs):.0f}",
-            f"{runs[0]['parameters']:,}", *views_cells(runs),
+            f"{runs[0]['parameters']:,}", runs[0].get("precision", "fp32"), *views_cells(runs),
         ])  # fmt: skip
     title = ["# The default candidate alone", "", "Written by `python benchmarks/defaults.py`; ± is the standard "
              "deviation over seeds. One thread.", "", "Images have three columns more, which nothing else here uses: "
