@@ -169,6 +169,9 @@ def run(settings: TrainSlice) -> None:
     course = course_for(load_data(card, FIT), settings.train, settings.trainer, len(wanted), checkpoints)
     course = replace(course, team=gather(settings.trainer))
     log.info("%s", course.words(wanted))
+    winner = next(trial for trial in search.trials if trial.number == best.number)
+    if (short := course.short_words(winner, len(wanted))) is not None:
+        log.warning("%s", short)
     going = trained(settings, course, wanted, usage, state_folder() / "tensorboard" / checkpoints.name)
     outcomes = list(going) if course.team.first else help_train(course, going)
     course.team.part()

@@ -116,6 +116,17 @@ class Course:
         count = f"{len(wanted)} training{'s' * (len(wanted) != 1)}"
         return f"{count} ({names}), each of at most {self.budget.epochs} epochs{most}"
 
+    def short_words(self, trial: TrialRecord, trainings: int) -> str | None:
+        """Say that each training has less time than the winner's trial had; None where it has not."""
+        had, gets = trial.seconds, self.budget.seconds
+        if gets is None or gets >= had:
+            return None
+        enough = had * trainings * (1 if self.whole is None else 2)
+        return (
+            f"each training may take {gets:.0f} s and the winner's trial took {had:.0f} s, so it may end worse than in "
+            f"the search: raise train.seconds above {enough:.0f}, or lower train.seeds"
+        )
+
     def train(self, one: Wanted, also: OnScore = go_on) -> Fit:
         """Train, or go on with it; scores are those of the training that had not seen the validation rows."""
         checkpoints = self.folder / one.name.replace(" ", "_")

@@ -52,6 +52,20 @@ def test_the_first_seed_is_that_of_the_run_and_the_default_has_it_too() -> None:
     assert (default.name, default.file, default.seed, default.candidate) == ("default", "default.safetensors", 7, RNN)
 
 
+def test_it_is_said_where_a_training_has_less_time_than_the_trial_had(tmp_path: Path) -> None:
+    took = replace(FOUND.trials[2], seconds=40.0)
+    course = course_for(DATA, TrainSettings(seconds=90, seeds=3), CPU, 3, tmp_path)
+    assert course.short_words(took, 3) == (
+        "each training may take 30 s and the winner's trial took 40 s, so it may end worse than in the search: raise "
+        "train.seconds above 120, or lower train.seeds"
+    )
+    assert course.short_words(replace(took, seconds=30.0), 3) is None
+    refit = course_for(DATA, TrainSettings(seconds=90, seeds=3, refit=True), CPU, 3, tmp_path)
+    assert "each training may take 15 s" in str(refit.short_words(took, 3))
+    assert "above 240, or" in str(refit.short_words(took, 3))
+    assert course_for(DATA, TrainSettings(seconds=None), CPU, 3, tmp_path).short_words(took, 3) is None
+
+
 @pytest.mark.parametrize(
     ("record", "asked", "why"),
     [
