@@ -186,8 +186,17 @@ def example_rows(inputs: Inputs, n: int, seed: int = 0, *, gaps: bool = True) ->
     columns = [
         torch.randint(len(c.categories) + 1, (n,), generator=rng).float()
         if c.kind == "categorical"
-        else torch.randn(n, generator=rng)
+        else _numbers(c.atoms, n, rng)
         for c in inputs.columns
     ]
     flags = [torch.randint(2, (n,), generator=rng).float() for _ in range(inputs.places - len(columns))]
     return torch.stack([*columns, *flags], dim=1)
+
+
+def _numbers(atoms: tuple[float, ...], n: int, rng: torch.Generator) -> Tensor:
+    """Draw n numbers of a column, some of which are its frequent values if it has any."""
+    x = torch.randn(n, generator=rng)
+    if not atoms:
+        return x
+    drawn = torch.tensor(atoms)[torch.randint(len(atoms), (n,), generator=rng)]
+    return torch.where(torch.rand(n, generator=rng) < 0.5, drawn, x)

@@ -26,6 +26,7 @@ class TableStem(nn.Module):
     numbers: Tensor
     flags: Tensor
     flagged: Tensor
+    flagged_of: Tensor
     categories: Tensor
     offsets: Tensor
     order: Tensor
@@ -47,6 +48,7 @@ class TableStem(nn.Module):
         self.rectified = rectified
         self.register_buffer("numbers", _places([i for i, _ in numeric]))
         self.register_buffer("flagged", _places(flagged))
+        self.register_buffer("flagged_of", _place_of(flagged, len(numeric)), persistent=False)
         self.register_buffer("flags", _places([len(inputs.columns) + i for i in range(len(flagged))]))
         self.register_buffer("categories", _places([i for i, _ in categorical]))
         self.register_buffer("offsets", _places([sum(sizes[:i]) for i in range(len(sizes))]))
@@ -71,10 +73,9 @@ class TableStem(nn.Module):
             x_BN = x_BP[:, self.numbers]
             number_BND = self.encoding(x_BN)
             if len(self.flags):
-                gone_BFD = x_BP[:, self.flags, None] * self.missing
-                number_BND = number_BND.index_add(1, self.flagged, gone_BFD.to(number_BND.dtype))
+                number_BND = number_BND + spread(x_BP[:, self.flags, None] * self.missing, self.flagged_of)
             if self.atoms is not None:
-                number_BND = number_BND.index_add(1, self.atoms.columns, self.atoms(x_BN).to(number_BND.dtype))
+                number_BND = number_BND + spread(self.atoms(x_BN), self.atoms.place_of)
             tokens.append(number_BND.relu() if self.rectified else number_BND)
         if len(self.categories):
             tokens.append(self.embedding(x_BP[:, self.categories].long() + self.offsets))
@@ -179,6 +180,7 @@ class Atoms(nn.Module):
     """Numbers (B, N) to (B, A, D), for the A columns that have atoms: the vector of the atom they equal, else 0."""
 
     columns: Tensor
+    place_of: Tensor
     values: Tensor
     offsets: Tensor
 
@@ -190,6 +192,7 @@ class Atoms(nn.Module):
         for place, row in enumerate(rows):
             values[place, : counts[place]] = torch.tensor(columns[row].atoms)
         self.register_buffer("columns", _places(rows))
+        self.register_buffer("place_of", _place_of(rows, len(columns)), persistent=False)
         self.register_buffer("values", values)
         self.register_buffer("offsets", _places([1 + sum(counts[:i]) for i in range(len(rows))])[:, None])
         self.embedding = nn.Embedding(1 + sum(counts), width, padding_idx=0)
@@ -209,5 +212,18 @@ class Atoms(nn.Module):
         return torch.where(self.values.gather(1, nearest) == x_AB, nearest + self.offsets, 0).T
 
 
+def spread(some_BFD: Tensor, place_of_N: Tensor) -> Tensor:
+    """Return (B, N, D) from F columns: each of N finds its own at its place there, or zeros where that is F.
+
+    It is looked up, not added to: exported to ONNX, `index_add` gives other numbers.
+    """
+    return nn.functional.pad(some_BFD, (0, 0, 0, 1)).index_select(1, place_of_N)
+
+
 def _places(places: list[int]) -> Tensor:
     return torch.tensor(places, dtype=torch.long)
+
+
+def _place_of(some: list[int], count: int) -> Tensor:
+    """Return where each of `count` columns stands among some of them; behind the last where it does not."""
+    return _places([some.index(n) if n in some else len(some) for n in range(count)])

@@ -21,10 +21,15 @@ from tests.models.test_conformance import INPUTS, SMALL
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra export is not installed")
 pytest.importorskip("onnxscript", reason="the extra export is not installed")
 
-FAST = {("mlp", "table"), ("rnn", "text"), ("cnn", "image"), ("linear", "forecast")}
-ALIKE = {"one column", "numbers", "long series", "text with pairs", "forecast with known"}
+FAST = {("mlp", "table"), ("mlp", "frequent numbers"), ("rnn", "text"), ("cnn", "image"), ("linear", "forecast")}
+ALIKE = {"one column", "numbers", "frequent numbers", "long series", "text with pairs", "forecast with known"}
 """Inputs of a kind that another one stands for, but for some families."""
-ALSO = {("bag", "text with pairs"), ("rnn", "forecast with known"), ("patchtst", "forecast with known")}
+ALSO = {
+    ("mlp", "frequent numbers"),
+    ("bag", "text with pairs"),
+    ("rnn", "forecast with known"),
+    ("patchtst", "forecast with known"),
+}
 CASES = [
     pytest.param(family, name, id=f"{family}, {name}", marks=() if (family, name) in FAST else pytest.mark.slow)
     for family in SMALL

@@ -26,14 +26,20 @@ from pipeline.training.optimizers import make_optimizer
 IMAGE = ImageInputs(channels=2, height=9, width=12, mean=(0.3, 0.5), std=(0.4, 0.2))
 TABLE = TableInputs(
     columns=(
-        NumericColumn(name="a", edges=(-1.0, 0.0, 2.0, 5.0), median=0.5, missing=True),
+        NumericColumn(name="a", edges=(-1.0, 0.0, 2.0, 5.0), median=0.5, missing=True, atoms=(0.0, 2.0)),
         CategoricalColumn(name="b", categories=("x", "y", "z"), mode=2),
         NumericColumn(name="c", edges=(0.0, 1.0), median=0.5, missing=False),
-        NumericColumn(name="d", edges=(0.0, 1.0, 3.0), median=1.5, missing=True),
+        NumericColumn(name="d", edges=(0.0, 1.0, 3.0), median=1.5, missing=True, atoms=(1.0,)),
         CategoricalColumn(name="e", categories=("p",), mode=1),
     )
 )
 ONE_COLUMN = TableInputs(columns=(CategoricalColumn(name="b", categories=("x", "y", "z"), mode=2),))
+ATOMS = TableInputs(
+    columns=(
+        *(NumericColumn(name=n, edges=(-1.0, 0.0, 2.0), median=0.5, missing=False, atoms=(0.0, 2.0)) for n in "abcd"),
+        *(CategoricalColumn(name=n, categories=("x", "y"), mode=1) for n in "efghij"),
+    )
+)
 NUMBERS = TableInputs(columns=(NumericColumn(name="a", edges=(-1.0, 0.0, 2.0), median=0.5, missing=False),) * 2)
 TEXT = TextInputs(length=11, vocabulary=("the", "cat", "sat", "on", "mat"))
 SERIES = SeriesInputs(channels=("x", "y"), length=21, mean=(0.1, -0.2), std=(1.0, 2.0))
@@ -52,6 +58,7 @@ INPUTS: dict[str, Inputs] = {
     "table": TABLE,
     "one column": ONE_COLUMN,
     "numbers": NUMBERS,
+    "frequent numbers": ATOMS,
 }
 SMALL: dict[str, list[dict[str, Any]]] = {
     "mlp": [{}, {"width": 8, "depth": 1, "dropout": 0.2, "token": 4, "embedding": "periodic", "sigma": 0.3}],
