@@ -228,6 +228,13 @@ class FairnessSettings:
     """Below this denominator a rate is listed without an interval and never judged."""
     min_judged: int = 30
     """Below this denominator: interval only, "too small"."""
+    severity: int = 3
+    """Of 1 to 5: what corruptions cost is compared between groups at this one."""
+
+    def __post_init__(self) -> None:
+        """Corruptions have five severities."""
+        if not 1 <= self.severity <= 5:
+            raise ValueError("severity must lie between 1 and 5")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

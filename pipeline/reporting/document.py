@@ -141,11 +141,11 @@ def warnings(records: Records) -> list[dict[str, str]]:
     words = headline(records)["verdict"]
     if not str(words).startswith("better"):
         found.append((0, words, "/headline/verdict"))
-    for i, item in enumerate(records.fairness.audits):
-        worst = [g for g in item.gaps if g.words.startswith("disadvantaged")]
-        for gap in worst:
-            text = f"{item.metric.replace('_', ' ')} by {item.feature}: {gap.group} is {gap.words}"
-            found.append((1 if item.role == "sensitive" else 2, text, f"/fairness/audits/{i}"))
+    for part, items in (("audits", records.fairness.audits), ("drops", records.fairness.drops)):
+        for i, item in enumerate(items):
+            for gap in (g for g in item.gaps if g.words.startswith("disadvantaged")):
+                text = f"{item.metric.replace('_', ' ')} by {item.feature}: {gap.group} is {gap.words}"
+                found.append((1 if item.role == "sensitive" else 2, text, f"/fairness/{part}/{i}"))
     for i, method in enumerate(records.explanations.methods):
         if method.verdict in ("fail", "warn"):
             text = f"{method.method.replace('_', ' ')}: {method.reason}"

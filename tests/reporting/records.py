@@ -59,10 +59,12 @@ from pipeline.core.settings import FairnessSettings
 from pipeline.evaluation import constraint_checks
 from pipeline.metrics.calibration import reliability
 from pipeline.metrics.disparity import audit
+from pipeline.metrics.drops import drops
 from pipeline.metrics.group_scores import group_scores
 from pipeline.metrics.intervals import mean, proportion, rate_gap
 from pipeline.metrics.scores import class_scores, confusion, paired_gain, score_table
 from pipeline.metrics.trade_off import Way, trade_off
+from pipeline.metrics.verdicts import Also
 from pipeline.reporting import Records
 
 HOSTILE = "<script>alert(1)</script>"
@@ -317,7 +319,7 @@ def _robustness() -> RobustnessRecord:
         flagged=proportion(5, 90),
         flagged_share=0.05,
         notes=(f"note {HOSTILE}",),
-        not_assessed=("robustness by group",),
+        not_assessed=(f"attacks {HOSTILE}",),
     )
 
 
@@ -375,8 +377,11 @@ def _fairness(card: DatasetCard, group: NDArray[np.object_]) -> FairnessRecord:
     p_N2 = np.stack([1 - p1, p1], axis=1)
     found = FoundSlice(rule=f"{HOSTILE} > 3", error=proportion(3, 9), rest=proportion(4, 40), gap=rate_gap(3, 9, 4, 40),
                        p_adjusted=0.00001, verdict="more errors")  # fmt: skip
+    wrong = (_P.argmax(1) != _Y).astype(float)
+    cost = drops(people, {HOSTILE: group}, ("wrong", wrong, {"noise": np.maximum(wrong, group == "b")}), settings, 1)
     return replace(
-        audit(card.audit, {HOSTILE: group}, _Y, _P.argmax(1), CLASSES, settings, 1),
+        audit(card.audit, {HOSTILE: group}, _Y, _P.argmax(1), CLASSES, settings, 1, also=Also(drops=cost)),
+        severity=3,
         scores=group_scores(people, {HOSTILE: group}, binary, p_N2, p_N2 > 0.3, settings, 1),
         trade_offs=() if trade is None else (replace(trade, notes=(HOSTILE,)),),
         slices=FoundSlices(searched=45, measured=45, properties=(HOSTILE,), slices=(found,)),

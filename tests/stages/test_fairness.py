@@ -4,10 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from pipeline.core.contracts import AuditFeature, DatasetCard, FairnessRecord, ForecastInputs, Target
+from pipeline.core.errors import ConfigError
 from pipeline.core.settings import FairnessSettings, FairnessSlice
-from pipeline.fairness import Beside, audited
+from pipeline.core.strict import read
+from pipeline.evaluation import RowErrors
+from pipeline.fairness import audited
+from pipeline.grouping.beside import Beside
 from tests.reporting.records import TABLE
 
 SETTINGS = FairnessSlice(seed=7, fairness=FairnessSettings(permutations=200))
@@ -104,3 +109,46 @@ def test_forecasts_are_compared_by_series_not_by_window() -> None:
     assert verdict(record, "sex", "absolute_error") == "insufficient_evidence"
     table["absolute_error"] += 2.0 * (kind == "m")
     assert verdict(audited(about, table, SETTINGS), "sex", "absolute_error") == "disparity_found"
+
+
+def errors_of(table: pd.DataFrame) -> RowErrors:
+    """Every second row, as it is and under two corruptions: severity s of `noise` turns s tenths of women wrong."""
+    rows = np.arange(0, len(table), 2)
+    clean = (table["y_true"] != table["y_pred"]).to_numpy(float)[rows]
+    women = (table["audit.sex"] == "f").to_numpy()[rows]
+    draw = np.random.default_rng(5).random(len(rows))
+    noise = np.stack([np.where(women & (draw < s / 10), 1.0, clean) for s in range(1, 6)])
+    return RowErrors("wrong", rows, clean, {"noise": noise, "blur": np.tile(clean, (5, 1))})
+
+
+def test_what_corruptions_cost_is_compared_at_the_declared_severity() -> None:
+    table = people()
+    known = replace(beside(table, "f", "m"), errors=errors_of(table))
+    record = audited(card("binary"), table, SETTINGS, known)
+    assert [(a.feature, a.metric) for a in record.drops] == [
+        (feature, f"accuracy lost to {name}") for feature in ("sex", "town") for name in ("noise", "blur")
+    ]
+    assert [a.verdict for a in record.drops] == ["disparity_found"] + 3 * ["insufficient_evidence"]
+    mild, severe = (
+        audited(card("binary"), table, replace(SETTINGS, fairness=replace(SETTINGS.fairness, severity=s)), known)
+        for s in (1, 5)
+    )
+    lost = [r.drops[0].groups[0].rate.value or 0.0 for r in (mild, record, severe)]
+    assert lost[0] < lost[1] < lost[2]
+    assert sum(rate.rate.n for rate in record.drops[0].groups) == 600
+    assert (record.severity, mild.severity) == (3, 1)
+    assert record.notes[-1].startswith("what corruptions cost is that of 600 test rows at severity 3 of 5")
+    assert not any("robustness by group" in gone for gone in record.not_assessed)
+
+
+def test_without_corruptions_robustness_by_group_is_not_assessed() -> None:
+    table = people()
+    record = audited(card("binary"), table, SETTINGS, beside(table, "f", "m"))
+    assert (record.drops, record.severity) == ((), None)
+    assert "robustness by group: no corruption was tried (evaluate.robustness)" in record.not_assessed
+
+
+def test_a_severity_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(FairnessSettings, {"severity": 6}, "fairness")
+    assert str(caught.value) == "fairness: severity must lie between 1 and 5"

@@ -249,6 +249,10 @@ class FairnessRecord:
     delta: float | None
     tests: int
     """Tests in the family that the Benjamini-Hochberg correction covers."""
+    drops: tuple[FeatureAudit, ...] = ()
+    """What each corruption at `severity` costs the groups of sensitive features: errors made more, paired by row."""
+    severity: int | None = None
+    """Of 1 to 5; none: no corruption was tried, or no sensitive feature declared."""
     scores: tuple[GroupScores, ...] = ()
     """Of sensitive features where classes have probabilities."""
     trade_offs: tuple[TradeOff, ...] = ()
