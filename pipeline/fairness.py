@@ -29,7 +29,7 @@ def audited(
     """Return rates, or mean errors where numbers are predicted, by group; one line of `table` is one test row."""
     import numpy as np
 
-    from pipeline.grouping.also import also_compared, with_severity
+    from pipeline.grouping.also import also_compared, with_notes
     from pipeline.metrics.disparity import audit
     from pipeline.metrics.mean_gaps import audit_values
     from pipeline.metrics.pairs import with_pairs
@@ -38,7 +38,7 @@ def audited(
     features, groups, uncrossed = with_pairs(card.audit, groups)
     chosen, seed, unit = settings.fairness, settings.seed, unit_of(card, table)
     beside = beside or Beside()
-    also = also_compared(card, groups, beside, settings, unit)
+    also = also_compared(card, table, groups, beside, settings, unit)
     match card.task:
         case "binary" | "multiclass":
             record = _of_classes(card, table, settings, beside, (features, groups, unit, also))
@@ -58,7 +58,7 @@ def audited(
         case "forecast":
             errors = {name: table[name].to_numpy() for name in ("absolute_error", "signed_error")}
             record = audit_values(features, groups, errors, chosen, seed, unit, also)
-    return with_severity(replace(record, not_assessed=(*record.not_assessed, *uncrossed)), card, beside, chosen)
+    return with_notes(replace(record, not_assessed=(*record.not_assessed, *uncrossed)), card, beside, chosen)
 
 
 def unit_of(card: DatasetCard, table: "pd.DataFrame") -> "NDArray[np.int64] | None":

@@ -99,7 +99,7 @@ class ForecastJudge:
         return "absolute_error", np.divide(sums, count, out=np.full(len(p), np.nan), where=count > 0)
 
     def table(self, p: Values) -> dict[str, Any]:
-        """Return errors per window in training deviations, and what leads from these to raw units.
+        """Return errors and mean forecast per window in training deviations, and what leads from these to raw units.
 
         Forecasts themselves lie in forecasts.npy.
         """
@@ -109,6 +109,7 @@ class ForecastJudge:
         return {
             "absolute_error": np.nanmean(np.abs(error), axis=(1, 2)),
             "signed_error": np.nanmean(error, axis=(1, 2)),
+            "forecast": np.asarray(p, float).mean(axis=1),
             **units,
         }
 

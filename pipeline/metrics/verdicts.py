@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from scipy.stats import false_discovery_control
 
-from pipeline.core.contracts import AuditFeature, FairnessVerdict, FeatureAudit, GroupGap, Number
+from pipeline.core.contracts import AuditFeature, DistributionGap, FairnessVerdict, FeatureAudit, GroupGap, Number
 from pipeline.core.settings import FairnessSettings
 
 Found_co = TypeVar("Found_co", covariant=True)
@@ -28,6 +28,7 @@ class Also:
     """What is compared in the same run beside the audits, and corrected together with them."""
 
     drops: Sequence[Unjudged[FeatureAudit]] = ()
+    distributions: Sequence[Unjudged[DistributionGap]] = ()
 
 
 NOTHING_ELSE = Also()

@@ -18,6 +18,7 @@ from pipeline.core.contracts import (
     Coverage,
     DatasetCard,
     Degradation,
+    DistributionGap,
     Effect,
     EffectPoint,
     EnsembleRecord,
@@ -59,6 +60,7 @@ from pipeline.core.settings import FairnessSettings
 from pipeline.evaluation import constraint_checks
 from pipeline.metrics.calibration import reliability
 from pipeline.metrics.disparity import audit
+from pipeline.metrics.distributions import Spread, distributions
 from pipeline.metrics.drops import drops
 from pipeline.metrics.group_scores import group_scores
 from pipeline.metrics.intervals import mean, proportion, rate_gap
@@ -368,6 +370,12 @@ def _explanations(inputs: AnyInputs) -> Explanations:
     )
 
 
+def _spread(people: list[AuditFeature], group: NDArray[np.object_]) -> tuple[DistributionGap, ...]:
+    spread = Spread(name=f"errors of {HOSTILE}", values=_P[:, 0], unit="target")
+    found = distributions(people, {HOSTILE: group}, [spread], FairnessSettings(permutations=50), 1)
+    return tuple(item.judged(lambda: 0.5) for item in found)
+
+
 def _fairness(card: DatasetCard, group: NDArray[np.object_]) -> FairnessRecord:
     settings, binary = FairnessSettings(), (_Y > 0).astype(int)
     p1 = np.linspace(0.05, 0.95, len(_Y))
@@ -382,6 +390,7 @@ def _fairness(card: DatasetCard, group: NDArray[np.object_]) -> FairnessRecord:
     return replace(
         audit(card.audit, {HOSTILE: group}, _Y, _P.argmax(1), CLASSES, settings, 1, also=Also(drops=cost)),
         severity=3,
+        distributions=_spread(people, group),
         scores=group_scores(people, {HOSTILE: group}, binary, p_N2, p_N2 > 0.3, settings, 1),
         trade_offs=() if trade is None else (replace(trade, notes=(HOSTILE,)),),
         slices=FoundSlices(searched=45, measured=45, properties=(HOSTILE,), slices=(found,)),

@@ -456,3 +456,17 @@ def test_panels_share_one_scale() -> None:
     assert float(across[0]) > float(across[1])
     assert text.count('class="span"') == 1
     assert str(panels_figure([Panel("a", [None])], "x", "words")) == "<p>no points</p>"
+
+
+def test_what_corruptions_cost_groups_and_how_errors_are_spread_have_tables() -> None:
+    text = re.sub(r"<[^>]+>", " ", render(report()))
+    assert "Corruptions at severity  3  of 5, each row beside itself unchanged" in text
+    assert "accuracy lost to noise" in text
+    assert "each group against the rest; distances in units of the target" in text
+    page = render(report())
+    assert 'data-json-pointer="/fairness/drops/0/gaps/1/gap"' in page
+    assert 'data-json-pointer="/fairness/distributions/0/by_chance"' in page
+    alike = replace(records(), fairness=replace(records().fairness, drops=(), distributions=()))
+    quiet = render(json.loads(json.dumps(plain(document(SETTINGS, alike, BEHIND)))))
+    assert "What worse inputs cost each group" not in quiet
+    assert "How predictions and errors are spread" not in quiet

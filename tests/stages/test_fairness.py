@@ -101,7 +101,7 @@ def test_forecasts_are_compared_by_series_not_by_window() -> None:
     kind = np.where(series % 2 == 0, "f", "m")
     error = np.abs(rng.normal(size=80))[series] + 0.05 * rng.random(2400)
     table = pd.DataFrame({"row_id": [f"s{s} @ {i}" for i, s in enumerate(series)], "absolute_error": error,
-                          "signed_error": error, "audit.sex": kind})  # fmt: skip
+                          "signed_error": error, "forecast": error, "audit.sex": kind})  # fmt: skip
     inputs = ForecastInputs(channels=("y",), targets=1, known=0, window=4, horizon=2, season=None)
     about = card("forecast", classes=(), audit=(SEX,), inputs=inputs, targets=(Target(name="y", mean=0.0, std=1.0),))
     record = audited(about, table, SETTINGS)
@@ -152,3 +152,33 @@ def test_a_severity_that_is_none_is_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         read(FairnessSettings, {"severity": 6}, "fairness")
     assert str(caught.value) == "fairness: severity must lie between 1 and 5"
+
+
+def test_numbers_and_forecasts_have_distributions_in_the_family_of_tests() -> None:
+    rng, n = np.random.default_rng(2), 400
+    sex = np.where(np.arange(n) % 2 == 0, "f", "m")
+    true = rng.normal(100, 10, n)
+    table = pd.DataFrame({"row_id": np.arange(n).astype(str), "y_true_0": true, "audit.sex": sex,
+                          "y_pred_0": true + rng.normal(0, np.where(sex == "f", 1.0, 4.0))})  # fmt: skip
+    about = card("regression", classes=(), audit=(SEX,), targets=(Target(name="pay", mean=100.0, std=10.0),))
+    record = audited(about, table, SETTINGS)
+    found = {(d.of, d.group): d for d in record.distributions}
+    assert list(found) == [("predictions", "f"), ("predictions", "m"), ("errors", "f"), ("errors", "m")]
+    assert found["predictions", "m"].verdict == "insufficient_evidence"
+    assert found["errors", "m"].verdict == "disparity_found"
+    assert found["errors", "m"].distance.unit == "target"
+    assert found["errors", "m"].distance.value == pytest.approx(3 * np.sqrt(2 / np.pi), rel=0.2)  # of two normal ones
+    assert record.tests == 4 + 4
+    assert any(note.startswith("distributions (of single rows)") for note in record.notes)
+    series = pd.DataFrame({"row_id": [f"s{i // 5} @ {i}" for i in range(n)], "audit.sex": sex[np.arange(n) // 5],
+                           "absolute_error": 1.0, "signed_error": true, "forecast": true})  # fmt: skip
+    inputs = ForecastInputs(channels=("y",), targets=1, known=0, window=4, horizon=2, season=None)
+    spread = audited(replace(about, task="forecast", inputs=inputs), series, SETTINGS).distributions
+    assert [(d.of, d.statistic.n, d.distance.unit) for d in spread[:2]] == [
+        ("predictions", 40, "training standard deviations")
+    ] * 2
+
+
+def test_classes_have_no_distributions() -> None:
+    table = people()
+    assert audited(card("binary"), table, SETTINGS, beside(table, "f", "m")).distributions == ()

@@ -5,6 +5,8 @@ Arrays lie beside them as `.npy`, tables as Parquet, weights as safetensors; not
 
 from pipeline.core.contracts.by_group import (
     Decision,
+    DistributionGap,
+    FairnessVerdict,
     FoundSlice,
     FoundSlices,
     GroupScores,
@@ -85,7 +87,6 @@ from pipeline.core.contracts.trust import (
     ExplainedRow,
     Explanations,
     FairnessRecord,
-    FairnessVerdict,
     FeatureAudit,
     GroupGap,
     GroupRate,
@@ -125,6 +126,7 @@ __all__ = [
     "DatasetCard",
     "Decision",
     "Degradation",
+    "DistributionGap",
     "Effect",
     "EffectPoint",
     "EnsembleRecord",
