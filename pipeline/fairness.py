@@ -29,7 +29,7 @@ def audited(
     """Return rates, or mean errors where numbers are predicted, by group; one line of `table` is one test row."""
     import numpy as np
 
-    from pipeline.grouping.also import also_compared, with_notes
+    from pipeline.grouping.also import also_compared, unit_of, with_notes
     from pipeline.metrics.disparity import audit
     from pipeline.metrics.mean_gaps import audit_values
     from pipeline.metrics.pairs import with_pairs
@@ -59,18 +59,6 @@ def audited(
             errors = {name: table[name].to_numpy() for name in ("absolute_error", "signed_error")}
             record = audit_values(features, groups, errors, chosen, seed, unit, also)
     return with_notes(replace(record, not_assessed=(*record.not_assessed, *uncrossed)), card, beside, chosen)
-
-
-def unit_of(card: DatasetCard, table: "pd.DataFrame") -> "NDArray[np.int64] | None":
-    """Return the number of the person, patient, … each row belongs to, or of its series; None: every row stands alone.
-
-    Neighbouring windows of a series share most of their steps, so it is series that forecasts are compared by.
-    """
-    import pandas as pd
-
-    if card.task == "forecast":
-        return pd.factorize(table["row_id"].str.rpartition(" @ ")[0])[0]
-    return table["unit"].to_numpy() if card.unit is not None and "unit" in table else None
 
 
 def _of_classes(
@@ -157,7 +145,10 @@ def _disclosed(feature: str, thresholds: bool) -> tuple[str, ...]:
 
 def run(settings: FairnessSlice) -> None:
     """Write groups.json."""
+    from pipeline.grouping.reference import check_reference
+
     card = read_record(DatasetCard, FIT / "dataset.json")
+    check_reference(card, settings.fairness)
     path = EVALUATE / "predictions.parquet"
     if not path.exists():
         raise missing(path)
@@ -187,6 +178,8 @@ def tell(record: FairnessRecord) -> None:
     for item in record.drops:
         log.info("%s by %s at severity %d: %s", item.metric, item.feature, record.severity or 0,
                  item.verdict.replace("_", " "))  # fmt: skip
+    for shares in record.representation:
+        log.info("%s in %s: %s", shares.feature, shares.split, shares.words)
     for trade in record.trade_offs:
         for move in trade.moves:
             log.info("%s by %s: %s", trade.gap.replace("_", " "), trade.feature, move.words)

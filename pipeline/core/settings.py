@@ -230,6 +230,8 @@ class FairnessSettings:
     """Below this denominator: interval only, "too small"."""
     severity: int = 3
     """Of 1 to 5: what corruptions cost is compared between groups at this one."""
+    reference: Mapping[str, Mapping[str, float]] | None = None
+    """Shares of groups, by sensitive feature, where the model is to be used; none: they are compared with nothing."""
 
     def __post_init__(self) -> None:
         """Corruptions have five severities."""

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from pipeline.core.contracts import DatasetCard, FairnessRecord
 from pipeline.core.settings import FairnessSettings, FairnessSlice
 from pipeline.grouping.beside import Beside
+from pipeline.grouping.reference import check_reference
 from pipeline.metrics.disparity import Groups
 from pipeline.metrics.distributions import Spread, distributions, spreads_of
 from pipeline.metrics.drops import drops
+from pipeline.metrics.representation import UNDECLARED, Members, representation
 from pipeline.metrics.values import STD_UNIT, UNIT
 from pipeline.metrics.verdicts import Also
 
@@ -26,18 +28,50 @@ def also_compared(
 ) -> Also:
     """Return what is compared of groups of people beside rates and mean errors.
 
-    What corruptions cost them, and how predicted numbers and their errors are spread; `table` has a line per test row.
+    What corruptions cost them, how predicted numbers and their errors are spread, and how many of them are in each
+    split; `table` has a line per test row.
     """
     chosen, seed = settings.fairness, settings.seed
-    spread = distributions(card.audit, groups, _spreads(card, table), chosen, seed, unit)
+    check_reference(card, chosen)
+    also = Also(
+        distributions=distributions(card.audit, groups, _spreads(card, table), chosen, seed, unit),
+        representation=representation(card.audit, _members(card, beside, groups, unit), chosen, seed),
+    )
     if beside.errors is None:
-        return Also(distributions=spread)
+        return also
     rows, at = beside.errors.rows, settings.fairness.severity - 1
     some = {name: of[rows] for name, of in groups.items()}
     worse = {name: found[at] for name, found in beside.errors.worse.items()}
     errors = beside.errors.kind, beside.errors.clean, worse
     own = None if unit is None else unit[rows]
-    return Also(drops=drops(card.audit, some, errors, chosen, seed, own), distributions=spread)
+    return replace(also, drops=drops(card.audit, some, errors, chosen, seed, own))
+
+
+def _members(
+    card: DatasetCard, beside: Beside, groups: Groups, unit: NDArray[np.int64] | None
+) -> dict[str, dict[str, Members]]:
+    """Return who is in each split, the test rows last."""
+    names = [feature.name for feature in card.audit]
+    found: dict[str, dict[str, Members]] = {
+        split: {name: (rows[f"audit.{name}"].to_numpy(object), unit_of(card, rows)) for name in names}
+        for split, rows in beside.splits.items()
+    }
+    return found | {"test": {name: (groups[name], unit) for name in names}}
+
+
+def unit_of(card: DatasetCard, rows: pd.DataFrame) -> NDArray[np.int64] | None:
+    """Return the number of the person, patient, … each row belongs to, or of its series; None: every row stands alone.
+
+    Neighbouring windows of a series share most of their steps, so it is series that forecasts are compared by. `rows`
+    are those of a split, or of predictions.parquet.
+    """
+    if card.task == "forecast":
+        return pd.factorize(rows["row_id"].str.rpartition(" @ ")[0])[0]
+    if card.unit is None:
+        return None
+    if "unit" in rows:
+        return rows["unit"].to_numpy()
+    return pd.factorize(rows[f"raw.{card.unit}"])[0] if f"raw.{card.unit}" in rows else None
 
 
 def _spreads(card: DatasetCard, table: pd.DataFrame) -> list[Spread]:
@@ -55,9 +89,13 @@ def _spreads(card: DatasetCard, table: pd.DataFrame) -> list[Spread]:
 
 
 def with_notes(record: FairnessRecord, card: DatasetCard, beside: Beside, settings: FairnessSettings) -> FairnessRecord:
-    """Say how distributions are compared, and which rows were made worse and how much, or that none were."""
+    """Say what was not declared, how distributions are compared, and how rows were made worse, or that none were."""
     if not any(feature.role == "sensitive" for feature in card.audit):
         return record
+    undeclared = {one.feature for one in record.representation if one.words == UNDECLARED}
+    if undeclared:
+        gone = f"whether the data represent those the model is for, by {', '.join(sorted(undeclared))}: {UNDECLARED}"
+        record = replace(record, not_assessed=(*record.not_assessed, gone))
     if record.distributions:
         what = "predictions and errors of a series are their means" if card.task == "forecast" else "of single rows"
         spread = (

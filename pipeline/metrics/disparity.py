@@ -71,9 +71,8 @@ def audit(  # noqa: PLR0913 - the last three are for data and networks that have
         also: what else is compared, and corrected together with the rates.
     """
     positive = len(classes) - 1 if len(classes) == 2 else None
-    of_people = rates_of(y, predicted, positive)
     of_classes, gone = class_rates(y, predicted, classes)
-    of_people += of_classes
+    of_people = rates_of(y, predicted, positive) + of_classes
     if covered is not None:
         of_people += (Rate("coverage", np.ones(len(y), bool), covered, True, "no_rows"),)
     raw = [
@@ -81,10 +80,11 @@ def audit(  # noqa: PLR0913 - the last three are for data and networks that have
         for feature in features
         for rate in (of_people if feature.role == "sensitive" else of_people[:1])
     ]
-    (audits, drops), tests = judged_together(raw, also.drops)
+    (audits, drops, shares), tests = judged_together(raw, also.drops, also.representation)
     return FairnessRecord(
         audits=audits,
         drops=drops,
+        representation=shares,
         positive_class=classes[positive] if positive is not None else None,
         delta=settings.delta,
         tests=tests,
@@ -196,9 +196,9 @@ def _gap(group: str, side: _Sides, settings: FairnessSettings) -> GroupGap:
 
 
 def _spread(rates: Sequence[float], total: int) -> Number:
-    if len(rates) < 2:
-        return Number(value=None, n=total, reason="fewer than two groups are large enough")
-    return Number(value=max(rates) - min(rates), n=total, reason="no interval: a spread cannot be below 0")
+    few, why = "fewer than two groups are large enough", "no interval: a spread cannot be below 0"
+    return Number(value=max(rates) - min(rates) if len(rates) > 1 else None, n=total,
+                  reason=why if len(rates) > 1 else few)  # fmt: skip
 
 
 def spread_p(k: Sequence[int], n: Sequence[int], rng: np.random.Generator, draws: int) -> float | None:

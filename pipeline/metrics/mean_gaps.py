@@ -45,11 +45,14 @@ def audit_values(
             of = groups[feature.name]
             each = (values, of) if unit is None else unit_means(values, of, unit)
             raw.append(compared(feature, each[1], name, each[0], settings, seed))
-    (audits, drops, distributions), tests = judged_together(raw, also.drops, also.distributions)
+    (audits, drops, distributions, shares), tests = judged_together(
+        raw, also.drops, also.distributions, also.representation
+    )
     return FairnessRecord(
         audits=audits,
         drops=drops,
         distributions=distributions,
+        representation=shares,
         positive_class=None,
         delta=settings.delta,
         tests=tests,

@@ -6,7 +6,15 @@ from typing import Any, Protocol, TypeVar
 
 from scipy.stats import false_discovery_control
 
-from pipeline.core.contracts import AuditFeature, DistributionGap, FairnessVerdict, FeatureAudit, GroupGap, Number
+from pipeline.core.contracts import (
+    AuditFeature,
+    DistributionGap,
+    FairnessVerdict,
+    FeatureAudit,
+    GroupGap,
+    Number,
+    Representation,
+)
 from pipeline.core.settings import FairnessSettings
 
 Found_co = TypeVar("Found_co", covariant=True)
@@ -29,6 +37,7 @@ class Also:
 
     drops: Sequence[Unjudged[FeatureAudit]] = ()
     distributions: Sequence[Unjudged[DistributionGap]] = ()
+    representation: Sequence[Unjudged[Representation]] = ()
 
 
 NOTHING_ELSE = Also()

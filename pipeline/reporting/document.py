@@ -146,6 +146,10 @@ def warnings(records: Records) -> list[dict[str, str]]:
             for gap in (g for g in item.gaps if g.words.startswith("disadvantaged")):
                 text = f"{item.metric.replace('_', ' ')} by {item.feature}: {gap.group} is {gap.words}"
                 found.append((1 if item.role == "sensitive" else 2, text, f"/fairness/{part}/{i}"))
+    for i, shares in enumerate(records.fairness.representation):
+        if shares.verdict == "disparity_found":
+            text = f"{shares.feature} in {shares.split} rows is not as declared: {shares.words}"
+            found.append((1, text, f"/fairness/representation/{i}"))
     for i, method in enumerate(records.explanations.methods):
         if method.verdict in ("fail", "warn"):
             text = f"{method.method.replace('_', ' ')}: {method.reason}"

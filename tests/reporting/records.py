@@ -44,6 +44,7 @@ from pipeline.core.contracts import (
     OutsideSet,
     PermutedPart,
     Proxy,
+    Representation,
     RobustnessRecord,
     Scores,
     SearchRecord,
@@ -64,6 +65,7 @@ from pipeline.metrics.distributions import Spread, distributions
 from pipeline.metrics.drops import drops
 from pipeline.metrics.group_scores import group_scores
 from pipeline.metrics.intervals import mean, proportion, rate_gap
+from pipeline.metrics.representation import representation
 from pipeline.metrics.scores import class_scores, confusion, paired_gain, score_table
 from pipeline.metrics.trade_off import Way, trade_off
 from pipeline.metrics.verdicts import Also
@@ -376,6 +378,12 @@ def _spread(people: list[AuditFeature], group: NDArray[np.object_]) -> tuple[Dis
     return tuple(item.judged(lambda: 0.5) for item in found)
 
 
+def _shares(people: list[AuditFeature], group: NDArray[np.object_]) -> tuple[Representation, ...]:
+    splits = {split: {HOSTILE: (group, None)} for split in ("train", "test")}
+    settings = FairnessSettings(reference={HOSTILE: {HOSTILE: 0.75, "b": 0.25}})
+    return tuple(item.judged(lambda: 0.01) for item in representation(people, splits, settings, 1))
+
+
 def _fairness(card: DatasetCard, group: NDArray[np.object_]) -> FairnessRecord:
     settings, binary = FairnessSettings(), (_Y > 0).astype(int)
     p1 = np.linspace(0.05, 0.95, len(_Y))
@@ -390,6 +398,7 @@ def _fairness(card: DatasetCard, group: NDArray[np.object_]) -> FairnessRecord:
     return replace(
         audit(card.audit, {HOSTILE: group}, _Y, _P.argmax(1), CLASSES, settings, 1, also=Also(drops=cost)),
         severity=3,
+        representation=_shares(people, group),
         distributions=_spread(people, group),
         scores=group_scores(people, {HOSTILE: group}, binary, p_N2, p_N2 > 0.3, settings, 1),
         trade_offs=() if trade is None else (replace(trade, notes=(HOSTILE,)),),

@@ -470,3 +470,13 @@ def test_what_corruptions_cost_groups_and_how_errors_are_spread_have_tables() ->
     quiet = render(json.loads(json.dumps(plain(document(SETTINGS, alike, BEHIND)))))
     assert "What worse inputs cost each group" not in quiet
     assert "How predictions and errors are spread" not in quiet
+
+
+def test_shares_of_groups_stand_beside_their_reference() -> None:
+    page = render(report())
+    assert 'data-json-pointer="/fairness/representation/1/shares/0/share"' in page
+    assert 'data-json-pointer="/fairness/representation/0/shares/1/reference" ' in page
+    text = re.sub(r"<[^>]+>", "", page)
+    assert "train: disparity found: " in text
+    assert "a share of 0.333 instead of 0.750 (chi-square, corrected p 0.0100)" in text
+    assert any("rows is not as declared" in one["text"] for one in report()["warnings"])

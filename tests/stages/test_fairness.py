@@ -13,6 +13,7 @@ from pipeline.core.strict import read
 from pipeline.evaluation import RowErrors
 from pipeline.fairness import audited
 from pipeline.grouping.beside import Beside
+from pipeline.grouping.reference import check_reference
 from tests.reporting.records import TABLE
 
 SETTINGS = FairnessSlice(seed=7, fairness=FairnessSettings(permutations=200))
@@ -182,3 +183,65 @@ def test_numbers_and_forecasts_have_distributions_in_the_family_of_tests() -> No
 def test_classes_have_no_distributions() -> None:
     table = people()
     assert audited(card("binary"), table, SETTINGS, beside(table, "f", "m")).distributions == ()
+
+
+def splits_of(train: float) -> dict[str, pd.DataFrame]:
+    """Training rows with this share of women, validation rows half and half."""
+    shares = {"train": train, "val": 0.5}
+    return {split: pd.DataFrame({"row_id": np.arange(2000).astype(str), "audit.town": "north",
+                                 "audit.sex": np.where(np.arange(2000) < 2000 * share, "f", "m")})
+            for split, share in shares.items()}  # fmt: skip
+
+
+def test_every_split_is_held_against_the_declared_shares() -> None:
+    table = people()
+    known = replace(beside(table, "f", "m"), splits=splits_of(0.4))
+    declared = replace(SETTINGS, fairness=replace(SETTINGS.fairness, reference={"sex": {"f": 0.5, "m": 0.5}}))
+    record = audited(card("binary"), table, declared, known)
+    assert [(one.feature, one.split, one.verdict) for one in record.representation] == [
+        ("sex", "train", "disparity_found"),
+        ("sex", "val", "insufficient_evidence"),
+        ("sex", "test", "insufficient_evidence"),
+        ("town", "train", "not_assessed"),
+        ("town", "val", "not_assessed"),
+        ("town", "test", "not_assessed"),
+    ]
+    assert record.representation[0].shares[0].reference == 0.5
+    gone = "whether the data represent those the model is for, by"
+    why = "no reference shares are declared (fairness.reference)"
+    assert f"{gone} town: {why}" in record.not_assessed
+    plain = audited(card("binary"), table, SETTINGS, known)
+    assert f"{gone} sex, town: {why}" in plain.not_assessed
+    assert record.tests == plain.tests + 3
+
+
+@pytest.mark.parametrize(
+    ("reference", "words"),
+    [
+        ({"sxe": {"f": 1.0}}, "fairness.reference: 'sxe' is no sensitive feature of these data\n"
+                              "  fix: did you mean 'sex'?"),
+        ({"zzz": {"f": 1.0}}, "fairness.reference: 'zzz' is no sensitive feature of these data\n"
+                              "  fix: one of: sex, town"),
+        ({"town": {"noth": 0.5, "south": 0.5}}, "fairness.reference.town: 'noth' is no group of town\n"
+                                                "  fix: did you mean 'north'?"),
+        ({"sex": {"f": 0.5, "x": 0.5}}, "fairness.reference.sex: 'x' is no group of sex\n  fix: some of: f, m"),
+        ({"sex": {"f": 0.51, "m": 0.47}}, "fairness.reference.sex: the shares add up to 0.98, not to 1\n"
+                                          "  fix: leave out groups without a reference, and let the shares of the "
+                                          "others add up to 1"),
+        ({"sex": {"f": 1.2, "m": -0.2}}, "fairness.reference.sex.f: 1.2 is no share\n"
+                                         "  fix: give a number above 0, up to 1"),
+        ({"sex": {"f": 1.0}}, "fairness.reference.sex: one group alone has no share\n  fix: name two groups at least"),
+    ],
+)  # fmt: skip
+def test_references_that_fit_nothing_are_refused(reference: dict[str, dict[str, float]], words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_reference(card("binary"), FairnessSettings(reference=reference))
+    assert str(caught.value) == words
+
+
+def test_a_reference_without_sensitive_features_is_refused() -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_reference(card("binary", audit=()), FairnessSettings(reference={"sex": {"f": 0.5, "m": 0.5}}))
+    assert str(caught.value) == (
+        "fairness.reference: 'sex' is no sensitive feature of these data\n  fix: declare it in data.sensitive"
+    )

@@ -10,8 +10,10 @@ from pipeline.core.contracts.by_group import (
     FoundSlice,
     FoundSlices,
     GroupScores,
+    GroupShare,
     Move,
     Proxy,
+    Representation,
     TradeOff,
 )
 from pipeline.core.contracts.data import (
@@ -146,6 +148,7 @@ __all__ = [
     "GroupGap",
     "GroupRate",
     "GroupScores",
+    "GroupShare",
     "HeldOut",
     "ImageInputs",
     "Importance",
@@ -169,6 +172,7 @@ __all__ = [
     "Policy",
     "Provenance",
     "Proxy",
+    "Representation",
     "Rival",
     "RobustnessRecord",
     "RowInfluence",

@@ -31,6 +31,31 @@ class DistributionGap:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class GroupShare:
+    """How large a group is among the rows of a split, or among those of all groups that have a reference."""
+
+    group: str
+    share: Number
+    reference: float | None
+    """The share that was declared before the run."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Representation:
+    """The groups of a sensitive feature in one split, beside the shares they should have."""
+
+    feature: str
+    split: str
+    shares: tuple[GroupShare, ...]
+    test: str | None
+    """chi-square, exact binomial, or multinomial draws where the groups are too small for either."""
+    p: float | None
+    p_adjusted: float | None
+    verdict: FairnessVerdict
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class GroupScores:
     """How good probabilities are in one group of a sensitive feature."""
 

@@ -10,6 +10,7 @@ from pipeline.core.contracts.by_group import (
     FoundSlices,
     GroupScores,
     Proxy,
+    Representation,
     TradeOff,
 )
 from pipeline.core.contracts.number import Number
@@ -259,6 +260,8 @@ class FairnessRecord:
     """Of 1 to 5; none: no corruption was tried, or no sensitive feature declared."""
     distributions: tuple[DistributionGap, ...] = ()
     """Where numbers are predicted: how differently predictions and errors are spread, of sensitive features."""
+    representation: tuple[Representation, ...] = ()
+    """How large the groups of sensitive features are in each split."""
     scores: tuple[GroupScores, ...] = ()
     """Of sensitive features where classes have probabilities."""
     trade_offs: tuple[TradeOff, ...] = ()
