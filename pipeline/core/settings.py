@@ -14,6 +14,9 @@ from pipeline.core.contracts.held_out import ThresholdAim
 from pipeline.core.data_settings import DataSettings
 from pipeline.core.objectives import ObjectiveSettings
 
+LONGEST_TEXT = 4000
+"""Characters of a text that a report prints whole."""
+
 STAGE_KEYS: Mapping[str, tuple[str, ...]] = {
     "prepare": ("seed", "data"),
     "search": ("seed", "space", "objective", "search", "trainer"),
@@ -240,6 +243,31 @@ class FairnessSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ScopeSettings:
+    """conf/config.yaml `report.scope`: what only a person can say, printed as it is written; none: to be written."""
+
+    intended_use: str | None = None
+    """Who is to use the model, and what for."""
+    out_of_scope: str | None = None
+    """What it is not to be used for."""
+    affected_people: str | None = None
+    """About whom it decides, or who bears its mistakes."""
+    labels_made_by: str | None = None
+    """Who said what is true of the rows, and how."""
+    human_oversight: str | None = None
+    """Who looks at its answers, and may overrule it."""
+
+    def __post_init__(self) -> None:
+        """A text says something, and is shown whole."""
+        for name in ("intended_use", "out_of_scope", "affected_people", "labels_made_by", "human_oversight"):
+            text = getattr(self, name)
+            if text is not None and not text.strip():
+                raise ValueError(f"{name} is blank; write what it is, or null")
+            if text is not None and len(text) > LONGEST_TEXT:
+                raise ValueError(f"{name} has {len(text):,} characters, more than {LONGEST_TEXT:,}; link to the rest")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ReportSettings:
     """conf/config.yaml `report`."""
 
@@ -250,6 +278,7 @@ class ReportSettings:
     """Whether the report may show single texts, values of single rows, and inputs of data with sensitive features."""
     license: str = ""
     """Of the model, as the Hugging Face hub names licences; a person decides it."""
+    scope: ScopeSettings = ScopeSettings()
 
     def __post_init__(self) -> None:
         """An identifier, no sentence."""

@@ -35,6 +35,7 @@ from pipeline.reporting.costs import cost_part, energy_not_assessed
 from pipeline.reporting.glance import SEVERITIES, glance
 from pipeline.reporting.regulatory import regulatory_map
 from pipeline.reporting.schema import SCHEMA_VERSION
+from pipeline.reporting.scope import unwritten
 from pipeline.reporting.words import metric_words
 
 _GALLERY_ROWS = 12
@@ -66,6 +67,7 @@ def document(settings: ReportSettings, records: Records, provenance: Sequence[Pr
         "title": settings.title,
         "purpose": settings.purpose,
         "license": settings.license,
+        "scope": plain(settings.scope),
         "headline": headline(records),
         "glance": glance(records.card, records.search, records.front, records.scores, records.fairness),
         "warnings": warnings(records),
@@ -182,6 +184,8 @@ def promise_warnings(scores: Scores) -> tuple[str, ...]:
 def not_assessed(settings: ReportSettings, records: Records) -> list[str]:
     """Return what this report says nothing about."""
     purpose = [] if settings.purpose else ["purpose of the model: a person has to write it (report.purpose)"]
+    if blank := unwritten(plain(settings.scope)):
+        purpose.append(f"scope: a person has to write {', '.join(blank)} (report.scope)")
     general = [
         "spread over several searches: this is one"
         if records.scores.seeds is not None
