@@ -305,5 +305,6 @@ def raw_values(inputs: TableInputs, x: NDArray[Any]) -> list[str]:
         else:
             gone = column.missing and next(marks) > 0
             shown = f"{float(value):,.0f}" if abs(value) >= 1000 else f"{float(value):.4g}"
+            shown = shown if column.since is None else column.said(float(value))
             found.append("(missing)" if gone else shown)
     return found
