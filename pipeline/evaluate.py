@@ -18,7 +18,6 @@ from pipeline.core.contracts import (
     ImageInputs,
     ModelCard,
     Number,
-    RobustnessRecord,
     Scores,
     SearchRecord,
     TableInputs,
@@ -148,18 +147,26 @@ def predicted_quantile(model: ModelCard) -> float | None:
     return how.quantile if how.loss == "quantile" else None
 
 
-def robustness(
-    settings: EvaluateSlice, card: DatasetCard, model: "tuple[nn.Module, ModelCard]", test: "Split", choice: "Choice"
-) -> RobustnessRecord:
-    """Return how the network does on worse, attacked and foreign rows, and say it."""
+def write_robustness(
+    folder: "Path",
+    settings: EvaluateSlice,
+    card: DatasetCard,
+    model: "tuple[nn.Module, ModelCard]",
+    test: "Split",
+    choice: "Choice",
+) -> None:
+    """Write robustness.json, how the network does on worse, attacked and foreign rows, and row_errors.npz; say it."""
+    from pipeline.evaluation import store_row_errors
     from pipeline.robustness import Examined, assess, told
 
     network, about = model
     examined = Examined(network, about.familiarity_floor, card, test, settings.evaluate, settings.seed)
-    record = assess(examined, choice)
+    errors: dict[str, NDArray[Any]] = {}
+    record = assess(examined, choice, errors)
     for line in told(record):
         log.info("%s", line)
-    return record
+    write_json(folder / "robustness.json", record)
+    store_row_errors(folder, errors)
 
 
 def predictions_table(card: DatasetCard, test: "Split", columns: Mapping[str, Any]) -> "pd.DataFrame":
@@ -272,7 +279,7 @@ def run(settings: EvaluateSlice) -> None:
     with fresh_folder(EVALUATE) as folder:
         keep_said(folder, card, scores, Said(y, p, x, predictions_table(card, test, judge.table(p)), kept))
         write_json(folder / "scores.json", scores)
-        write_json(folder / "robustness.json", robustness(settings, card, (network, model), test, choice))
+        write_robustness(folder, settings, card, (network, model), test, choice)
     write_json(REPORTS / "metrics.json", flat_metrics(scores))
 
 

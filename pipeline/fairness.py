@@ -1,14 +1,14 @@
 """Predictions + groups → rates by group, gaps, verdicts, and what a smaller gap costs; nothing is predicted again."""
 
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.contracts import DatasetCard, FairnessRecord, HeldOut, Proxy, Scores, TableInputs, TextInputs
+from pipeline.core.contracts import DatasetCard, FairnessRecord, Scores
 from pipeline.core.errors import DataError
 from pipeline.core.settings import FairnessSlice
 from pipeline.core.store import EVALUATE, FAIRNESS, FIT, TRAIN, fresh_folder, missing, read_record, write_json
+from pipeline.grouping.beside import Beside, beside_of
 from pipeline.stage import run_stage
 
 if TYPE_CHECKING:
@@ -17,22 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pipeline.core.contracts import TradeOff
-    from pipeline.datasets import Split
     from pipeline.metrics.disparity import Groups
+    from pipeline.metrics.verdicts import Also
 
 log = logging.getLogger("pipeline.fairness")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Beside:
-    """What lies beside the predictions of the network: of N test rows and K classes."""
-
-    others: "Mapping[str, NDArray[np.float64]]" = field(default_factory=dict)
-    """(N, K) of each baseline, ensemble and further training, by name."""
-    thresholds: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
-    """As in HeldOut.group_thresholds."""
-    limit: float | None = None
-    """Of strangeness, for the sets that promise to hold the true class."""
 
 
 def audited(
@@ -41,6 +29,7 @@ def audited(
     """Return rates, or mean errors where numbers are predicted, by group; one line of `table` is one test row."""
     import numpy as np
 
+    from pipeline.grouping.also import also_compared, unit_of, with_notes
     from pipeline.metrics.disparity import audit
     from pipeline.metrics.mean_gaps import audit_values
     from pipeline.metrics.pairs import with_pairs
@@ -48,38 +37,28 @@ def audited(
     groups = {feature.name: table[f"audit.{feature.name}"].to_numpy(object) for feature in card.audit}
     features, groups, uncrossed = with_pairs(card.audit, groups)
     chosen, seed, unit = settings.fairness, settings.seed, unit_of(card, table)
+    beside = beside or Beside()
+    also = also_compared(card, table, groups, beside, settings, unit)
     match card.task:
         case "binary" | "multiclass":
-            record = _of_classes(card, table, settings, beside or Beside(), (features, groups, unit))
+            record = _of_classes(card, table, settings, beside, (features, groups, unit, also))
         case "multilabel":
             count = len(card.classes)
             true = table[[f"y_true_{k}" for k in range(count)]].to_numpy()
             claimed = table[[f"p_{k}" for k in range(count)]].to_numpy() >= 0.5
             right = (true == claimed).all(axis=1).astype(np.int64)
-            record = audit(features, groups, np.ones_like(right), right, (), chosen, seed, unit=unit)
+            record = audit(features, groups, np.ones_like(right), right, (), chosen, seed, unit=unit, also=also)
             record = replace(record, notes=(*record.notes, "accuracy is the share of rows with every label right"))
         case "regression":
             scale = np.array([target.std for target in card.targets])
             truth, values = (table[[f"{y}_{k}" for k in range(len(scale))]].to_numpy() for y in ("y_true", "y_pred"))
             error = (values - truth) / (scale if len(scale) > 1 else 1.0)
             errors = {"absolute_error": np.abs(error).mean(axis=1), "signed_error": error.mean(axis=1)}
-            record = audit_values(features, groups, errors, chosen, seed, unit)
+            record = audit_values(features, groups, errors, chosen, seed, unit, also)
         case "forecast":
             errors = {name: table[name].to_numpy() for name in ("absolute_error", "signed_error")}
-            record = audit_values(features, groups, errors, chosen, seed, unit)
-    return replace(record, not_assessed=(*record.not_assessed, *uncrossed))
-
-
-def unit_of(card: DatasetCard, table: "pd.DataFrame") -> "NDArray[np.int64] | None":
-    """Return the number of the person, patient, … each row belongs to, or of its series; None: every row stands alone.
-
-    Neighbouring windows of a series share most of their steps, so it is series that forecasts are compared by.
-    """
-    import pandas as pd
-
-    if card.task == "forecast":
-        return pd.factorize(table["row_id"].str.rpartition(" @ ")[0])[0]
-    return table["unit"].to_numpy() if card.unit is not None and "unit" in table else None
+            record = audit_values(features, groups, errors, chosen, seed, unit, also)
+    return with_notes(replace(record, not_assessed=(*record.not_assessed, *uncrossed)), card, beside, chosen)
 
 
 def _of_classes(
@@ -87,9 +66,12 @@ def _of_classes(
     table: "pd.DataFrame",
     settings: FairnessSlice,
     beside: Beside,
-    who: "tuple[tuple[Any, ...], Groups, NDArray[np.int64] | None]",
+    who: "tuple[tuple[Any, ...], Groups, NDArray[np.int64] | None, Also]",
 ) -> FairnessRecord:
-    """Return all that can be said of classes that exclude each other; `who`: features, groups of rows, units."""
+    """Return all that can be said of classes that exclude each other.
+
+    `who`: features, groups of rows, units, and what else is compared.
+    """
     import numpy as np
 
     from pipeline.core.seeds import stream
@@ -98,12 +80,13 @@ def _of_classes(
     from pipeline.metrics.found_slices import found_slices
     from pipeline.metrics.group_scores import group_scores
 
-    (features, groups, unit), chosen, seed = who, settings.fairness, settings.seed
+    (features, groups, unit, also), chosen, seed = who, settings.fairness, settings.seed
     y, predicted = table["y_true"].to_numpy(), table["y_pred"].to_numpy()
     p = np.ascontiguousarray(table[[f"p_{k}" for k in range(len(card.classes))]].to_numpy())
     sets = None if beside.limit is None else class_sets(p, beside.limit)
     covered = None if sets is None else sets[np.arange(len(y)), y]
-    record = audit(features, groups, y, predicted, card.classes, chosen, seed, unit=unit, covered=covered)
+    names = card.classes
+    record = audit(features, groups, y, predicted, names, chosen, seed, unit=unit, covered=covered, also=also)
     shown = {str(c).partition(".")[2]: table[c].to_numpy(object) for c in table if str(c).startswith("property.")}
     shown |= {name: groups[name] for name in (f.name for f in card.audit)}
     slices = found_slices(predicted != y, shown, unit, chosen, stream(seed, "fairness", "slices"))
@@ -160,53 +143,12 @@ def _disclosed(feature: str, thresholds: bool) -> tuple[str, ...]:
     )
 
 
-def probes(card: DatasetCard, val: "Split", seed: int, level: float) -> Iterator[Proxy]:
-    """Return how well inputs, and what the network makes of them, tell the groups of validation rows."""
-    from pipeline.core.seeds import stream
-    from pipeline.metrics.proxies import probed
-    from pipeline.training.predict import features_of
-    from pipeline.training.weights import load_model
-
-    people = [feature for feature in card.audit if feature.role == "sensitive"]
-    if not people or card.task == "forecast":
-        return
-    names = [column.name for column in card.inputs.columns] if isinstance(card.inputs, TableInputs) else []
-    seen = {"inputs": (flat_inputs(card, val.x), names)}
-    seen["features of the network"] = (features_of(load_model(TRAIN)[0], val.x), [])
-    for feature in people:
-        group = val.rows[f"audit.{feature.name}"].to_numpy(object)
-        for source, (x, columns) in seen.items():
-            rng = stream(seed, "fairness", "probe", feature.name, source)
-            yield probed(feature.name, source, x, group, rng, level, columns)
-
-
-def flat_inputs(card: DatasetCard, x: "NDArray[Any]") -> "NDArray[np.float64]":
-    """Return inputs as columns (N, C): of tables one per column, of texts counts of the 512 most frequent words."""
-    import numpy as np
-
-    if isinstance(card.inputs, TableInputs):
-        return np.asarray(x[:, : len(card.inputs.columns)], dtype=np.float64)
-    if isinstance(card.inputs, TextInputs):
-        counts = np.zeros((len(x), 514))
-        for row, words in enumerate(x):
-            np.add.at(counts[row], words[words < 514], 1)
-        return counts[:, 1:]
-    return np.nan_to_num(np.asarray(x, dtype=np.float64).reshape(len(x), -1))
-
-
-def beside_of(card: DatasetCard, scores: Scores, held: "tuple[HeldOut, NDArray[np.float64]]", others: Any) -> Beside:
-    """Return what lies beside the predictions, from the records of train and evaluate."""
-    from pipeline.metrics.conformal import limits
-
-    limit = None
-    if card.task in ("binary", "multiclass") and scores.conformal is not None and scores.conformal.coverage.value:
-        limit = float(limits(held[1], scores.conformal.promised)[0])
-    return Beside(others=others, thresholds=held[0].group_thresholds, limit=limit)
-
-
 def run(settings: FairnessSlice) -> None:
     """Write groups.json."""
+    from pipeline.grouping.reference import check_reference
+
     card = read_record(DatasetCard, FIT / "dataset.json")
+    check_reference(card, settings.fairness)
     path = EVALUATE / "predictions.parquet"
     if not path.exists():
         raise missing(path)
@@ -214,11 +156,13 @@ def run(settings: FairnessSlice) -> None:
     import pandas as pd
 
     from pipeline.datasets import load_split
-    from pipeline.evaluation import load_arrays
+    from pipeline.evaluation import load_arrays, load_row_errors
+    from pipeline.grouping.probes import probes
     from pipeline.training.held_out import load_held_out
 
     scores = read_record(Scores, EVALUATE / "scores.json")
-    beside = beside_of(card, scores, load_held_out(TRAIN), load_arrays(EVALUATE / "others.npz"))
+    others, errors = load_arrays(EVALUATE / "others.npz"), load_row_errors(EVALUATE)
+    beside = beside_of(card, scores, load_held_out(TRAIN), others, errors)
     record = audited(card, pd.read_parquet(path), settings, beside)
     found = probes(card, load_split(FIT, "val"), settings.seed, 1 - settings.fairness.alpha)
     record = replace(record, proxies=tuple(found))
@@ -231,6 +175,11 @@ def tell(record: FairnessRecord) -> None:
     """Say what was found."""
     for item in record.audits:
         log.info("%s by %s: %s", item.metric, item.feature, item.verdict.replace("_", " "))
+    for item in record.drops:
+        log.info("%s by %s at severity %d: %s", item.metric, item.feature, record.severity or 0,
+                 item.verdict.replace("_", " "))  # fmt: skip
+    for shares in record.representation:
+        log.info("%s in %s: %s", shares.feature, shares.split, shares.words)
     for trade in record.trade_offs:
         for move in trade.moves:
             log.info("%s by %s: %s", trade.gap.replace("_", " "), trade.feature, move.words)

@@ -126,6 +126,8 @@ class DataSettings:
     """Columns of sensitive features that are declared as inputs all the same."""
     bins: int | None = None
     """Most bins per number column for the piecewise-linear encoding; none: as the number of training rows suggests."""
+    dates: Literal["auto"] | tuple[str, ...] = "auto"
+    """Tables: columns of ISO dates, read as days since the first; auto: those whose training cells all are such."""
     min_category_rows: int = 10
     """Rarer categories share the code "unknown or rare"."""
     classes: tuple[str, ...] = ()

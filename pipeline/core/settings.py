@@ -14,6 +14,9 @@ from pipeline.core.contracts.held_out import ThresholdAim
 from pipeline.core.data_settings import DataSettings
 from pipeline.core.objectives import ObjectiveSettings
 
+LONGEST_TEXT = 4000
+"""Characters of a text that a report prints whole."""
+
 STAGE_KEYS: Mapping[str, tuple[str, ...]] = {
     "prepare": ("seed", "data"),
     "search": ("seed", "space", "objective", "search", "trainer"),
@@ -228,6 +231,40 @@ class FairnessSettings:
     """Below this denominator a rate is listed without an interval and never judged."""
     min_judged: int = 30
     """Below this denominator: interval only, "too small"."""
+    severity: int = 3
+    """Of 1 to 5: what corruptions cost is compared between groups at this one."""
+    reference: Mapping[str, Mapping[str, float]] | None = None
+    """Shares of groups, by sensitive feature, where the model is to be used; none: they are compared with nothing."""
+
+    def __post_init__(self) -> None:
+        """Corruptions have five severities."""
+        if not 1 <= self.severity <= 5:
+            raise ValueError("severity must lie between 1 and 5")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScopeSettings:
+    """conf/config.yaml `report.scope`: what only a person can say, printed as it is written; none: to be written."""
+
+    intended_use: str | None = None
+    """Who is to use the model, and what for."""
+    out_of_scope: str | None = None
+    """What it is not to be used for."""
+    affected_people: str | None = None
+    """About whom it decides, or who bears its mistakes."""
+    labels_made_by: str | None = None
+    """Who said what is true of the rows, and how."""
+    human_oversight: str | None = None
+    """Who looks at its answers, and may overrule it."""
+
+    def __post_init__(self) -> None:
+        """A text says something, and is shown whole."""
+        for name in ("intended_use", "out_of_scope", "affected_people", "labels_made_by", "human_oversight"):
+            text = getattr(self, name)
+            if text is not None and not text.strip():
+                raise ValueError(f"{name} is blank; write what it is, or null")
+            if text is not None and len(text) > LONGEST_TEXT:
+                raise ValueError(f"{name} has {len(text):,} characters, more than {LONGEST_TEXT:,}; link to the rest")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -241,6 +278,7 @@ class ReportSettings:
     """Whether the report may show single texts, values of single rows, and inputs of data with sensitive features."""
     license: str = ""
     """Of the model, as the Hugging Face hub names licences; a person decides it."""
+    scope: ScopeSettings = ScopeSettings()
 
     def __post_init__(self) -> None:
         """An identifier, no sentence."""

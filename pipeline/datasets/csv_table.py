@@ -200,7 +200,8 @@ def check_names(path: Path, names: list[str], settings: DataSettings) -> None:
     asked = {"data.target": settings.targets, "data.exclude": settings.exclude, "data.text": settings.text,
              "data.time": [settings.time] if settings.time else [],
              "data.group_by": [settings.group_by] if settings.group_by else [],
-             "data.weight": [settings.weight] if settings.weight else []}  # fmt: skip
+             "data.weight": [settings.weight] if settings.weight else [],
+             "data.dates": () if settings.dates == "auto" else settings.dates}  # fmt: skip
     for role in ("sensitive", "slices"):
         if settings.side_table is None:
             asked |= {f"data.{role}.{k}": [s.column] for k, s in getattr(settings, role).items() if s.column}

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.core.seeds import stream
+from pipeline.datasets.dates import are_dates
 from pipeline.datasets.table_encoding import as_numbers
 
 _SAME_ORDER = 0.9999
@@ -101,13 +102,16 @@ def _pairs(values: NDArray[np.int64], classes: NDArray[np.int64]) -> int:
 
 
 def id_like(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
-    """Return the columns of whole numbers or texts with another value in every row, of at least 50 rows."""
+    """Return the columns of whole numbers or texts with another value in every row, of at least 50 rows.
+
+    ISO dates name no row: they are read as numbers.
+    """
     if len(frame) < _LEAST_IDS:
         return []
     unique = [
         c for c in columns if frame[c].iloc[:_LEAST_IDS].is_unique and frame[c].is_unique and frame[c].notna().all()
     ]
-    return [column for column in unique if not _has_fractions(frame[column])]
+    return [column for column in unique if not _has_fractions(frame[column]) and not are_dates(frame[column])]
 
 
 def _has_fractions(cells: pd.Series) -> bool:

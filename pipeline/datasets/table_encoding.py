@@ -5,6 +5,7 @@ quantiles of the values and half quantiles of the distinct values, so that spike
 by itself (no capital gain, 40 hours a week) is no point on a line: the frequent values of such columns are atoms.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from pipeline.core.contracts import CategoricalColumn, NumericColumn, TableInputs, Task
 from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import DataError
+from pipeline.datasets.dates import EPOCH, are_dates, days, first_day
 
 _SPIKE = 0.2
 """Share of the rows that the most common value of a column must hold for the column to have atoms."""
@@ -40,11 +42,15 @@ def fit_table(
         if values.nunique(dropna=False) < 2:
             notes.append(f"column '{name}' is constant in training and left out")
             continue
-        numbers = as_numbers(values)
+        numbers, since = as_numbers(values), None
+        if numbers is None and _read_as_dates(values, settings):
+            since = first_day(values)
+            numbers = days(values, since)
+            notes.append(f"column '{name}' holds dates and is read as days since {since}, the first in training")
         if numbers is None:
             fitted.append(_categorical(name, values, settings.min_category_rows, notes))
         else:
-            fitted.append(_numeric(name, numbers, bins, notes))
+            fitted.append(replace(_numeric(name, numbers, bins, notes), since=since))
     if not fitted:
         raise DataError(f"{settings.name}: no input column is left", fix="check data.exclude and data.sensitive")
     return TableInputs(columns=tuple(fitted), rows=len(train)), notes
@@ -72,16 +78,54 @@ def encode_column(
         # A loop over a list takes a third of the time of two Series.map.
         coded = [codes.get("(missing)" if v is None else v, 0) for v in cells.tolist()]
         return np.array(coded, np.float32), gone
+    if column.since is not None:
+        found = days(cells, column.since)
+        _refuse(cells, np.isnan(found) & ~gone, column, where)
+        return filled(found, column)
     numbers = np.full(len(cells), np.nan) if gone.all() else as_numbers(cells)
     if numbers is None:
-        wrong = np.asarray(pd.to_numeric(cells, errors="coerce").isna() & cells.notna())
-        at = int(wrong.argmax())
-        raise DataError(
-            f"{where}: column '{column.name}' is a number in training, but not in {wrong.sum():,} rows here, the "
-            f"first is {cells.iloc[at]!r} at {cells.index[at]}",
-            fix="repair the cells, or add their text to data.missing",
-        )
-    return np.where(np.isnan(numbers), column.median, numbers), np.isnan(numbers)
+        _refuse(cells, np.asarray(pd.to_numeric(cells, errors="coerce").isna() & cells.notna()), column, where)
+        raise AssertionError(column.name)
+    return filled(numbers, column)
+
+
+def filled(numbers: NDArray[np.float64], column: NumericColumn) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return numbers with the column's median where they are NaN (N,), and where that is (N,)."""
+    gone = np.isnan(numbers)
+    return np.where(gone, column.median, numbers), gone
+
+
+def _refuse(cells: pd.Series, wrong: NDArray[np.bool_], column: NumericColumn, where: str) -> None:
+    """Refuse cells that are not what the column holds in training, if there are any."""
+    if not wrong.any():
+        return
+    at, kind = int(wrong.argmax()), "a number" if column.since is None else "an ISO date"
+    other = "" if column.since is None else ", or read all dates as categories: data.dates=[]"
+    raise DataError(
+        f"{where}: column '{column.name}' is {kind} in training, but not in {wrong.sum():,} rows here, the "
+        f"first is {cells.iloc[at]!r} at {cells.index[at]}",
+        fix=f"repair the cells, or add their text to data.missing{other}",
+    )
+
+
+def _read_as_dates(values: pd.Series, settings: DataSettings) -> bool:
+    """Say whether a column of training cells is read as dates; one that is declared and holds others is refused."""
+    if settings.dates == "auto":
+        return are_dates(values)
+    if values.name not in settings.dates:
+        return False
+    if are_dates(values):
+        return True
+    wrong = np.isnan(days(values, EPOCH)) & values.notna().to_numpy(bool)
+    if not wrong.any():
+        raise DataError(f"{settings.name}: column '{values.name}' (data.dates) has dates with a time zone and without",
+                        fix="give all of them a zone, or none")  # fmt: skip
+    at = int(wrong.argmax())
+    raise DataError(
+        f"{settings.name}: column '{values.name}' (data.dates) has {wrong.sum():,} training cells that are no ISO "
+        f"dates, the first is {values.iloc[at]!r} at {values.index[at]}",
+        fix="repair the cells, or add their text to data.missing",
+    )
 
 
 def usual_bins(rows: int, task: Task) -> int:

@@ -14,7 +14,15 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from pipeline import __version__
-from pipeline.core.contracts import ForecastInputs, ImageInputs, ModelCard, SeriesInputs, TableInputs
+from pipeline.core.contracts import (
+    CategoricalColumn,
+    ForecastInputs,
+    ImageInputs,
+    ModelCard,
+    NumericColumn,
+    SeriesInputs,
+    TableInputs,
+)
 from pipeline.core.errors import PipelineError
 from pipeline.delivery.batching import Batcher
 from pipeline.delivery.requests import Answer, Reader, Unreadable
@@ -191,7 +199,7 @@ def _wanted(model: Model) -> dict[str, Any]:
             size = {"channels": inputs.channels, "height": inputs.height, "width": inputs.width}
             return {"kind": "image", "row": "an image file as base64, or as a file of a form"} | size
         case TableInputs():
-            columns = {c.name: "number" if c.kind == "numeric" else "category" for c in inputs.columns}
+            columns = {c.name: _kind(c) for c in inputs.columns}
             return {"kind": "table", "row": "an object with these columns, null where missing", "columns": columns}
         case SeriesInputs():
             row = "a list of values, null where missing, or one list per channel"
@@ -201,3 +209,9 @@ def _wanted(model: Model) -> dict[str, Any]:
             return {"kind": "forecast", "row": row, "channels": list(inputs.channels), "window": inputs.window,
                     "horizon": inputs.horizon}  # fmt: skip
     return {"kind": "text", "row": "a text, or an object with these columns", "columns": list(settings.text)}
+
+
+def _kind(column: NumericColumn | CategoricalColumn) -> str:
+    if column.kind == "categorical":
+        return "category"
+    return "number" if column.since is None else "ISO date"

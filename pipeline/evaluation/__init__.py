@@ -8,10 +8,19 @@ from pipeline.evaluation.judges import Judge, judge_for
 from pipeline.evaluation.pairs import paired_gains, rows_digest
 from pipeline.evaluation.plots import write_plots
 from pipeline.evaluation.reliance import reliance
-from pipeline.evaluation.stored import Said, load_arrays, load_predictions, store_predictions
+from pipeline.evaluation.stored import (
+    RowErrors,
+    Said,
+    load_arrays,
+    load_predictions,
+    load_row_errors,
+    store_predictions,
+    store_row_errors,
+)
 
 __all__ = [
     "Judge",
+    "RowErrors",
     "Said",
     "amounts_on_test",
     "conformal",
@@ -24,12 +33,14 @@ __all__ = [
     "judge_for",
     "load_arrays",
     "load_predictions",
+    "load_row_errors",
     "mixed_ensemble",
     "paired_gains",
     "reliance",
     "rows_digest",
     "single_network",
     "store_predictions",
+    "store_row_errors",
     "tempering",
     "threshold",
     "total",

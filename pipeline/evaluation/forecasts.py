@@ -87,8 +87,19 @@ class ForecastJudge:
         errors = by_step(self.future, self.raw(p), self.rng("steps"), s.resamples, s.level, self.block)
         return {"steps": tuple(StepError(step=k, metrics=m, last_value_mae=last) for k, m, last in errors)}
 
+    def row_errors(self, p: Values) -> tuple[str, Values]:
+        """Return the mean distance from what came of each window, in training deviations; NaN where nothing is known.
+
+        Of all windows, also those of which none of the future is known, without a warning.
+        """
+        error = np.abs(self.raw(p) - self.y) / self.scale[:, None]
+        known = np.isfinite(error)
+        count = known.sum(axis=(1, 2))
+        sums = np.where(known, error, 0.0).sum(axis=(1, 2))
+        return "absolute_error", np.divide(sums, count, out=np.full(len(p), np.nan), where=count > 0)
+
     def table(self, p: Values) -> dict[str, Any]:
-        """Return errors per window in training deviations, and what leads from these to raw units.
+        """Return errors and mean forecast per window in training deviations, and what leads from these to raw units.
 
         Forecasts themselves lie in forecasts.npy.
         """
@@ -98,6 +109,7 @@ class ForecastJudge:
         return {
             "absolute_error": np.nanmean(np.abs(error), axis=(1, 2)),
             "signed_error": np.nanmean(error, axis=(1, 2)),
+            "forecast": np.asarray(p, float).mean(axis=1),
             **units,
         }
 

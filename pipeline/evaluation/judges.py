@@ -51,6 +51,9 @@ class Judge(Protocol):
     def details(self, p: Values) -> dict[str, Any]:
         """Return the fields of Scores that only this task has."""
 
+    def row_errors(self, p: Values) -> tuple[str, Values]:
+        """Return what the error of a row is, `wrong` (0 or 1) or `absolute_error`, and that of each row (N,)."""
+
     def table(self, p: Values) -> dict[str, Any]:
         """Return columns for predictions.parquet."""
 
@@ -104,6 +107,10 @@ class ClassJudge(_Base):
             "notes": many_classes(self.card, self.settings),
         }
 
+    def row_errors(self, p: Values) -> tuple[str, Values]:
+        """Return which rows get another class."""
+        return "wrong", (p.argmax(1) != self.y).astype(float)
+
     def table(self, p: Values) -> dict[str, Any]:
         """Return true and predicted class and probabilities."""
         columns: dict[str, Any] = {"y_true": self.y, "y_pred": p.argmax(1)}
@@ -130,6 +137,10 @@ class LabelSetJudge(_Base):
         predicted = (p >= 0.5).astype(np.int64)
         found = label_scores(self.y, predicted, self.card.classes, self.settings.level)
         return {"classes": found, "notes": many_classes(self.card, self.settings)}
+
+    def row_errors(self, p: Values) -> tuple[str, Values]:
+        """Return which rows do not get every label right."""
+        return "wrong", ((p >= 0.5) != (self.y == 1)).any(axis=1).astype(float)
 
     def table(self, p: Values) -> dict[str, Any]:
         """Return true labels and probabilities."""
@@ -164,6 +175,11 @@ class ValueJudge(_Base):
             "targets": value_scores(names, self.y, p, self.settings.level),
             "points": tuple((float(self.y[i, 0]), float(p[i, 0])) for i in np.sort(shown)),
         }
+
+    def row_errors(self, p: Values) -> tuple[str, Values]:
+        """Return the distance from the true number; of several targets the mean in training deviations."""
+        scale = np.array([t.std for t in self.card.targets])
+        return "absolute_error", np.abs((p - self.y) / (scale if len(scale) > 1 else 1.0)).mean(axis=1)
 
     def table(self, p: Values) -> dict[str, Any]:
         """Return true and predicted numbers."""

@@ -61,6 +61,38 @@ def load_predictions(folder: Path, card: DatasetCard) -> Said:
             return Said(_columns(table, "y_true", card), _columns(table, "y_pred", card), x, table, others)
 
 
+@dataclass(frozen=True)
+class RowErrors:
+    """Errors of single test rows, as they are and made worse: R rows, of which robustness speaks."""
+
+    kind: str
+    """`wrong`: 0 or 1; `absolute_error`: a distance."""
+    rows: NDArray[np.int64]
+    """(R,) places in the test split."""
+    clean: Values
+    """(R,)"""
+    worse: Mapping[str, Values]
+    """(5, R) at severities 1 to 5, by corruption."""
+
+
+def store_row_errors(folder: Path, errors: Mapping[str, NDArray[Any]]) -> None:
+    """Write row_errors.npz from what robustness kept; zeros and ones take a byte each."""
+    small = {name: part.astype(np.uint8) if "wrong" in errors and name != "rows" else part
+             for name, part in errors.items()}  # fmt: skip
+    named: dict[str, Any] = small
+    np.savez(folder / "row_errors.npz", **named)
+
+
+def load_row_errors(folder: Path) -> RowErrors | None:
+    """Read what store_row_errors wrote; None where no corruption was tried."""
+    found = load_arrays(folder / "row_errors.npz")
+    kind = next((name for name in ("wrong", "absolute_error") if name in found), None)
+    if kind is None:
+        return None
+    rows, clean = found.pop("rows"), found.pop(kind).astype(float)
+    return RowErrors(kind, rows, clean, {name: part.astype(float) for name, part in found.items()})
+
+
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """Return the arrays of an .npz file by name."""
     with np.load(_there(path), allow_pickle=False) as arrays:

@@ -28,13 +28,22 @@ from pipeline.metrics.intervals import detectable_gap, newcombe, proportion, rat
 from pipeline.metrics.pairs import BETWEEN, pooled
 from pipeline.metrics.rates import Rate, class_rates, rates_of
 from pipeline.metrics.units import worth
-from pipeline.metrics.verdicts import corrected, no_delta_notes, not_assessed, settle, verdict_on
+from pipeline.metrics.verdicts import (
+    NOTHING_ELSE,
+    Also,
+    judged_together,
+    no_delta_notes,
+    not_assessed,
+    settle,
+    tests_of,
+    verdict_on,
+)
 
 Groups = Mapping[str, NDArray[np.object_]]
 """Group of every row, by audit feature."""
 
 
-def audit(  # noqa: PLR0913 - the last two are for data and networks that have them
+def audit(  # noqa: PLR0913 - the last three are for data and networks that have them
     features: Sequence[AuditFeature],
     groups: Groups,
     y: NDArray[np.int64],
@@ -45,6 +54,7 @@ def audit(  # noqa: PLR0913 - the last two are for data and networks that have t
     *,
     unit: NDArray[np.int64] | None = None,
     covered: NDArray[np.bool_] | None = None,
+    also: Also = NOTHING_ELSE,
 ) -> FairnessRecord:
     """Compare every rate over the groups of every feature; correct all tests together; judge.
 
@@ -58,11 +68,11 @@ def audit(  # noqa: PLR0913 - the last two are for data and networks that have t
         seed: of the draws.
         unit: number of the person, patient, … each row belongs to (N,); None: every row stands alone.
         covered: whether the set that promises to hold the truth does so (N,); None: there are no sets.
+        also: what else is compared, and corrected together with the rates.
     """
     positive = len(classes) - 1 if len(classes) == 2 else None
-    of_people = rates_of(y, predicted, positive)
     of_classes, gone = class_rates(y, predicted, classes)
-    of_people += of_classes
+    of_people = rates_of(y, predicted, positive) + of_classes
     if covered is not None:
         of_people += (Rate("coverage", np.ones(len(y), bool), covered, True, "no_rows"),)
     raw = [
@@ -70,9 +80,11 @@ def audit(  # noqa: PLR0913 - the last two are for data and networks that have t
         for feature in features
         for rate in (of_people if feature.role == "sensitive" else of_people[:1])
     ]
-    next_adjusted, tests = corrected([item.audit for item in raw])
+    (audits, drops, shares), tests = judged_together(raw, also.drops, also.representation)
     return FairnessRecord(
-        audits=tuple(_judge(item, next_adjusted, settings) for item in raw),
+        audits=audits,
+        drops=drops,
+        representation=shares,
         positive_class=classes[positive] if positive is not None else None,
         delta=settings.delta,
         tests=tests,
@@ -113,7 +125,7 @@ def _compare(
         spread_p=spread_p([k[g] for g in big], [n[g] for g in big], rng, settings.permutations),
         verdict="not_assessed",
     )
-    return _Compared(audit, sides)
+    return _Compared(audit, sides, settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +145,19 @@ class _Compared:
 
     audit: FeatureAudit
     sides: Mapping[str, _Sides]
+    settings: FairnessSettings
+
+    @property
+    def tests(self) -> Sequence[float]:
+        return tests_of(self.audit)
+
+    def judged(self, next_adjusted: Callable[[], float]) -> FeatureAudit:
+        settings, rates = self.settings, {r.group: r.rate for r in self.audit.groups}
+
+        def verdict_of(gap: GroupGap) -> FairnessVerdict:
+            return verdict_on(gap, rates[gap.group], settings, lambda: _equivalent(self.sides[gap.group], settings))
+
+        return settle(self.audit, next_adjusted, verdict_of, lambda g, verdict: words(g, verdict, self.audit, settings))
 
 
 def _sides(rate: Rate, own: NDArray[np.bool_], unit: NDArray[np.int64] | None) -> _Sides:
@@ -171,9 +196,9 @@ def _gap(group: str, side: _Sides, settings: FairnessSettings) -> GroupGap:
 
 
 def _spread(rates: Sequence[float], total: int) -> Number:
-    if len(rates) < 2:
-        return Number(value=None, n=total, reason="fewer than two groups are large enough")
-    return Number(value=max(rates) - min(rates), n=total, reason="no interval: a spread cannot be below 0")
+    few, why = "fewer than two groups are large enough", "no interval: a spread cannot be below 0"
+    return Number(value=max(rates) - min(rates) if len(rates) > 1 else None, n=total,
+                  reason=why if len(rates) > 1 else few)  # fmt: skip
 
 
 def spread_p(k: Sequence[int], n: Sequence[int], rng: np.random.Generator, draws: int) -> float | None:
@@ -184,16 +209,6 @@ def spread_p(k: Sequence[int], n: Sequence[int], rng: np.random.Generator, draws
     seen = np.ptp(np.asarray(k) / sizes)
     null = rng.multivariate_hypergeometric(sizes, int(sum(k)), size=draws, method="marginals")
     return float((1 + (np.ptp(null / sizes, axis=1) >= seen - 1e-12).sum()) / (draws + 1))
-
-
-def _judge(item: _Compared, next_adjusted: Callable[[], float], settings: FairnessSettings) -> FeatureAudit:
-    """Return the audit with corrected p-values, verdicts and words."""
-    rates = {r.group: r.rate for r in item.audit.groups}
-
-    def verdict_of(gap: GroupGap) -> FairnessVerdict:
-        return verdict_on(gap, rates[gap.group], settings, lambda: _equivalent(item.sides[gap.group], settings))
-
-    return settle(item.audit, next_adjusted, verdict_of, lambda gap, verdict: words(gap, verdict, item.audit, settings))
 
 
 def _equivalent(side: _Sides, settings: FairnessSettings) -> bool:

@@ -1,22 +1,61 @@
 """What comparisons of groups share, whether of rates or of means: corrected p-values, verdicts, notes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
 
 from scipy.stats import false_discovery_control
 
-from pipeline.core.contracts import AuditFeature, FairnessVerdict, FeatureAudit, GroupGap, Number
+from pipeline.core.contracts import (
+    AuditFeature,
+    DistributionGap,
+    FairnessVerdict,
+    FeatureAudit,
+    GroupGap,
+    Number,
+    Representation,
+)
 from pipeline.core.settings import FairnessSettings
 
+Found_co = TypeVar("Found_co", covariant=True)
 
-def corrected(items: Sequence[FeatureAudit]) -> tuple[Callable[[], float], int]:
-    """Return the next corrected p-value at each call, in order of the gaps that have one, and how many there are.
+
+class Unjudged(Protocol[Found_co]):
+    """A comparison whose p-values wait for the correction."""
+
+    @property
+    def tests(self) -> Sequence[float]:
+        """Its p-values, in order."""
+
+    def judged(self, next_adjusted: Callable[[], float]) -> Found_co:
+        """Return it with verdicts; `next_adjusted` gives the corrected p-values in the order of `tests`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Also:
+    """What is compared in the same run beside the audits, and corrected together with them."""
+
+    drops: Sequence[Unjudged[FeatureAudit]] = ()
+    distributions: Sequence[Unjudged[DistributionGap]] = ()
+    representation: Sequence[Unjudged[Representation]] = ()
+
+
+NOTHING_ELSE = Also()
+
+
+def judged_together(*lists: Sequence[Unjudged[Any]]) -> tuple[list[tuple[Any, ...]], int]:
+    """Return the judged comparisons of each list, and how many tests there are.
 
     All tests of the run are one family (Benjamini and Hochberg 1995).
     """
-    tests = [gap.p for item in items for gap in item.gaps if gap.p is not None]
+    tests = [p for some in lists for item in some for p in item.tests]
     adjusted = iter(false_discovery_control(tests, method="bh") if tests else ())
-    return lambda: float(next(adjusted)), len(tests)
+    return [tuple(item.judged(lambda: float(next(adjusted))) for item in some) for some in lists], len(tests)
+
+
+def tests_of(audit: FeatureAudit) -> list[float]:
+    """Return the p-values of an audit's gaps."""
+    return [gap.p for gap in audit.gaps if gap.p is not None]
 
 
 def settle(
@@ -72,5 +111,5 @@ def not_assessed(features: Sequence[AuditFeature]) -> tuple[str, ...]:
         gone.append("fairness towards people: no sensitive feature is declared (data.sensitive); none is ever inferred")
     if not features:
         gone.append("slices: none is declared (data.slices)")
-    gone.append("label bias, robustness by group, and the decision that people make with the prediction")
+    gone.append("label bias, and the decision that people make with the prediction")
     return tuple(gone)

@@ -12,7 +12,8 @@ from pipeline.core.contracts import Intake, NumericColumn, TableInputs, TextInpu
 from pipeline.core.errors import DataError
 from pipeline.core.strict import nearest
 from pipeline.datasets.bpe import read_pieces
-from pipeline.datasets.table_encoding import encode_column
+from pipeline.datasets.dates import days
+from pipeline.datasets.table_encoding import encode_column, filled
 from pipeline.datasets.texts import cutter, encode_texts, joined
 from pipeline.prediction.block import Block, Remarks, unusual
 from pipeline.prediction.cells import Cells, Pick, cells_of
@@ -77,20 +78,24 @@ def _numbers(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:  # fmt: skip
     """Return the numbers that stand for different texts, and which texts are missing.
 
-    Texts that are no numbers are reasons to refuse their rows.
+    Texts that are no numbers, or no dates where the column holds dates, are reasons to refuse their rows.
     """
     series = pd.Series(texts, dtype=object)
-    numbers = np.array(pd.to_numeric(series, errors="coerce"), dtype=np.float64)
+    is_date = column.since is not None
+    read_as = days(series, column.since) if column.since is not None else pd.to_numeric(series, errors="coerce")
+    numbers = np.array(read_as, dtype=np.float64)
     known = series.notna().to_numpy(bool)
     with np.errstate(invalid="ignore"):
         right = np.abs(numbers) <= _LARGEST
-    reasons.add((known & ~right)[at], lambda row: f"{column.name}: {texts[at[row]]!r} is no finite number of 32 bits")
-    remarks.add(read & ~known[at], f"{column.name} missing, {column.median:g} stands in")
+    what = "no ISO date, such as 2014-08-13 or 2014-08-13T06:03:42" if is_date else "no finite number of 32 bits"
+    reasons.add((known & ~right)[at], lambda row: f"{column.name}: {texts[at[row]]!r} is {what}")
+    remarks.add(read & ~known[at], f"{column.name} missing, {column.said(column.median)} stands in")
     numbers[~right] = np.nan
-    coded, gone = encode_column(pd.Series(numbers), column, "rows")
+    coded, gone = filled(numbers, column)
     low, high = column.edges[0], column.edges[-1]
     beyond = (coded.astype(np.float32) < low) | (coded.astype(np.float32) > high)
-    remarks.add(read & beyond[at], lambda row: f"{column.name} {texts[at[row]]}, {low:.6g} to {high:.6g} in training")
+    usual = f"{column.said(low, '.6g')} to {column.said(high, '.6g')}"
+    remarks.add(read & beyond[at], lambda row: f"{column.name} {texts[at[row]]}, {usual} in training")
     return coded, gone
 
 

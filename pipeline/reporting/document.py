@@ -35,6 +35,7 @@ from pipeline.reporting.costs import cost_part, energy_not_assessed
 from pipeline.reporting.glance import SEVERITIES, glance
 from pipeline.reporting.regulatory import regulatory_map
 from pipeline.reporting.schema import SCHEMA_VERSION
+from pipeline.reporting.scope import unwritten
 from pipeline.reporting.words import metric_words
 
 _GALLERY_ROWS = 12
@@ -66,6 +67,7 @@ def document(settings: ReportSettings, records: Records, provenance: Sequence[Pr
         "title": settings.title,
         "purpose": settings.purpose,
         "license": settings.license,
+        "scope": plain(settings.scope),
         "headline": headline(records),
         "glance": glance(records.card, records.search, records.front, records.scores, records.fairness),
         "warnings": warnings(records),
@@ -141,11 +143,15 @@ def warnings(records: Records) -> list[dict[str, str]]:
     words = headline(records)["verdict"]
     if not str(words).startswith("better"):
         found.append((0, words, "/headline/verdict"))
-    for i, item in enumerate(records.fairness.audits):
-        worst = [g for g in item.gaps if g.words.startswith("disadvantaged")]
-        for gap in worst:
-            text = f"{item.metric.replace('_', ' ')} by {item.feature}: {gap.group} is {gap.words}"
-            found.append((1 if item.role == "sensitive" else 2, text, f"/fairness/audits/{i}"))
+    for part, items in (("audits", records.fairness.audits), ("drops", records.fairness.drops)):
+        for i, item in enumerate(items):
+            for gap in (g for g in item.gaps if g.words.startswith("disadvantaged")):
+                text = f"{item.metric.replace('_', ' ')} by {item.feature}: {gap.group} is {gap.words}"
+                found.append((1 if item.role == "sensitive" else 2, text, f"/fairness/{part}/{i}"))
+    for i, shares in enumerate(records.fairness.representation):
+        if shares.verdict == "disparity_found":
+            text = f"{shares.feature} in {shares.split} rows is not as declared: {shares.words}"
+            found.append((1, text, f"/fairness/representation/{i}"))
     for i, method in enumerate(records.explanations.methods):
         if method.verdict in ("fail", "warn"):
             text = f"{method.method.replace('_', ' ')}: {method.reason}"
@@ -178,6 +184,8 @@ def promise_warnings(scores: Scores) -> tuple[str, ...]:
 def not_assessed(settings: ReportSettings, records: Records) -> list[str]:
     """Return what this report says nothing about."""
     purpose = [] if settings.purpose else ["purpose of the model: a person has to write it (report.purpose)"]
+    if blank := unwritten(plain(settings.scope)):
+        purpose.append(f"scope: a person has to write {', '.join(blank)} (report.scope)")
     general = [
         "spread over several searches: this is one"
         if records.scores.seeds is not None
@@ -297,5 +305,6 @@ def raw_values(inputs: TableInputs, x: NDArray[Any]) -> list[str]:
         else:
             gone = column.missing and next(marks) > 0
             shown = f"{float(value):,.0f}" if abs(value) >= 1000 else f"{float(value):.4g}"
+            shown = shown if column.since is None else column.said(float(value))
             found.append("(missing)" if gone else shown)
     return found

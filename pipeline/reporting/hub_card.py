@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from pipeline.reporting.markdown import bullets, code, inert, table
-from pipeline.reporting.words import clean, interval, method, metric_words
+from pipeline.reporting.scope import SCOPE
+from pipeline.reporting.words import LONGEST_WHOLE, clean, interval, method, metric_words
 
 Report = Mapping[str, Any]
 _KINDS = {"image": "image", "text": "text", "table": "tabular", "series": "time-series", "forecast": "time-series"}
@@ -99,7 +100,12 @@ def _body(report: Report) -> Iterator[str]:
         f"Found by a neural architecture search in {trials} trial{'s' * (trials != 1)}, trained on "
         f"{inert(model['device'])} in {inert(model['precision'])} for {model['seconds']:,.0f} seconds."
     )
-    yield from ("", *_uses(data), "", "## Data", "")
+    yield from ("", *_uses(data), "")
+    for name, words in SCOPE.items():
+        said = report["scope"][name]
+        text = inert(said, LONGEST_WHOLE) if said else f"to be written by a person (`report.scope.{name}`)."
+        yield from (f"- {words.capitalize()}: {text}",)
+    yield from ("", "## Data", "")
     yield f"{code(data['name'])}: {_task(data).replace('-', ' ')}, {_inputs(data['inputs'])}. Rows:"
     yield from ("", *table(("split", "rows"), ((inert(k), f"{n:,}") for k, n in data["rows"].items())), "")
     yield from bullets(data["notes"])

@@ -10,17 +10,17 @@ _LINKED = re.compile(r"://|www\.|@", re.IGNORECASE)
 """What Markdown of the hub makes a link of by itself."""
 
 
-def inert(text: object) -> str:
-    """Return a text as one line that means what it says; where it holds an address, as code."""
-    line = " ".join(clean(text).split())
+def inert(text: object, most: int = 200) -> str:
+    """Return a text as one line that means what it says, of `most` characters; where it holds an address, as code."""
+    line = " ".join(clean(text, most).split())
     if _LINKED.search(line):
-        return code(line)
+        return code(line, most)
     return _SPECIAL.sub(r"\\\1", line).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def code(text: object) -> str:
+def code(text: object, most: int = 200) -> str:
     """Return a text as code: nothing in it is read, and a bar ends no cell of a table."""
-    line = " ".join(clean(text).split()).replace("|", "¦")
+    line = " ".join(clean(text, most).split()).replace("|", "¦")
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
     pad = " " if line.startswith("`") or line.endswith("`") or not line else ""
     return f"{fence}{pad}{line}{pad}{fence}"

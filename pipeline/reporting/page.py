@@ -35,7 +35,8 @@ from pipeline.reporting.numbers import (
 )
 from pipeline.reporting.panels import robustness_figure
 from pipeline.reporting.reliance import precision_recall_figure, reliability_figure, roc_figure
-from pipeline.reporting.words import clean, metric_words, number_span
+from pipeline.reporting.scope import SCOPE
+from pipeline.reporting.words import clean, metric_words, number_span, whole
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SCROLLS = '<div class="scroll">'
@@ -57,7 +58,9 @@ def render(report: Mapping[str, Any]) -> str:
     """Return the page; it reads nothing but `report`."""
     glossary = Glossary()
     own: dict[str, Any] = {function.__name__: partial(function, report) for function in _OF_REPORT}
-    return page_of("report.html.j2", report, own | {"term": glossary.term, "glossary": glossary.entries})
+    return page_of(
+        "report.html.j2", report, own | {"scope_words": SCOPE, "term": glossary.term, "glossary": glossary.entries}
+    )
 
 
 def page_of(template: str, report: Mapping[str, Any], own: Mapping[str, Any]) -> str:
@@ -111,6 +114,7 @@ def _environment() -> jinja2.Environment:
         "dashboard_command": dashboard_command,
     }
     environment.filters["metric"] = metric_words
+    environment.filters["whole"] = whole
     environment.filters["words"] = lambda text: str(text).replace("_", " ")
     return environment
 

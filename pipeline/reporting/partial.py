@@ -63,6 +63,7 @@ def partial_document(settings: ReportSettings, found: SoFar, provenance: Sequenc
         "partial": True,
         "title": settings.title,
         "purpose": settings.purpose,
+        "scope": plain(settings.scope),
         "headline": None if found.scores is None or model is None else headline(records),
         "glance": None,
         "warnings": [{"text": note, "pointer": pointer, "severity": SEVERITIES[level]}

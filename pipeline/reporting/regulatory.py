@@ -4,13 +4,14 @@ Points follow Annex IV of Regulation (EU) 2024/1689 (AI Act) and the subcategori
 Framework 1.0. Dates of application are left out: they depend on the system, and change.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.core.contracts import Provenance
 from pipeline.core.settings import ReportSettings
 from pipeline.core.strict import plain
+from pipeline.reporting.scope import declared
 from pipeline.reporting.words import metric_words
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 CAUTION = "Not legal advice, not a conformity assessment: whether a duty applies, and is met, is for a person to say."
 BY_PERSON = "to be written by a person"
+Scope = Mapping[str, str | None]
+"""report.scope as plain data."""
 State = Literal["from this run", "in part from this run", "to be written by a person"]
 
 
@@ -43,23 +46,25 @@ class Point:
 def regulatory_map(settings: ReportSettings, records: "Records", provenance: Sequence[Provenance]) -> dict[str, Any]:
     """Return the points of both frameworks as plain data."""
     purpose, made_with = settings.purpose.rstrip("."), _made_with(records, provenance)
+    scope = plain(settings.scope)
     return {
         "caution": CAUTION,
         "frameworks": [
-            {"name": name, "points": [_plain(point) for point in points(records, purpose, made_with)]}
+            {"name": name, "points": [_plain(point) for point in points(records, purpose, made_with, scope)]}
             for name, points in (("EU AI Act, Annex IV", annex_iv), ("NIST AI RMF 1.0", nist_rmf))
         ],
     }
 
 
-def annex_iv(b: "Records", purpose: str, made_with: str) -> Iterator[Point]:
+def annex_iv(b: "Records", purpose: str, made_with: str, scope: Scope) -> Iterator[Point]:
     """Return the points of Annex IV."""
     yield Point(
         point="1",
         about="General description: purpose, versions, hardware, instructions for use",
-        found="; ".join(part for part in (purpose, made_with) if part),
-        sections=("provenance", "training"),
-        by_person=f"{'' if purpose else 'the purpose, '}provider, forms of delivery, instructions for use",
+        found=_joined(purpose, *declared(scope, "intended_use"), made_with),
+        sections=("scope", "provenance", "training"),
+        by_person=("" if purpose or scope["intended_use"] else "the purpose, ")
+        + "provider, forms of delivery, instructions for use",
     )
     yield Point(
         point="2(a)",
@@ -85,16 +90,19 @@ def annex_iv(b: "Records", purpose: str, made_with: str) -> Iterator[Point]:
     yield Point(
         point="2(d)",
         about="Data: provenance, selection, labelling, cleaning",
-        found=f"{_data(b)}; what was dropped, merged or filled stands in the notes",
-        sections=("data", "provenance"),
-        by_person="how the data were obtained and selected, who labelled them and how",
+        found=_joined(
+            f"{_data(b)}; what was dropped, merged or filled stands in the notes", *declared(scope, "labels_made_by")
+        ),
+        sections=("scope", "data", "provenance"),
+        by_person="how the data were obtained and selected"
+        + ("" if scope["labels_made_by"] else ", who labelled them and how"),
     )
     yield Point(
         point="2(e)",
         about="Human oversight, and help with reading outputs",
-        found=_explained(b),
-        sections=("explanations",),
-        by_person="measures of oversight",
+        found=_joined(_explained(b), *declared(scope, "human_oversight")),
+        sections=("scope", "explanations"),
+        by_person="" if scope["human_oversight"] else "measures of oversight",
     )
     yield Point(point="2(f)", about="Changes determined in advance", by_person=BY_PERSON)
     yield Point(
@@ -114,8 +122,10 @@ def annex_iv(b: "Records", purpose: str, made_with: str) -> Iterator[Point]:
     yield Point(
         point="3",
         about="Capabilities and limits, accuracy for groups of persons, unintended outcomes, specification of inputs",
-        found=f"{_grouped(b)}; warnings, and what was not assessed",
-        sections=("known", "unknown", "fairness", "data"),
+        found=_joined(
+            f"{_grouped(b)}; warnings, and what was not assessed", *declared(scope, "out_of_scope", "affected_people")
+        ),
+        sections=("scope", "known", "unknown", "fairness", "data"),
         by_person="foreseeable unintended outcomes, and risks to health, safety and fundamental rights",
     )
     yield Point(
@@ -135,14 +145,17 @@ def annex_iv(b: "Records", purpose: str, made_with: str) -> Iterator[Point]:
         yield Point(point=point, about=about, by_person=BY_PERSON)
 
 
-def nist_rmf(b: "Records", purpose: str, made_with: str) -> Iterator[Point]:
+def nist_rmf(b: "Records", purpose: str, made_with: str, scope: Scope) -> Iterator[Point]:
     """Return the subcategories that a run can say something of, and those next to them."""
     yield Point(point="GOVERN", about="Policies, responsibilities, culture", by_person=BY_PERSON)
-    yield Point(point="MAP 1.1", about="Purpose and context of use", found=purpose, by_person="context, users, laws")
+    uses = declared(scope, "intended_use", "out_of_scope", "affected_people")
+    yield Point(point="MAP 1.1", about="Purpose and context of use", found=_joined(purpose, *uses), sections=("scope",),
+                by_person="context, users, laws")  # fmt: skip
     yield Point(point="MAP 2.1", about="Task and methods", sections=("data", "search"),
                 found=f"{b.card.task} of {b.card.inputs.kind} data; {_search(b)}")  # fmt: skip
-    yield Point(point="MAP 2.2", about="Limits of knowledge", found="What was not assessed", sections=("unknown",),
-                by_person="how people oversee outputs")  # fmt: skip
+    yield Point(point="MAP 2.2", about="Limits of knowledge", sections=("scope", "unknown"),
+                found=_joined("What was not assessed", *declared(scope, "human_oversight")),
+                by_person="" if scope["human_oversight"] else "how people oversee outputs")  # fmt: skip
     yield Point(point="MEASURE 2.1", about="Test sets, metrics and tools", found=f"{_tested(b)}; {made_with}",
                 sections=("evaluation", "provenance"))  # fmt: skip
     yield Point(point="MEASURE 2.2", about="Evaluations with people", by_person=BY_PERSON)
@@ -167,6 +180,10 @@ def nist_rmf(b: "Records", purpose: str, made_with: str) -> Iterator[Point]:
     yield Point(point="MEASURE 2.12", about="Environment", found=_energy(b), sections=("cost",), by_person="emissions")
     yield Point(point="MEASURE 2.13", about="Whether the metrics do what they should", by_person=BY_PERSON)
     yield Point(point="MANAGE", about="Decisions on risks, response, monitoring", by_person=BY_PERSON)
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)
 
 
 def _plain(point: Point) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from pipeline.core.contracts import (
     TrialRecord,
 )
 from pipeline.core.schema import DIALECT, Change, Schema, Schemas
+from pipeline.core.settings import ScopeSettings
 
 SCHEMA_VERSION = 1
 """Of report.json; it grows when something that stood there before means something else or is gone."""
@@ -167,6 +168,7 @@ class Report(TypedDict):
     title: str
     purpose: str
     license: str
+    scope: ScopeSettings
     headline: Headline
     glance: Glance
     warnings: list[Warned]

@@ -7,10 +7,13 @@ from typing import Any
 from markupsafe import Markup
 
 from pipeline.core.bounds import amount_words
+from pipeline.core.settings import LONGEST_TEXT
 from pipeline.core.store import dashboard_command
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 _LONGEST = 200
+LONGEST_WHOLE = 6 * LONGEST_TEXT
+"""A control character is shown by six."""
 
 
 METRICS = {
@@ -48,10 +51,15 @@ def metric_words(name: str) -> str:
     return METRICS.get(name, name.replace("_", " "))
 
 
-def clean(text: object) -> str:
-    """Return text without control characters and direction overrides (shown as escapes), cut at 200 characters."""
+def clean(text: object, most: int = _LONGEST) -> str:
+    """Return text without control characters and direction overrides (shown as escapes), cut at `most` characters."""
     shown = _CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", str(text))
-    return short(shown, _LONGEST)
+    return short(shown, most)
+
+
+def whole(text: str) -> Markup:
+    """Return what a person wrote for the report: escaped as all else, not cut."""
+    return Markup("{}").format(clean(text, LONGEST_WHOLE))
 
 
 def short(text: str, most: int) -> str:

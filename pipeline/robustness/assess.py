@@ -92,8 +92,13 @@ class Examined:
         return proportion(int((found < self.floor).sum()), len(found), self.settings.level)
 
 
-def assess(examined: Examined, choice: Choice) -> RobustnessRecord:
-    """Return what became of the chosen corruptions and attacks, and of rows from elsewhere."""
+def assess(examined: Examined, choice: Choice, kept: dict[str, NDArray[Any]] | None = None) -> RobustnessRecord:
+    """Return what became of the chosen corruptions and attacks, and of rows from elsewhere.
+
+    Into `kept` go the errors of single rows: `rows`, their places (R,) in the test split; under the name of the error
+    those of these rows unchanged (R,), and under that of each corruption those at severities 1 to 5 (5, R).
+    """
+    kept = {} if kept is None else kept
     settings, total, outside = examined.settings, len(examined.test.y), choice.outside
     record = RobustnessRecord(
         metric=TASKS[examined.card.task].headline, rows=0, of=total, not_assessed=gaps(examined.card, choice)
@@ -111,8 +116,11 @@ def assess(examined: Examined, choice: Choice) -> RobustnessRecord:
     judge, out = examined.judge(picked, x, y), examined.outputs(x)
     clean, inside = examined.predictions(out), examined.scores(out)
     found, foreign = [], []
+    if choice.corruptions:
+        kept["rows"] = picked
+        kept |= [judge.row_errors(clean)]
     for corruption in choice.corruptions:
-        degraded, scores = degradation(examined, judge, corruption, x, clean)
+        degraded, scores = degradation(examined, judge, corruption, (x, clean), kept)
         found.append(degraded)
         if inside and outside is None:
             foreign.append(outside_set(examined, corruption.name, inside, scores, synthetic=True))
@@ -145,14 +153,24 @@ def affordable(examined: Examined, choice: Choice, order: NDArray[np.int64], sec
 
 
 def degradation(
-    examined: Examined, judge: Judge, corruption: Corruption, x: Packed, clean: Values
+    examined: Examined,
+    judge: Judge,
+    corruption: Corruption,
+    unchanged: tuple[Packed, Values],
+    kept: dict[str, NDArray[Any]],
 ) -> tuple[Degradation, Mapping[str, Values]]:
-    """Return the headline metric at each severity, and how familiar the rows are at the highest."""
-    quality, p, out = [], clean, torch.empty(0)
+    """Return the headline metric at each severity, and how familiar the rows are at the highest.
+
+    `unchanged` are the rows and what is predicted of them; errors of single rows go into `kept`.
+    """
+    x, clean = unchanged
+    quality, errors, p, out = [], list[Values](), clean, torch.empty(0)
     for severity in SEVERITIES:
         out = examined.outputs(x, corruption, severity)
         p = examined.predictions(out)
         quality.append(judge.headline(p, f"{corruption.name} {severity}"))
+        errors.append(judge.row_errors(p)[1])
+    kept[corruption.name] = np.stack(errors)
     found = Degradation(
         corruption=corruption.name,
         words=corruption.words,

@@ -29,7 +29,7 @@ def gaps(card: DatasetCard, choice: Choice) -> tuple[str, ...]:
         found.append("telling rows of another kind: predicted numbers have no probability that could fall")
     elif choice.outside is None:
         found.append("inputs of another kind than these: no other data set is named (evaluate.ood)")
-    return (*found, "robustness by group")
+    return tuple(found)
 
 
 def told(record: RobustnessRecord) -> list[str]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import DataError
+from pipeline.datasets.dates import are_dates
 from pipeline.datasets.labels import Labels
 from pipeline.datasets.leaks import equal_to_target, id_like, imbalance_note, infinite_cells
 from pipeline.datasets.row_weights import read_weights
@@ -131,6 +132,8 @@ def _table(found: Found, wishes: Wishes, raw: Raw, inputs: list[str]) -> None:
         strange = infinite_cells(frame.set_axis([f"row {i + 1}" for i in range(len(frame))], axis=0), left)
         raise DataError(f"{raw.where}: {strange[0]}", fix="repair the cells, or leave the column out of the table")
     found.facts.append(kinds.line(left))
+    if dates := [c for c in left if c in kinds.dates and are_dates(frame[c])]:
+        found.facts.append(f"dates, read as days since the first: {listed(dates)}; data.dates=[] makes them categories")
     if ids:
         found.facts.append(f"one value per row, taken for an identifier and left out: {listed(ids)}")
     found.keys["exclude"] = sorted({*same, *ids})

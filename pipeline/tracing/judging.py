@@ -22,11 +22,13 @@ from pipeline.evaluation import (
     exact_amounts,
     judge_for,
     load_arrays,
+    load_row_errors,
     mixed_ensemble,
     reliance,
     single_network,
 )
-from pipeline.fairness import audited, beside_of
+from pipeline.fairness import audited
+from pipeline.grouping.beside import beside_of
 from pipeline.interpret import explained_rows
 from pipeline.reporting import Records
 from pipeline.scorecard import agreement, border_share, check, class_words, importance, permuted_parts
@@ -145,7 +147,8 @@ def _method(told: MethodCheck, kept: Mapping[str, NDArray[Any]]) -> MethodCheck:
 
 def fairness_part(records: Records, said: Said, behind: Behind) -> Part:
     """Compare the groups of the stored predictions again."""
-    beside = beside_of(records.card, records.scores, load_held_out(TRAIN), said.others)
+    errors = load_row_errors(EVALUATE)
+    beside = beside_of(records.card, records.scores, load_held_out(TRAIN), said.others, errors)
     again = plain(audited(records.card, said.rows, settings_of(behind, "fairness", FairnessSlice), beside))
     assert isinstance(again, dict)
     again.pop("proxies")

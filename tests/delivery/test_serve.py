@@ -268,6 +268,24 @@ def test_the_card_says_what_a_row_is(people: Trained) -> None:
     assert card["weights_sha256"] == read_record(ModelCard, people.folder / "card.json").weights_sha256
 
 
+def test_dates_are_asked_for_as_dates_and_answered_as_predict_does(trained: Train) -> None:
+    days = pd.date_range("2024-01-01", periods=90).strftime("%Y-%m-%d").to_numpy()
+    when = RNG.choice(days, 300)
+    late = (when > days[40]) ^ (RNG.random(300) < 0.2)
+    pd.DataFrame({"when": when, "label": np.where(late, "b", "a")}).to_csv("rows.csv", index=False)
+    made = trained({"kind": "mlp", "width": 8, "depth": 1, "dropout": 0.0}, format="csv", train_file="rows.csv",
+                   target="label", duplicates="keep")  # fmt: skip
+    client = client_of(made)
+    assert client.get("/card").json()["rows"]["columns"] == {"when": "ISO date"}
+    new = [{"when": days[3]}, {"when": "2024-02-30"}, {"when": None}]
+    answers = client.post("/predict", json={"rows": new}).json()["answers"]
+    Path("new.csv").write_text("\n".join(["when", days[3], "2024-02-30", '""']))
+    wanted = made.model.predict("new.csv")
+    assert [a["refused"] for a in answers] == [None, wanted["refused"][1], None]
+    assert answers[0]["p_a"] == pytest.approx(wanted["p_a"][0])
+    assert answers[2]["flag"] == wanted["flag"][2]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -8,7 +8,14 @@ import pytest
 
 from pipeline.core.contracts import ForecastInputs, Target
 from pipeline.core.errors import ArtifactError
-from pipeline.evaluation import Said, judge_for, load_predictions, store_predictions
+from pipeline.evaluation import (
+    Said,
+    judge_for,
+    load_predictions,
+    load_row_errors,
+    store_predictions,
+    store_row_errors,
+)
 from tests.evaluation.test_judges import NO_ROWS, SETTINGS, X, card, problem
 
 
@@ -50,3 +57,32 @@ def test_forecasts_are_judged_without_their_windows(tmp_path: Path) -> None:
     assert again.metrics(said.p, "") == judge.metrics(p.astype(float), "")
     assert again.details(said.p) == judge.details(p.astype(float))
     assert said.x.shape == (40, 2, 1)
+
+
+@pytest.mark.parametrize("kind", ["wrong", "absolute_error"])
+def test_errors_of_rows_come_back_as_they_were(kind: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    kept = {
+        "rows": np.array([1, 300]),
+        kind: rng.integers(2, size=2) * 1.0,
+        "noise": rng.integers(2, size=(5, 2)) * 1.0,
+    }
+    if kind == "absolute_error":
+        kept["noise"] += 0.1
+    store_row_errors(tmp_path, kept)
+    found = load_row_errors(tmp_path)
+    assert found is not None
+    assert (found.kind, found.rows.tolist(), list(found.worse)) == (kind, [1, 300], ["noise"])
+    assert found.clean.tolist() == kept[kind].tolist()
+    assert found.worse["noise"].tolist() == kept["noise"].tolist()
+    store_row_errors(tmp_path, {})
+    assert load_row_errors(tmp_path) is None
+
+
+def test_the_error_of_a_row_is_what_its_metric_is_the_mean_of() -> None:
+    description, y, p = problem("regression")
+    judge = judge_for(description, SETTINGS, 7, y, NO_ROWS, X)
+    assert judge.row_errors(p)[1].mean() == pytest.approx(judge.metrics(p, "")["mae"].value)
+    description, y, p = problem("multilabel")
+    judge = judge_for(description, SETTINGS, 7, y, NO_ROWS, X)
+    assert 1 - judge.row_errors(p)[1].mean() == pytest.approx(judge.metrics(p, "")["subset_accuracy"].value)

@@ -118,6 +118,9 @@ def test_groups_and_times(capsys: Capture) -> None:
     lines = init(capsys, "raw/visits.csv")
     assert "hint: time=visited splits by time: trained on the past, tested on the future" in lines
     assert "hint: group_by=patient_id keeps rows of one patient_id on one side" in lines
+    assert "dates, read as days since the first: visited; data.dates=[] makes them categories" in lines
+    columns = {c.name: c for c in prepared("visits").inputs.columns}  # type: ignore[union-attr]
+    assert columns["visited"].since is not None  # another date in each row, and yet no identifier
     lines = init(capsys, "raw/visits.csv", "group_by=patient_id", "name=grouped")
     assert found(lines, "split ").startswith("split by group: no 'patient_id' on two sides: train ")
     assert all(n % 4 == 0 for n in prepared("grouped").rows.values())

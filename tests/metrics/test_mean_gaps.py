@@ -11,7 +11,8 @@ from pipeline.core.contracts import AuditFeature, FairnessRecord, FeatureAudit
 from pipeline.core.seeds import stream
 from pipeline.core.settings import FairnessSettings
 from pipeline.metrics.intervals import Moments, detectable_difference, mean, mean_gap, moments, welch
-from pipeline.metrics.mean_gaps import amount, audit_values
+from pipeline.metrics.mean_gaps import audit_values
+from pipeline.metrics.means import amount
 from pipeline.metrics.relabelling import deal, gap_share, spread_share
 
 SETTINGS = FairnessSettings(permutations=200)

@@ -18,6 +18,7 @@ from pipeline.core.contracts import (
     Coverage,
     DatasetCard,
     Degradation,
+    DistributionGap,
     Effect,
     EffectPoint,
     EnsembleRecord,
@@ -43,6 +44,7 @@ from pipeline.core.contracts import (
     OutsideSet,
     PermutedPart,
     Proxy,
+    Representation,
     RobustnessRecord,
     Scores,
     SearchRecord,
@@ -59,10 +61,14 @@ from pipeline.core.settings import FairnessSettings
 from pipeline.evaluation import constraint_checks
 from pipeline.metrics.calibration import reliability
 from pipeline.metrics.disparity import audit
+from pipeline.metrics.distributions import Spread, distributions
+from pipeline.metrics.drops import drops
 from pipeline.metrics.group_scores import group_scores
 from pipeline.metrics.intervals import mean, proportion, rate_gap
+from pipeline.metrics.representation import representation
 from pipeline.metrics.scores import class_scores, confusion, paired_gain, score_table
 from pipeline.metrics.trade_off import Way, trade_off
+from pipeline.metrics.verdicts import Also
 from pipeline.reporting import Records
 
 HOSTILE = "<script>alert(1)</script>"
@@ -317,7 +323,7 @@ def _robustness() -> RobustnessRecord:
         flagged=proportion(5, 90),
         flagged_share=0.05,
         notes=(f"note {HOSTILE}",),
-        not_assessed=("robustness by group",),
+        not_assessed=(f"attacks {HOSTILE}",),
     )
 
 
@@ -366,6 +372,18 @@ def _explanations(inputs: AnyInputs) -> Explanations:
     )
 
 
+def _spread(people: list[AuditFeature], group: NDArray[np.object_]) -> tuple[DistributionGap, ...]:
+    spread = Spread(name=f"errors of {HOSTILE}", values=_P[:, 0], unit="target")
+    found = distributions(people, {HOSTILE: group}, [spread], FairnessSettings(permutations=50), 1)
+    return tuple(item.judged(lambda: 0.5) for item in found)
+
+
+def _shares(people: list[AuditFeature], group: NDArray[np.object_]) -> tuple[Representation, ...]:
+    splits = {split: {HOSTILE: (group, None)} for split in ("train", "test")}
+    settings = FairnessSettings(reference={HOSTILE: {HOSTILE: 0.75, "b": 0.25}})
+    return tuple(item.judged(lambda: 0.01) for item in representation(people, splits, settings, 1))
+
+
 def _fairness(card: DatasetCard, group: NDArray[np.object_]) -> FairnessRecord:
     settings, binary = FairnessSettings(), (_Y > 0).astype(int)
     p1 = np.linspace(0.05, 0.95, len(_Y))
@@ -375,8 +393,13 @@ def _fairness(card: DatasetCard, group: NDArray[np.object_]) -> FairnessRecord:
     p_N2 = np.stack([1 - p1, p1], axis=1)
     found = FoundSlice(rule=f"{HOSTILE} > 3", error=proportion(3, 9), rest=proportion(4, 40), gap=rate_gap(3, 9, 4, 40),
                        p_adjusted=0.00001, verdict="more errors")  # fmt: skip
+    wrong = (_P.argmax(1) != _Y).astype(float)
+    cost = drops(people, {HOSTILE: group}, ("wrong", wrong, {"noise": np.maximum(wrong, group == "b")}), settings, 1)
     return replace(
-        audit(card.audit, {HOSTILE: group}, _Y, _P.argmax(1), CLASSES, settings, 1),
+        audit(card.audit, {HOSTILE: group}, _Y, _P.argmax(1), CLASSES, settings, 1, also=Also(drops=cost)),
+        severity=3,
+        representation=_shares(people, group),
+        distributions=_spread(people, group),
         scores=group_scores(people, {HOSTILE: group}, binary, p_N2, p_N2 > 0.3, settings, 1),
         trade_offs=() if trade is None else (replace(trade, notes=(HOSTILE,)),),
         slices=FoundSlices(searched=45, measured=45, properties=(HOSTILE,), slices=(found,)),

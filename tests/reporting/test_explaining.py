@@ -107,3 +107,10 @@ def test_without_a_method_to_believe_there_is_no_gallery() -> None:
     page = with_methods(["fail", "fail"])
     assert "No method passes the scorecard: there is no picture to believe." in page
     assert "Appendix" not in with_methods(["pass", "warn"])
+
+
+def test_a_date_is_shown_as_a_date_not_as_days() -> None:
+    when = NumericColumn(name="when", edges=(0.0, 99.0), median=5.0, missing=True, since="2013-01-02")
+    inputs = TableInputs(columns=(when, NumericColumn(name="n", edges=(0.0, 1.0), median=0.5, missing=False)))
+    assert raw_values(inputs, np.array([30.5, 0.25, 0.0])) == ["2013-02-01", "0.25"]
+    assert raw_values(inputs, np.array([5.0, 0.25, 1.0])) == ["(missing)", "0.25"]

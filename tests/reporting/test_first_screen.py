@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from pipeline.core.contracts import AuditFeature, Provenance, RobustnessRecord
-from pipeline.core.settings import FairnessSettings, ReportSettings
-from pipeline.core.strict import plain
+from pipeline.core.errors import ConfigError
+from pipeline.core.settings import FairnessSettings, ReportSettings, ScopeSettings
+from pipeline.core.strict import plain, read
 from pipeline.metrics.disparity import audit
 from pipeline.metrics.scores import class_scores
 from pipeline.reporting import Records, document, render
@@ -248,3 +250,57 @@ def test_the_largest_page_is_far_below_five_megabytes() -> None:
     found = made(many(2000))
     found["interpret"]["gallery"]["rows"] *= 6
     assert len(render(found).encode()) < 2_000_000
+
+
+SAID = ScopeSettings(
+    intended_use="Sorting post of one town. " * 20,
+    out_of_scope="Deciding about people; other towns",
+    affected_people="Nobody but readers of post.",
+    labels_made_by="Two clerks, each alone",
+    human_oversight="A clerk looks at every tenth letter",
+)
+
+
+def scoped(scope: ScopeSettings) -> dict[str, Any]:
+    body = document(ReportSettings(title="t", purpose="To sort post", scope=scope), records(), BEHIND)
+    found: dict[str, Any] = json.loads(json.dumps(plain(body)))
+    return found
+
+
+def test_what_a_person_declared_stands_in_the_place_of_what_is_to_be_written() -> None:
+    found, blank = scoped(SAID), scoped(ScopeSettings())
+    assert found["scope"]["labels_made_by"] == "Two clerks, each alone"
+    assert not any("report.scope" in gone for gone in found["not_assessed"])
+    assert (
+        "scope: a person has to write intended use, out of scope, people affected, who made the labels, human "
+        "oversight (report.scope)"
+    ) in blank["not_assessed"]
+    points = {p["point"]: p for f in found["regulatory"]["frameworks"] for p in f["points"]}
+    empty = {p["point"]: p for f in blank["regulatory"]["frameworks"] for p in f["points"]}
+    assert points["2(d)"]["found"].endswith("; declared who made the labels: Two clerks, each alone")
+    assert "labelled" in empty["2(d)"]["by_person"]
+    assert points["2(d)"]["by_person"] == "how the data were obtained and selected"
+    assert (points["2(e)"]["by_person"], empty["2(e)"]["by_person"]) == ("", "measures of oversight")
+    assert points["3"]["found"].endswith("declared people affected: Nobody but readers of post")
+    assert "declared intended use: Sorting post" in points["MAP 1.1"]["found"]
+    assert "declared" not in empty["1"]["found"]
+    text, without = words(render(found)), words(render(blank))
+    assert text.count("Sorting post of one town. " * 19) >= 3  # the scope, Annex IV and NIST: whole, not cut
+    assert without.count("To be written by a person ( report.scope.") == 5
+    assert "To be written by a person ( report.scope." not in text
+
+
+@pytest.mark.parametrize(
+    ("scope", "message"),
+    [
+        ({"intended_use": " "}, "report.scope: intended_use is blank; write what it is, or null"),
+        ({"out_of_scope": "x" * 4001}, "report.scope: out_of_scope has 4,001 characters, more than 4,000; link to the "
+                                       "rest"),
+        ({"intended_uses": "x"}, "report.scope: unknown key 'intended_uses'\n  fix: did you mean 'intended_use'?"),
+        ({"intended_use": 7}, "report.scope.intended_use: expected a string, got an integer 7"),
+    ],
+)  # fmt: skip
+def test_texts_that_say_nothing_are_refused(scope: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(ReportSettings, {"title": "t", "scope": scope}, "report")
+    assert str(caught.value) == message

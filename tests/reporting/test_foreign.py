@@ -9,13 +9,15 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.contracts import Provenance
-from pipeline.core.settings import ReportSettings
+from pipeline.core.settings import ReportSettings, ScopeSettings
 from pipeline.core.strict import plain
 from pipeline.reporting import document, render
+from pipeline.reporting.scope import SCOPE as SCOPE_WORDS
 from tests.reporting.records import CLASSES, HOSTILE, IMAGE, SERIES, TABLE, TEXT, AnyInputs, records
 
 PLACES = (HOSTILE, *CLASSES[1:], "'; DROP", 'w" onload="x', "a file.csv")
 """Strings of the records that stand for names of classes, columns, words, files; the first also for texts and notes."""
+SCOPE = ScopeSettings(**dict.fromkeys(SCOPE_WORDS, HOSTILE))
 INPUTS: dict[str, AnyInputs] = {"image": IMAGE, "table": TABLE, "text": TEXT, "series": SERIES}
 PARTS = ("<script>", "</script>", "<img src=x onerror=x>", '"', "'", '" onload="', "</title>", "</style>", "</svg>",
          "<!--", "-->", "]]>", "<![CDATA[", "&lt;", "&#60;", "&", "<", ">", "=", "`", "javascript:x", "//host/x",
@@ -76,7 +78,9 @@ def text_of(kind: str) -> str:
         params={"title": HOSTILE},
     )  # fmt: skip
     made = document(
-        ReportSettings(title=HOSTILE, purpose=HOSTILE, include_raw=True), records(inputs, "sensitive"), [known]
+        ReportSettings(title=HOSTILE, purpose=HOSTILE, include_raw=True, scope=SCOPE),
+        records(inputs, "sensitive"),
+        [known],
     )
     return json.dumps(plain(made))
 
@@ -98,6 +102,7 @@ def plain_page(kind: str) -> Structure:
 def test_the_strings_stand_in_the_report() -> None:
     """Else the test below would replace nothing."""
     assert all(json.dumps(HOSTILE)[1:-1] in text_of(kind) for kind in INPUTS)
+    assert all(json.loads(text_of(kind))["scope"] == dict.fromkeys(SCOPE_WORDS, HOSTILE) for kind in INPUTS)
     assert all(any(json.dumps(place)[1:-1] in text_of(kind) for kind in INPUTS) for place in PLACES)
 
 

@@ -46,6 +46,7 @@ def test_the_header_has_the_form_of_the_hub(inputs: AnyInputs, role: str) -> Non
 def test_nothing_foreign_comes_alive(inputs: AnyInputs, role: str) -> None:
     found = report(inputs, role)
     found["purpose"] = f"see https://evil.example [click](javascript:x) {HOSTILE}\n# heading\n---\nlicense: mit"
+    found["scope"] = dict.fromkeys(found["scope"], f"{found['purpose']}\n- item\n| a | b |")
     found["warnings"] = [
         {"text": "| a | ![x](y) **b** me@evil.example", "pointer": "/x"},
         {"text": HOSTILE, "pointer": "/x"},
@@ -89,3 +90,14 @@ def test_code_keeps_what_would_end_it() -> None:
     assert inert("- a\n---\n+ b (c)") == "\\- a --- + b (c)"
     assert inert("www.x.y") == "`www.x.y`"
     assert table(("a", "b"), [("1", "2")]) == ["| a | b |", "| --- | ---: |", "| 1 | 2 |"]
+
+
+@CASES
+def test_the_scope_is_printed_whole_or_said_to_be_unwritten(inputs: AnyInputs, role: str) -> None:
+    found = report(inputs, role)
+    _, body = parts(hub_card(found))
+    assert "- Who made the labels: to be written by a person (`report.scope.labels_made_by`)." in body
+    long = "Sorting post of one town. " * 40
+    found["scope"]["intended_use"] = long
+    _, body = parts(hub_card(found))
+    assert f"- Intended use: {long.strip()}" in body

@@ -442,7 +442,7 @@ def test_robustness_has_its_charts_its_tables_and_its_bounds() -> None:
     assert "8/255</th>" in text
     assert "These are upper bounds" in text
     assert "undefined (undefined)" in text
-    assert found["not_assessed"].count("robustness by group") == 1
+    assert sum("attacks" in gone for gone in found["not_assessed"]) == 1
     quiet = replace(records(), robustness=RobustnessRecord(metric="accuracy", rows=0, of=90))
     text = render(json.loads(json.dumps(plain(document(SETTINGS, quiet, BEHIND)))))
     assert "Not assessed: nothing was asked for" in text
@@ -456,3 +456,27 @@ def test_panels_share_one_scale() -> None:
     assert float(across[0]) > float(across[1])
     assert text.count('class="span"') == 1
     assert str(panels_figure([Panel("a", [None])], "x", "words")) == "<p>no points</p>"
+
+
+def test_what_corruptions_cost_groups_and_how_errors_are_spread_have_tables() -> None:
+    text = re.sub(r"<[^>]+>", " ", render(report()))
+    assert "Corruptions at severity  3  of 5, each row beside itself unchanged" in text
+    assert "accuracy lost to noise" in text
+    assert "each group against the rest; distances in units of the target" in text
+    page = render(report())
+    assert 'data-json-pointer="/fairness/drops/0/gaps/1/gap"' in page
+    assert 'data-json-pointer="/fairness/distributions/0/by_chance"' in page
+    alike = replace(records(), fairness=replace(records().fairness, drops=(), distributions=()))
+    quiet = render(json.loads(json.dumps(plain(document(SETTINGS, alike, BEHIND)))))
+    assert "What worse inputs cost each group" not in quiet
+    assert "How predictions and errors are spread" not in quiet
+
+
+def test_shares_of_groups_stand_beside_their_reference() -> None:
+    page = render(report())
+    assert 'data-json-pointer="/fairness/representation/1/shares/0/share"' in page
+    assert 'data-json-pointer="/fairness/representation/0/shares/1/reference" ' in page
+    text = re.sub(r"<[^>]+>", "", page)
+    assert "train: disparity found: " in text
+    assert "a share of 0.333 instead of 0.750 (chi-square, corrected p 0.0100)" in text
+    assert any("rows is not as declared" in one["text"] for one in report()["warnings"])

@@ -79,12 +79,17 @@ def test_digits(digits: tuple[Prepared, Examined]) -> None:
     assert [(o.name, o.synthetic, o.rows) for o in found.outside] == [(c.name, True, 120) for c in choice.corruptions]
     assert found.flagged is not None
     assert found.flagged.value == pytest.approx(0.05, abs=0.06)
-    assert found.not_assessed == (
-        "inputs of another kind than these: no other data set is named (evaluate.ood)",
-        "robustness by group",
-    )
+    assert found.not_assessed == ("inputs of another kind than these: no other data set is named (evaluate.ood)",)
     assert read(RobustnessRecord, plain(found), "record") == found
-    assert assess(subject, choice) == found
+    kept: dict[str, Any] = {}
+    assert assess(subject, choice, kept) == found
+    assert {"rows", "wrong", *(d.corruption for d in found.degradations)} == set(kept)
+    assert 1 - kept["wrong"].mean() == pytest.approx(found.clean.value)
+    for degraded in found.degradations:
+        assert [1 - errors.mean() for errors in kept[degraded.corruption]] == pytest.approx(
+            [n.value for n in degraded.quality]
+        )
+    assert len(kept["rows"]) == len(set(kept["rows"])) == 120
     lines = told(found)
     assert lines[0].startswith(f"accuracy of 120 rows {found.clean.value:.4f}; at severity 5 from ")
     assert lines[1].startswith("accuracy under FGSM at 8/255: at most 0.")
@@ -255,7 +260,6 @@ def test_numbers_have_no_familiarity(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert found.not_assessed == (
         "attacks (only images with classes are attacked)",
         "telling rows of another kind: predicted numbers have no probability that could fall",
-        "robustness by group",
     )
 
 
@@ -266,8 +270,11 @@ def test_forecasts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pd.DataFrame({"t": steps, "load": values.round(4)}).to_csv("rows.csv", index=False)
     prepared = prepared_rows(format="forecast", train_file="rows.csv", target="load", time="t", horizon=6, window=24)
     subject = examined(prepared, {"kind": "linear"})
-    found = assess(subject, chosen("auto", prepared.card, prepared.splits["train"].x, None))
+    kept: dict[str, Any] = {}
+    found = assess(subject, chosen("auto", prepared.card, prepared.splits["train"].x, None), kept)
     assert (found.metric, found.rows) == ("skill", 120)
+    assert (kept["absolute_error"].shape, kept["noise"].shape) == ((120,), (5, 120))
+    assert kept["noise"][4].mean() > kept["absolute_error"].mean() > 0
     assert found.clean.value > 0.5
     noise = next(d for d in found.degradations if d.corruption == "noise")
     assert noise.quality[-1].value < found.clean.value

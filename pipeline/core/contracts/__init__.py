@@ -5,11 +5,15 @@ Arrays lie beside them as `.npy`, tables as Parquet, weights as safetensors; not
 
 from pipeline.core.contracts.by_group import (
     Decision,
+    DistributionGap,
+    FairnessVerdict,
     FoundSlice,
     FoundSlices,
     GroupScores,
+    GroupShare,
     Move,
     Proxy,
+    Representation,
     TradeOff,
 )
 from pipeline.core.contracts.data import (
@@ -85,7 +89,6 @@ from pipeline.core.contracts.trust import (
     ExplainedRow,
     Explanations,
     FairnessRecord,
-    FairnessVerdict,
     FeatureAudit,
     GroupGap,
     GroupRate,
@@ -125,6 +128,7 @@ __all__ = [
     "DatasetCard",
     "Decision",
     "Degradation",
+    "DistributionGap",
     "Effect",
     "EffectPoint",
     "EnsembleRecord",
@@ -144,6 +148,7 @@ __all__ = [
     "GroupGap",
     "GroupRate",
     "GroupScores",
+    "GroupShare",
     "HeldOut",
     "ImageInputs",
     "Importance",
@@ -167,6 +172,7 @@ __all__ = [
     "Policy",
     "Provenance",
     "Proxy",
+    "Representation",
     "Rival",
     "RobustnessRecord",
     "RowInfluence",

@@ -2,10 +2,57 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from pipeline.core.contracts.number import Number
 
 Curve = tuple[tuple[float, ...], ...]
+FairnessVerdict = Literal["disparity_found", "equivalent_within_delta", "insufficient_evidence", "not_assessed"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DistributionGap:
+    """How differently predictions or errors are spread in one group and in the rest."""
+
+    feature: str
+    group: str
+    of: str
+    """predictions or errors; with several targets also of which one."""
+    statistic: Number
+    """Kolmogorov-Smirnov: the largest difference between the shares of values up to some x; n are the group's rows."""
+    p: float | None
+    p_adjusted: float | None
+    distance: Number
+    """Wasserstein: what values would have to move by, on average, to be spread as in the rest."""
+    by_chance: Number
+    """The same when rows are dealt out anew: without it the distance means little."""
+    verdict: FairnessVerdict
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GroupShare:
+    """How large a group is among the rows of a split, or among those of all groups that have a reference."""
+
+    group: str
+    share: Number
+    reference: float | None
+    """The share that was declared before the run."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Representation:
+    """The groups of a sensitive feature in one split, beside the shares they should have."""
+
+    feature: str
+    split: str
+    shares: tuple[GroupShare, ...]
+    test: str | None
+    """chi-square, exact binomial, or multinomial draws where the groups are too small for either."""
+    p: float | None
+    p_adjusted: float | None
+    verdict: FairnessVerdict
+    words: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

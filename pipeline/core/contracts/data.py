@@ -1,7 +1,9 @@
 """What prepare hands on: the inputs of a network, the features of the audit, the data set's card."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Literal
 
 SplitName = Literal["train", "val", "reserve", "test"]
@@ -56,7 +58,10 @@ class ImageInputs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NumericColumn:
-    """A number column; `edges` are increasing bin edges fitted on the training split, in raw units."""
+    """A number column; `edges` are increasing bin edges fitted on the training split, in raw units.
+
+    Dates are numbers too: days since the first of the training rows.
+    """
 
     kind: Literal["numeric"] = "numeric"
     name: str
@@ -66,6 +71,14 @@ class NumericColumn:
     """Whether training rows lack values; then a 0/1 indicator is packed too."""
     atoms: tuple[float, ...] = ()
     """Single values that so many rows share that each has a meaning of its own, increasing, as packed."""
+    since: str | None = None
+    """Dates: the day that is 0, as an ISO date; none: cells are numbers."""
+
+    def said(self, number: float, form: str = "g") -> str:
+        """Return a packed number as people write it: of dates the day."""
+        if self.since is None:
+            return f"{number:{form}}"
+        return (date.fromisoformat(self.since) + timedelta(days=math.floor(number))).isoformat()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

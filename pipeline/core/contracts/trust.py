@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pipeline.core.contracts.by_group import FoundSlices, GroupScores, Proxy, TradeOff
+from pipeline.core.contracts.by_group import (
+    DistributionGap,
+    FairnessVerdict,
+    FoundSlices,
+    GroupScores,
+    Proxy,
+    Representation,
+    TradeOff,
+)
 from pipeline.core.contracts.number import Number
 
 Verdict = Literal["pass", "warn", "fail", "not_assessed"]
@@ -190,9 +198,6 @@ class Explanations:
     seconds: float = 0.0
 
 
-FairnessVerdict = Literal["disparity_found", "equivalent_within_delta", "insufficient_evidence", "not_assessed"]
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GroupRate:
     """One rate in one group; n of the Number is the rate's own denominator."""
@@ -249,6 +254,14 @@ class FairnessRecord:
     delta: float | None
     tests: int
     """Tests in the family that the Benjamini-Hochberg correction covers."""
+    drops: tuple[FeatureAudit, ...] = ()
+    """What each corruption at `severity` costs the groups of sensitive features: errors made more, paired by row."""
+    severity: int | None = None
+    """Of 1 to 5; none: no corruption was tried, or no sensitive feature declared."""
+    distributions: tuple[DistributionGap, ...] = ()
+    """Where numbers are predicted: how differently predictions and errors are spread, of sensitive features."""
+    representation: tuple[Representation, ...] = ()
+    """How large the groups of sensitive features are in each split."""
     scores: tuple[GroupScores, ...] = ()
     """Of sensitive features where classes have probabilities."""
     trade_offs: tuple[TradeOff, ...] = ()
