@@ -35,7 +35,9 @@ def effects(
             own = x_NP[x_NP[:, len(inputs.columns) + flagged.index(column)] == 0]
         points = _points(predict, own, column)
         if points:
-            found.append(Effect(name=inputs.columns[column].name, points=points))
+            of = inputs.columns[column]
+            unit = f"days since {of.since}" if of.kind == "numeric" and of.since is not None else None
+            found.append(Effect(name=of.name, points=points, unit=unit))
     return tuple(found)
 
 

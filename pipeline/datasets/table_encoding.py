@@ -5,7 +5,6 @@ quantiles of the values and half quantiles of the distinct values, so that spike
 by itself (no capital gain, 40 hours a week) is no point on a line: the frequent values of such columns are atoms.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,7 +49,7 @@ def fit_table(
         if numbers is None:
             fitted.append(_categorical(name, values, settings.min_category_rows, notes))
         else:
-            fitted.append(replace(_numeric(name, numbers, bins, notes), since=since))
+            fitted.append(_numeric(name, numbers, bins, notes, since))
     if not fitted:
         raise DataError(f"{settings.name}: no input column is left", fix="check data.exclude and data.sensitive")
     return TableInputs(columns=tuple(fitted), rows=len(train)), notes
@@ -156,14 +155,16 @@ def frequent_values(values: NDArray[np.float64], rows: int) -> tuple[float, ...]
     return tuple(float(v) for v in np.sort(distinct[frequent]))
 
 
-def _numeric(name: str, numbers: NDArray[np.float64], bins: int, notes: list[str]) -> NumericColumn:
+def _numeric(name: str, numbers: NDArray[np.float64], bins: int, notes: list[str], since: str | None) -> NumericColumn:
     known = numbers[~np.isnan(numbers)]
     gone = len(numbers) - len(known)
-    median = float(np.median(known))
-    if gone:
-        notes.append(f"column '{name}': {gone:,} missing training values are filled with {median:g} and marked")
     atoms = frequent_values(known, len(numbers))
-    return NumericColumn(name=name, edges=quantile_edges(known, bins), median=median, missing=gone > 0, atoms=atoms)
+    column = NumericColumn(name=name, edges=quantile_edges(known, bins), median=float(np.median(known)),
+                           missing=gone > 0, atoms=atoms, since=since)  # fmt: skip
+    if gone:
+        filling = column.said(column.median)
+        notes.append(f"column '{name}': {gone:,} missing training values are filled with {filling} and marked")
+    return column
 
 
 def _categorical(name: str, values: pd.Series, least: int, notes: list[str]) -> CategoricalColumn:

@@ -52,7 +52,8 @@ def effect_figure(effect: Mapping[str, Any], of: str) -> Markup:
         lines.append(Line(f"fewer than {_FEW} rows up to here", few, "faint"))
     values = [value for _, value in known]
     summary = f"{effect['name']}: the {of} moves from {min(values):.3g} to {max(values):.3g} around its mean"
-    return line_chart(lines, (clean(effect["name"]), "change of the prediction"), summary)
+    unit = f", {effect['unit']}" if effect.get("unit") else ""
+    return line_chart(lines, (clean(effect["name"]) + unit, "change of the prediction"), summary)
 
 
 def overlay(values: Sequence[Sequence[int]], pixels: Sequence[Sequence[Sequence[int]]], alt: str) -> Markup:

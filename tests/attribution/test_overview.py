@@ -1,6 +1,7 @@
 """What a network does on the whole: permuted parts, effects of single numbers, words of classes."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -187,3 +188,13 @@ def test_the_border_is_the_outer_tenth_of_each_side() -> None:
     inner[:, :, 5:9, 5:9] = 1
     assert border_share(inner).value == 0
     assert border_share(np.zeros((2, 1, 20, 20))).reason == "maps are zero"
+
+
+def test_the_effect_of_a_date_is_told_in_days() -> None:
+    dated = replace(TABLE.columns[0], since="2013-01-02")
+    table = replace(TABLE, columns=(dated, *TABLE.columns[1:]))
+    x = rows(400)
+    (found,) = effects(lambda one: one[:, 0].double().numpy(), table, x, [0])
+    assert (found.name, found.unit) == (dated.name, "days since 2013-01-02")
+    (plain,) = effects(lambda one: one[:, 0].double().numpy(), TABLE, x, [0])
+    assert plain.unit is None

@@ -111,6 +111,11 @@ def test_missing_dates_have_the_median_and_a_mark(tmp_path: Path, monkeypatch: p
     train = found.splits["train"]
     gone = train.rows["raw.when"].isna().to_numpy()
     assert column(found).missing
+    told = (
+        f"{gone.sum():,} missing training values are filled with {column(found).said(column(found).median)} and marked"
+    )
+    assert f"column 'when': {told}" in found.card.notes
+    assert "filled with 2013-" in told
     assert (train.x[:, -1] == gone).all()
     assert (train.x[gone, 0] == np.float32(column(found).median)).all()
 

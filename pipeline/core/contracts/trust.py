@@ -94,6 +94,8 @@ class Effect:
 
     name: str
     points: tuple[EffectPoint, ...]
+    unit: str | None = None
+    """Of the places, where they are no numbers as the file has them: dates are days."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
