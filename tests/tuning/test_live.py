@@ -20,7 +20,7 @@ from pipeline.tuning.clock import Clock, kept_phases
 from pipeline.tuning.decisions import Continue, Repeat, Start, View
 from pipeline.tuning.jobs import Outcome
 from pipeline.tuning.live import Live, ended_words, phase_of
-from pipeline.tuning.notes import name_objectives, save_note, trial_note
+from pipeline.tuning.notes import name_objectives, save_note, study_note, trial_note
 from pipeline.tuning.standing import Standing, line_of, standing_of
 from pipeline.tuning.study import together
 from pipeline.tuning.summary import Spent, summary, training_seconds
@@ -310,8 +310,14 @@ def test_notes_and_the_name_of_the_score_are_where_the_dashboard_looks(tmp_path:
         assert get_note(optuna.trial.Trial(shown, trial._trial_id)) == trial_note(known, "multiclass")
         assert trial.user_attrs["origin"] == "default"
         assert not {"outcome", "candidate", "skipped"} & set(trial.user_attrs)
-    lines = search.summary(search.export("db"))
-    assert get_note(shown) == "\n".join(f"    {line}" for line in lines)
+    record = search.export("db")
+    lines = search.summary(record)
+    note = get_note(shown)
+    assert note == study_note(record, lines)
+    assert note.startswith(f"**Handed on: trial {record.trials[record.best].number}** (")
+    assert note.endswith("\n\n" + "\n".join(f"    {line}" for line in lines))
+    told = study_note(replace(record, notes=("trial 1 scored 0.2, trial 0 0.3", "b")), ["a"]).splitlines()
+    assert told[1:] == ["", "* trial 1 scored 0.2, trial 0 0.3", "* b", "", "    a"]
 
 
 def test_a_later_version_of_a_note_replaces_it(tmp_path: Path) -> None:
