@@ -117,10 +117,10 @@ def test_seconds_of_phases_add_up_over_restarts(tmp_path: Path) -> None:
     first.enter("search")
     first.keep()
     kept = dict(kept_phases(study(tmp_path)))
-    assert list(kept) == ["probe", "default", "search"]
+    assert list(kept) == ["start", "default", "search"]
     second = Clock(study(tmp_path))
     second.enter("finish")
-    assert [name for name, _ in second.phases] == ["probe", "default", "search", "finish"]
+    assert [name for name, _ in second.phases] == ["start", "default", "search", "finish"]
     assert second.used >= sum(kept.values())
     assert sum(seconds for _, seconds in second.phases) == pytest.approx(second.used, abs=0.1)
     assert second.moment(second.used + 5.0) > second.moment(second.used)
@@ -193,7 +193,7 @@ def test_many_short_trials_are_told_together_but_news_at_once(
     live.tick()
     live.tick()
     assert len(caplog.messages) == 5
-    assert caplog.messages[4].startswith(f"probe · {len(table.rows)} candidates")
+    assert caplog.messages[4].startswith(f"start · {len(table.rows)} candidates")
 
 
 def test_a_terminal_has_one_line_and_logs_start_on_their_own(
@@ -214,7 +214,7 @@ def test_a_terminal_has_one_line_and_logs_start_on_their_own(
     finally:
         root.removeHandler(handler)
     shown = capsys.readouterr().out
-    wiped, line = "\r\x1b[K", r"probe · 0 of 5 candidates, 0.0/min · 0 of 1 worker busy · \d:\d\d gone"
+    wiped, line = "\r\x1b[K", r"start · 0 of 5 candidates, 0.0/min · 0 of 1 worker busy · \d:\d\d gone"
     pieces = shown.split(wiped)
     assert len(pieces) == 5
     assert all(re.fullmatch(line, piece) for piece in pieces[1:3])
@@ -361,5 +361,5 @@ def test_an_outcome_is_stored_in_one_commit_or_not_at_all(tmp_path: Path) -> Non
 
 def test_a_search_keeps_its_phases_in_the_record(tmp_path: Path) -> None:
     found = run(tmp_path, n_trials=4, repeats=1)
-    assert [name for name, _ in found.phases] == ["probe", "default", "search", "finish", "confirm"]
+    assert [name for name, _ in found.phases] == ["start", "probe", "default", "search", "finish", "confirm"]
     assert run(tmp_path, n_trials=4, repeats=1) == found
