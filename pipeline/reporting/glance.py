@@ -18,7 +18,7 @@ from pipeline.core.contracts import (
     SearchRecord,
     Worth,
 )
-from pipeline.reporting.words import metric_words
+from pipeline.reporting.words import counted, metric_words
 
 SEVERITIES = (
     "not what was asked for",
@@ -79,7 +79,7 @@ def winner_line(model: ModelCard) -> str:
     how = model.candidate.optimizer
     work = f", {model.multiply_adds:,} multiply-adds a row" if model.multiply_adds is not None else ""
     return (
-        f"{model.candidate.architecture['kind']}: {', '.join(fields)}; {model.parameters:,} weights{work}; "
+        f"{model.candidate.architecture['kind']}: {', '.join(fields)}; {counted(model.parameters, 'weight')}{work}; "
         f"{how.kind}, learning rate {how.lr:.2g}, batches of {how.batch_size}"
     )
 

@@ -134,7 +134,7 @@ def search_figure(search: Mapping[str, Any]) -> Markup:
     steps = [point for i, b in enumerate(best) for point in ([(b[0], best[i - 1][1])] if i else []) + [b]]
     if steps and seconds > steps[-1][0]:
         steps.append((seconds, steps[-1][1]))
-    summary = f"{counted(len(dots), 'trial')} in {counted(round(seconds), 'second')}"
+    summary = f"{counted(len(dots), 'trial')} in {counted(round(seconds), 'training second')}"
     if best:
         summary += f"; best validation {metric} {best[-1][1]:.4f}"
     drawn = [dot for _, dot in evenly(dots, DOTS)]
