@@ -5,7 +5,8 @@
     python -m pipeline.why /evaluate/baselines/0/gain
 
 A place is a JSON pointer, as the page tells it, or keys with dots; keys in between may be left out, and an item of a
-list may be called by its name (evaluate.majority.accuracy). The printed command computes the value again.
+list may be called by its name (evaluate.majority.accuracy). The printed command computes the value again; a line
+says so where the clock had a say in it.
 """
 
 import sys

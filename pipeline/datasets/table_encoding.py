@@ -172,6 +172,9 @@ def _categorical(name: str, values: pd.Series, least: int, notes: list[str]) -> 
     kept = sorted(str(v) for v, n in counts.items() if n >= least)
     rare = len(counts) - len(kept)
     if rare:
-        notes.append(f"column '{name}': {rare} categories with fewer than {least} training rows share one code")
+        notes.append(
+            f"column '{name}': {rare} categor{'y' if rare == 1 else 'ies'} with fewer than {least} training rows "
+            f"share{'s' if rare == 1 else ''} one code"
+        )
     mode = str(counts.index[0])
     return CategoricalColumn(name=name, categories=tuple(kept), mode=kept.index(mode) + 1 if mode in kept else 0)

@@ -97,7 +97,8 @@ def fit_texts(
     usual = int(np.quantile([len(text) for text in train], 0.95))
     length = max(1, min(settings.max_words, usual))
     cut = sum(len(text) > length for text in train)
-    notes = [f"{len(rows) - len(known):,} of {len(rows):,} words are rare and share one number"]
+    rare = len(rows) - len(known)
+    notes = [f"{rare:,} of {len(rows):,} words are rare and share one number"] if rare else []
     if pieces:
         notes = [f"texts are cut into pieces of words, {len(known):,} kinds learnt from the training texts"]
     if cut:

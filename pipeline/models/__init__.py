@@ -1,7 +1,7 @@
 """The model families. One file per family, one line here; the conformance tests sweep over this dict."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.core.contracts import ForecastInputs, ImageInputs, Inputs, SeriesInputs, TableInputs, TextInputs
@@ -30,7 +30,7 @@ from pipeline.models import (
 )
 from pipeline.models.network import Network, parameter_count
 
-__all__ = ["FAMILIES", "Family", "Network", "build", "parameter_count", "read_architecture"]
+__all__ = ["FAMILIES", "Family", "Network", "build", "parameter_count", "read_architecture", "settled_architecture"]
 
 _ALL = (ImageInputs, TextInputs, SeriesInputs, ForecastInputs, TableInputs)
 _IMAGES = (ImageInputs,)
@@ -48,6 +48,8 @@ class Family:
     build: Callable[[Any, Any, int], Network]
     reads: tuple[type[Any], ...] = _ALL
     """Inputs it is made for."""
+    settle: Callable[[Mapping[str, Any], Any, int], dict[str, Any]] | None = None
+    """Puts numbers where an architecture may say auto."""
 
 
 FAMILIES: Mapping[str, Family] = {
@@ -67,8 +69,8 @@ FAMILIES: Mapping[str, Family] = {
     "linear": Family(linear_forecast.LinearArchitecture, linear_forecast.build, _FORECASTS),
     "tsmixer": Family(tsmixer.TsmixerArchitecture, tsmixer.build, _FORECASTS),
     "patchtst": Family(patchtst.PatchtstArchitecture, patchtst.build, _FORECASTS),
-    "mlp": Family(mlp.MlpArchitecture, mlp.build, _TABLES),
-    "tabm": Family(tabm.TabmArchitecture, tabm.build, _TABLES),
+    "mlp": Family(mlp.MlpArchitecture, mlp.build, _TABLES, mlp.settled),
+    "tabm": Family(tabm.TabmArchitecture, tabm.build, _TABLES, mlp.settled),
     "table_resnet": Family(table_resnet.TableResnetArchitecture, table_resnet.build, _TABLES),
 }
 
@@ -81,6 +83,16 @@ def read_architecture(architecture: Mapping[str, Any]) -> Any:
         fix = f"did you mean '{near}'?" if near else f"families: {', '.join(FAMILIES)}"
         raise SpaceError(f"space.architecture: there is no family '{kind}'", fix=fix)
     return read(FAMILIES[kind].architecture, architecture, f"space.architecture.{kind}", SpaceError)
+
+
+def settled_architecture(architecture: Mapping[str, Any], inputs: Inputs, outputs: int) -> dict[str, Any]:
+    """Return an architecture as it is built: with a number where it says auto."""
+    settle = FAMILIES[architecture["kind"]].settle
+    if settle is None:
+        return dict(architecture)
+    described = asdict(read_architecture(architecture))
+    found = settle(described, inputs, outputs)
+    return {**architecture, **{name: found[name] for name, value in described.items() if value == "auto"}}
 
 
 def build(architecture: Mapping[str, Any], inputs: Inputs, outputs: int) -> Network:

@@ -3,9 +3,10 @@
 Gorishniy et al. 2022, "On Embeddings for Numerical Features": what matters is how numbers are encoded, not the trunk.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 from torch import nn
 
@@ -69,6 +70,12 @@ def sizes_for(width: int | Auto, depth: int | Auto, dropout: float | Auto, input
         depth=usual.depth if depth == "auto" else depth,
         dropout=usual.dropout if dropout == "auto" else dropout,
     )
+
+
+def settled(described: Mapping[str, Any], inputs: TableInputs, outputs: int) -> dict[str, Any]:
+    """Return a described architecture with the numbers that its auto sizes come to."""
+    sizes = sizes_for(described["width"], described["depth"], described["dropout"], inputs, outputs)
+    return {**described, **asdict(sizes)}
 
 
 def perceptron(features: int, sizes: Sizes) -> list[nn.Module]:

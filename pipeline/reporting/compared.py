@@ -139,7 +139,7 @@ def difference_figure(compared: Mapping[str, Any]) -> Markup:
         sign = -1 if pair["better"] == "lower" else 1
         low, high = sorted((sign * found["ci_low"], sign * found["ci_high"]))
         rows.append((metric_words(pair["name"]), sign * found["value"], low, high))
-    return forest(rows, 0.0, f"{compared['verdict']}: {len(rows)} paired differences", size=(640, 210))
+    return forest(rows, 0.0, f"{compared['verdict']}: {len(rows)} paired differences")
 
 
 def comparison_lines(compared: Mapping[str, Any]) -> list[str]:

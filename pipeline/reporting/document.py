@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.arms import arms_of
-from pipeline.core.bounds import amount_words, violation_words
 from pipeline.core.contracts import (
     TASKS,
     DatasetCard,
@@ -31,12 +30,12 @@ from pipeline.core.contracts import (
 )
 from pipeline.core.settings import ReportSettings
 from pipeline.core.strict import plain
+from pipeline.reporting.cautions import warnings
 from pipeline.reporting.costs import cost_part, energy_not_assessed
-from pipeline.reporting.glance import SEVERITIES, glance
+from pipeline.reporting.glance import glance, winner_line
 from pipeline.reporting.regulatory import regulatory_map
 from pipeline.reporting.schema import SCHEMA_VERSION
 from pipeline.reporting.scope import unwritten
-from pipeline.reporting.words import metric_words
 
 _GALLERY_ROWS = 12
 _CURVE_POINTS = 60
@@ -62,15 +61,16 @@ class Records:
 
 def document(settings: ReportSettings, records: Records, provenance: Sequence[Provenance]) -> dict[str, Any]:
     """Return the report as plain data; the same records give the same document."""
+    head = headline(records)
     body = {
         "schema_version": SCHEMA_VERSION,
         "title": settings.title,
         "purpose": settings.purpose,
         "license": settings.license,
         "scope": plain(settings.scope),
-        "headline": headline(records),
+        "headline": head,
         "glance": glance(records.card, records.search, records.front, records.scores, records.fairness),
-        "warnings": warnings(records),
+        "warnings": warnings(records, str(head["verdict"])),
         "not_assessed": not_assessed(settings, records),
         "data": data_part(records.card),
         "search": search_part(records.search)
@@ -115,70 +115,6 @@ def headline(records: Records) -> dict[str, Any]:
         }
         found["baseline_name"] = name
     return found
-
-
-def winner_line(model: ModelCard) -> str:
-    """Return the winning candidate in one line."""
-    fields = [f"{k} {f'{v:.3g}' if isinstance(v, float) else v}"
-              for k, v in model.candidate.architecture.items() if k != "kind"]  # fmt: skip
-    how = model.candidate.optimizer
-    work = f", {model.multiply_adds:,} multiply-adds a row" if model.multiply_adds is not None else ""
-    return (
-        f"{model.candidate.architecture['kind']}: {', '.join(fields)}; {model.parameters:,} weights{work}; "
-        f"{how.kind}, learning rate {how.lr:.2g}, batches of {how.batch_size}"
-    )
-
-
-def warnings(records: Records) -> list[dict[str, str]]:
-    """Return what a reader must know before believing the numbers, gravest first."""
-    found: list[tuple[int, str, str]] = []
-    if records.search.feasible is False:
-        best = records.search.trials[records.search.best]
-        closest = f"no feasible model: the closest, trial {best.number}, has {violation_words(best.amounts)}"
-        found.append((-1, closest, "/search/constraints"))
-    for i, check in enumerate(records.scores.constraints):
-        if check.verdict == "does not hold":
-            text = f"{metric_words(check.name)}: the bound {amount_words(check.bound)} does not hold on test rows"
-            found.append((0, text, f"/evaluate/constraints/{i}"))
-    words = headline(records)["verdict"]
-    if not str(words).startswith("better"):
-        found.append((0, words, "/headline/verdict"))
-    for part, items in (("audits", records.fairness.audits), ("drops", records.fairness.drops)):
-        for i, item in enumerate(items):
-            for gap in (g for g in item.gaps if g.words.startswith("disadvantaged")):
-                text = f"{item.metric.replace('_', ' ')} by {item.feature}: {gap.group} is {gap.words}"
-                found.append((1 if item.role == "sensitive" else 2, text, f"/fairness/{part}/{i}"))
-    for i, shares in enumerate(records.fairness.representation):
-        if shares.verdict == "disparity_found":
-            text = f"{shares.feature} in {shares.split} rows is not as declared: {shares.words}"
-            found.append((1, text, f"/fairness/representation/{i}"))
-    for i, method in enumerate(records.explanations.methods):
-        if method.verdict in ("fail", "warn"):
-            text = f"{method.method.replace('_', ' ')}: {method.reason}"
-            found.append((2, text, f"/interpret/methods/{i}"))
-    ece, null = records.scores.metrics.get("ece"), records.scores.metrics.get("ece_null")
-    if ece and null and ece.value is not None and null.ci_high is not None and ece.value > null.ci_high:
-        found.append((3, "probabilities are less calibrated than chance explains", "/evaluate/metrics/ece"))
-    found += [(3, text, "/evaluate/conformal") for text in promise_warnings(records.scores)]
-    said = {text for _, text, _ in found}
-    searched = [note for note in records.search.notes if note not in said]
-    notes = (*searched, *records.model.notes, *records.explanations.notes[1:], *records.scores.notes)
-    found += [(4, note, "/search/notes") for note in notes]
-    found += [(5, note, "/data/notes") for note in records.card.notes]
-    return [
-        {"text": text, "pointer": pointer, "severity": SEVERITIES[max(level, 0)]}
-        for level, text, pointer in sorted(found, key=lambda item: item[0])
-    ]
-
-
-def promise_warnings(scores: Scores) -> tuple[str, ...]:
-    """Return what a reader must know of sets or intervals before believing them."""
-    found = scores.conformal
-    if found is None or found.verdict == "kept":
-        return ()
-    if found.verdict == "insufficient_evidence":
-        return (f"no {found.kind} with a promised coverage: {found.notes[0]}",) if found.notes else ()
-    return (f"{found.kind} that promise to hold the truth in {found.promised:.4g} of rows hold it less often",)
 
 
 def not_assessed(settings: ReportSettings, records: Records) -> list[str]:
@@ -259,7 +195,7 @@ def gallery(settings: ReportSettings, records: Records) -> dict[str, Any]:
     names = [c.name for c in inputs.columns] if isinstance(inputs, TableInputs) else []
     if isinstance(inputs, TextInputs) and not settings.include_raw:
         return {"kind": "text", "columns": [], "rows": [], "raw": False,
-                "caption": "single texts need report.include_raw=true"}  # fmt: skip
+                "caption": "none are shown: texts may tell of people (report.include_raw=true shows them)"}  # fmt: skip
     rows = records.explanations.rows[:_GALLERY_ROWS]
     private = any(f.role == "sensitive" for f in records.card.audit) and not settings.include_raw
     shown = []

@@ -7,8 +7,9 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from pipeline.reporting.figures import Line, forest, image, line_chart, marked_word, small
-from pipeline.reporting.words import clean
+from pipeline.reporting.figures import Line, forest, line_chart
+from pipeline.reporting.pictures import image, marked_word, small
+from pipeline.reporting.words import clean, metric_words
 
 _SIDE = 128
 """Pixels that an overlay has at least."""
@@ -27,9 +28,9 @@ def deletion_figure(check: Mapping[str, Any]) -> Markup:
     if check["insertion_curve"]:
         lines.append(Line("shown, most important first", list(zip(share, check["insertion_curve"], strict=True)), "b"))
     lines.append(Line("removed in random order", list(zip(share, check["random_curve"], strict=True)), "c"))
-    summary = f"{check['method']}: area gained over random order {check['deletion_gain']['value']:.3f}"
+    summary = f"{metric_words(check['method'])}: area gained over random order {check['deletion_gain']['value']:.3f}"
     falls = check["deletion_curve"][0] > 0  # probabilities start above 0, distances from the prediction at 0
-    what = "probability" if falls else "minus the change of the prediction"
+    what = "probability" if falls else "minus the change"
     return line_chart(lines, ("% of the input removed or shown", what), summary, zero=falls)
 
 

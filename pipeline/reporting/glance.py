@@ -13,11 +13,12 @@ from pipeline.core.contracts import (
     ForecastInputs,
     FrontRecord,
     GroupGap,
+    ModelCard,
     Scores,
     SearchRecord,
     Worth,
 )
-from pipeline.reporting.words import metric_words
+from pipeline.reporting.words import counted, metric_words
 
 SEVERITIES = (
     "not what was asked for",
@@ -27,7 +28,9 @@ SEVERITIES = (
     "a stage has a note",
     "the data have a note",
 )
-"""Of warnings, gravest first; equals stand in the order of the stages."""
+"""Of warnings, gravest first."""
+ORDER = "Within one, the gravest of each kind first; gaps by the end of their interval that is nearer to 0"
+"""Of warnings of one severity."""
 _ROWS = {"image": "image", "text": "text", "series": "series", "table": "row", "forecast": "series"}
 _WORST: tuple[FairnessVerdict, ...] = (
     "disparity_found",
@@ -47,6 +50,7 @@ def glance(
         "bounds": bounds_line(scores),
         "groups": groups_line(fairness),
         "rule": list(SEVERITIES),
+        "order": ORDER,
     }
 
 
@@ -66,6 +70,18 @@ def asked_words(card: DatasetCard, search: SearchRecord, front: FrontRecord) -> 
     bounds = ", ".join(f"{metric_words(name)} at most {amount_words(b)}" for name, b in search.constraints.items())
     within = f", within bounds: {bounds}" if bounds else ""
     return f"{what[:1].upper()}{what[1:]}; lowest {aims} on validation rows{within}"
+
+
+def winner_line(model: ModelCard) -> str:
+    """Return the winning candidate in one line."""
+    fields = [f"{k} {'yes' if v is True else 'no' if v is False else f'{v:.3g}' if isinstance(v, float) else v}"
+              for k, v in model.candidate.architecture.items() if k != "kind"]  # fmt: skip
+    how = model.candidate.optimizer
+    work = f", {model.multiply_adds:,} multiply-adds a row" if model.multiply_adds is not None else ""
+    return (
+        f"{model.candidate.architecture['kind']}: {', '.join(fields)}; {counted(model.parameters, 'weight')}{work}; "
+        f"{how.kind}, learning rate {how.lr:.2g}, batches of {how.batch_size}"
+    )
 
 
 def worth_words(worth: Worth | None) -> str:

@@ -38,6 +38,17 @@ TERMS = {
     "completeness": "Whether contributions sum to the change of the output that they explain.",
     "delta": "The largest gap between groups that was declared, before the run, to be of no importance.",
     "corrected_p": "Chance of such a gap if there were none, corrected for the number of comparisons.",
+    "logit": "What the network gives for a class before it becomes a probability; 1 more is 2.7 times the odds.",
+    "tpe": "Tree-structured Parzen estimator: draws settings that are commoner among good trials than among bad ones.",
+    "fanova": "How much of the differences between trials one setting explains, whatever the others are.",
+    "selection_rate": "Share of rows predicted to be of the class that is counted as positive.",
+    "true_positive_rate": "Of rows truly of the positive class, the share predicted to be; also called recall.",
+    "false_positive_rate": "Of rows truly not of the positive class, the share predicted to be.",
+    "coverage": "Share of rows whose set or interval holds the truth.",
+    "equalized_odds_gap": "The larger of the gaps between groups in the true and in the false positive rate.",
+    "demographic_parity_gap": "The gap between groups in the share of rows predicted positive.",
+    "pooled": "The rate of a group drawn towards that of all rows, the more the fewer rows it has.",
+    "ale": "How predictions change with one number while all others stay as they are in rows near it.",
     "attribution": "What each input contributed to one output, counted from an input that stands for absence.",
 }  # fmt: skip
 """By the name of a metric or a word of our own."""
@@ -47,6 +58,12 @@ NAMES = {
     "validation": "validation rows",
     "conformal": "conformal prediction",
     "corrected_p": "corrected p",
+    "tpe": "TPE",
+    "fanova": "fANOVA",
+    "pooled": "drawn to all",
+    "ale": "accumulated local effect",
+    "equalized_odds_gap": "equalised odds gap",
+    "demographic_parity_gap": "demographic parity gap",
     "auroc": "area under the ROC curve, AUROC",
 }
 

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from pipeline.reporting.caps import POINTS, evenly, showing
+from pipeline.reporting.figures import tick_words
 from pipeline.reporting.words import clean, metric_words, number_span
 
 _BLOCKS = 8
@@ -49,9 +50,17 @@ def table(report: Mapping[str, Any], heads: Sequence[str], rows: Sequence[Sequen
 def learning_numbers(report: Mapping[str, Any]) -> Markup:
     """Return what learning_figure draws."""
     model = report["model"]
-    rows = [(f"{e['epoch']:,}", At(f"/model/epochs/{i}/val_score"), At(f"/model/epochs/{i}/val_quality"))
-            for i, e in enumerate(model["epochs"])]  # fmt: skip
+    rows = [(tick_words(at), At(f"/model/epochs/{i}/val_score"), At(f"/model/epochs/{i}/val_quality"))
+            for i, at in enumerate(passes_of(model))]  # fmt: skip
     return table(report, ("epoch", metric_words(model["score"]), metric_words(model["quality"])), rows)
+
+
+def passes_of(model: Mapping[str, Any]) -> list[float]:
+    """Return the passes at which the winner's training was looked at; seconds may have ended it within one."""
+    found = [float(e["epoch"]) for e in model["epochs"]]
+    if model["seeds"] and len(found) > 1 and found[-1] == found[-2]:
+        found[-1] = max(found[-1], model["seeds"][0]["passes"])
+    return found
 
 
 def reliability_numbers(report: Mapping[str, Any]) -> Markup:

@@ -20,7 +20,7 @@ from pipeline.reporting.caps import (
     trials_shown,
 )
 from pipeline.reporting.explaining import deletion_figure, effect_figure, importance_figure, overlay, scored_word
-from pipeline.reporting.figures import Line, forest, line_chart, picture, series_figure
+from pipeline.reporting.figures import Line, forest, line_chart
 from pipeline.reporting.glossary import Glossary
 from pipeline.reporting.network import network_figure
 from pipeline.reporting.numbers import (
@@ -30,13 +30,16 @@ from pipeline.reporting.numbers import (
     gallery_numbers,
     importance_numbers,
     learning_numbers,
+    passes_of,
     points_numbers,
     reliability_numbers,
 )
 from pipeline.reporting.panels import robustness_figure
+from pipeline.reporting.pictures import picture, series_figure
+from pipeline.reporting.printed import for_print
 from pipeline.reporting.reliance import precision_recall_figure, reliability_figure, roc_figure
 from pipeline.reporting.scope import SCOPE
-from pipeline.reporting.words import clean, metric_words, number_span, whole
+from pipeline.reporting.words import clean, counted, metric_words, number_span, whole
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SCROLLS = '<div class="scroll">'
@@ -66,7 +69,8 @@ def render(report: Mapping[str, Any]) -> str:
 def page_of(template: str, report: Mapping[str, Any], own: Mapping[str, Any]) -> str:
     """Return what a template makes of a document; `own` is what it can call beside the figures of all."""
     page = _environment().get_template(template).render(report=report, number=partial(number_span, report), **own)
-    return page.replace(_SCROLLS, _REACHED)
+    name = template.partition(".")[0] if "partial" not in report else "partial"
+    return for_print(page.replace(_SCROLLS, _REACHED), f"reports/{name}.json")
 
 
 @cache
@@ -134,7 +138,7 @@ def search_figure(search: Mapping[str, Any]) -> Markup:
     steps = [point for i, b in enumerate(best) for point in ([(b[0], best[i - 1][1])] if i else []) + [b]]
     if steps and seconds > steps[-1][0]:
         steps.append((seconds, steps[-1][1]))
-    summary = f"{len(dots)} trials in {seconds:.0f} seconds"
+    summary = f"{counted(len(dots), 'trial')} in {counted(round(seconds), 'training second')}"
     if best:
         summary += f"; best validation {metric} {best[-1][1]:.4f}"
     drawn = [dot for _, dot in evenly(dots, DOTS)]
@@ -155,8 +159,9 @@ def front_figure(search: Mapping[str, Any], axis: int) -> Markup:
     named = {"handed on": (front["best"], "chosen"), "first default": (front["default"], "start")}
     words, metric = metric_words(name), metric_words(front["metric"])
     summary = (
-        f"{len(points)} finished trials, {len(ahead)} of them on the front: from {amount_words(ahead[0][0])} {words} "
-        f"with {metric} {ahead[0][1]:.4f} to {amount_words(ahead[-1][0])} with {ahead[-1][1]:.4f}"
+        f"{counted(len(points), 'finished trial')}, {len(ahead)} of them on the front: "
+        f"from {amount_words(ahead[0][0])} {words} with {metric} {ahead[0][1]:.4f} "
+        f"to {amount_words(ahead[-1][0])} with {ahead[-1][1]:.4f}"
     )
     if front["best"] in points:
         summary += f"; handed on: {amount_words(points[front['best']][0])} with {points[front['best']][1]:.4f}"
@@ -176,8 +181,9 @@ def _amount(trial: Mapping[str, Any], name: str) -> Any:
 def learning_figure(model: Mapping[str, Any]) -> Markup:
     """What the search minimises, and one minus the quality beside it, over the epochs of the winner."""
     score, quality = metric_words(model["score"]), metric_words(model["quality"])
-    losses = [(e["epoch"], e["val_score"]) for e in model["epochs"]]
-    wrong = [(e["epoch"], 1 - e["val_quality"]) for e in model["epochs"]]
+    passes = passes_of(model)
+    losses = [(at, e["val_score"]) for at, e in zip(passes, model["epochs"], strict=True)]
+    wrong = [(at, 1 - e["val_quality"]) for at, e in zip(passes, model["epochs"], strict=True)]
     summary = f"validation {score} ends at {losses[-1][1]:.4f}, {quality} at {1 - wrong[-1][1]:.4f}"
     lines = [Line(score, losses, "a")]
     if quality != "R²":
@@ -210,13 +216,18 @@ def steps_figure(steps: list[Mapping[str, Any]]) -> Markup:
     last = [(s["step"], s["last_value_mae"]) for s in steps]
     lines = [Line("this model", ours, "a"), Line("last value", last, "c")]
     summary = f"mean absolute error from {ours[0][1]:.3f} one step ahead to {ours[-1][1]:.3f} at the end"
-    return line_chart(lines, ("steps ahead", "mean absolute error, training deviations"), summary, zero=True)
+    return line_chart(lines, ("steps ahead", "mean absolute error"), summary, zero=True)
 
 
 def group_figure(item: Mapping[str, Any]) -> Markup:
     """Rate of each group with its interval; the line is the rate of all rows."""
     rows = [_row(g["group"], g["rate"]) for g in item["groups"] if g["rate"]["value"] is not None]
-    return forest(rows, item["overall"]["value"], f"{item['metric']} by {item['feature']}: {item['verdict']}")
+    return forest(
+        rows,
+        item["overall"]["value"],
+        f"{metric_words(item['metric'])} by {item['feature']}: {metric_words(item['verdict'])}",
+        titled=False,
+    )
 
 
 def group_roc_figure(groups: list[Mapping[str, Any]]) -> Markup:
@@ -234,7 +245,7 @@ def row_figure(columns: list[str], values: list[int], scale: float, raw: list[st
     pairs = sorted(zip(named, values, strict=True), key=lambda pair: -abs(pair[1]))[:8]
     rows = [(name, value / 127 * scale, 0.0, value / 127 * scale) for name, value in pairs]
     drawn = [(n, v, min(a, b), max(a, b)) for n, v, a, b in rows]
-    return forest(drawn, 0.0, f"largest contribution: {pairs[0][0]}", size=(300, 112))
+    return forest(drawn, 0.0, f"largest contribution: {pairs[0][0]}", width=300, titled=False)
 
 
 def _row(label: str, number: Mapping[str, Any]) -> tuple[str, float, float | None, float | None]:

@@ -6,11 +6,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pipeline.reporting.figures import Scale, tick_words
+from pipeline.reporting.figures import Scale, finding, tick_words
 from pipeline.reporting.words import clean, metric_words, short
 
-_WIDTH, _LEFT, _TOP, _GAP = 640, 46, 24, 14
-_COLUMNS, _HEIGHT, _FOOT = 3, 112, 26
+_WIDTH, _HEIGHT = 216, 156
+_LEFT, _RIGHT, _TOP, _FOOT = 44, 6, 24, 26
+"""Pixels of one chart."""
 
 
 @dataclass(frozen=True)
@@ -22,38 +23,29 @@ class Panel:
 
 
 def panels_figure(panels: Sequence[Panel], x_label: str, summary: str) -> Markup:
-    """Return the charts, three in a row, all on the scale of all; the dashed line is where the first begins."""
+    """Return the charts, as many in a row as there is room for, all on the scale of all.
+
+    The dashed line is where the first value of a chart lies.
+    """
     known = [v for panel in panels for triple in panel.values if triple for v in triple if v is not None]
     if not known:
         return Markup("<p>no points</p>")
     low, high = min(known), max(known)
     pad = 0.06 * ((high - low) or 0.1)
-    width = (_WIDTH - _LEFT - _GAP * _COLUMNS) / _COLUMNS
-    rows = -(-len(panels) // _COLUMNS)
-    parts = []
-    for place, panel in enumerate(panels):
-        row, column = divmod(place, _COLUMNS)
-        left, top = _LEFT + column * (width + _GAP), row * (_TOP + _HEIGHT + _FOOT) + _TOP
-        x = Scale(-0.3, len(panel.values) - 0.7, left, left + width)
-        y = Scale(low - pad, high + pad, top + _HEIGHT, top)
-        parts.append(_panel(panel, x, y, labelled=column == 0))
-    foot = rows * (_TOP + _HEIGHT + _FOOT)
-    parts.append(Markup('<text class="axis" x="{}" y="{}" text-anchor="middle">{}</text>').format(
-        _LEFT + (_WIDTH - _LEFT) / 2, foot + 10, x_label))  # fmt: skip
-    return Markup('<div class="scroll"><svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg></div>').format(
-        _WIDTH, foot + 16, clean(summary), Markup("").join(parts)
-    )
+    y = Scale(low - pad, high + pad, _HEIGHT - _FOOT, _TOP)
+    drawn = Markup("").join(_panel(panel, Scale(-0.3, len(panel.values) - 0.7, _LEFT, _WIDTH - _RIGHT), y)
+                            for panel in panels)  # fmt: skip
+    whole = '{}<div class="panels" role="group" aria-label="{}">{}</div><p class="legend">{}</p>'
+    return Markup(whole).format(finding(summary), clean(summary), drawn, clean(x_label))
 
 
-def _panel(panel: Panel, x: Scale, y: Scale, *, labelled: bool) -> Markup:
-    parts = [Markup('<text class="label" x="{}" y="{}">{}</text>').format(
-        round(x.start, 1), round(y.end - 7, 1), clean(short(panel.title, 26)))]  # fmt: skip
-    for tick in y.ticks(6):
+def _panel(panel: Panel, x: Scale, y: Scale) -> Markup:
+    parts = [Markup('<text class="label" x="{}" y="13">{}</text>').format(_LEFT - 20, clean(short(panel.title, 24)))]
+    for tick in y.ticks(5):
         grid = Markup('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>')
         parts.append(grid.format(round(x.start, 1), round(x.end, 1), y(tick), y(tick)))
-        if labelled:
-            parts.append(Markup('<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>').format(
-                round(x.start - 7, 1), y(tick) + 4, tick_words(tick)))  # fmt: skip
+        parts.append(Markup('<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>').format(
+            round(x.start - 6, 1), y(tick) + 4, tick_words(tick)))  # fmt: skip
     parts += [
         Markup('<text class="tick" x="{}" y="{}" text-anchor="middle">{}</text>').format(x(k), y.start + 15, k)
         for k in range(len(panel.values))
@@ -70,7 +62,10 @@ def _panel(panel: Panel, x: Scale, y: Scale, *, labelled: bool) -> Markup:
     parts.append(Markup('<path class="line a" d="{}"/>').format(path))
     dot = Markup('<circle class="dot" cx="{}" cy="{}" r="2.2"/>')
     parts += [dot.format(at, y(value)) for at, (value, _, _) in shown]
-    return Markup("").join(parts)
+    ends = f": {shown[0][1][0]:.3f} to {shown[-1][1][0]:.3f}" if shown else ""
+    return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        _WIDTH, _HEIGHT, clean(panel.title + ends), Markup("").join(parts)
+    )
 
 
 def robustness_figure(robustness: Mapping[str, Any]) -> Markup:

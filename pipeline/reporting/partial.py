@@ -21,6 +21,7 @@ from pipeline.core.contracts import (
 )
 from pipeline.core.settings import ReportSettings
 from pipeline.core.strict import plain
+from pipeline.reporting.cautions import DATA, STAGES
 from pipeline.reporting.document import (
     Records,
     data_part,
@@ -66,8 +67,8 @@ def partial_document(settings: ReportSettings, found: SoFar, provenance: Sequenc
         "scope": plain(settings.scope),
         "headline": None if found.scores is None or model is None else headline(records),
         "glance": None,
-        "warnings": [{"text": note, "pointer": pointer, "severity": SEVERITIES[level]}
-                     for note, pointer, level in _notes(found)],
+        "warnings": [{"text": note, "pointer": pointer, "severity": SEVERITIES[level],
+                      "kind": DATA if level == -1 else STAGES} for note, pointer, level in _notes(found)],
         "not_assessed": list(found.gone),
         "data": None if card is None else data_part(card),
         "search": None if search is None or card is None else search_part(search) | {

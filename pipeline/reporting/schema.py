@@ -71,12 +71,14 @@ class Glance(TypedDict):
     bounds: Bounds
     groups: Groups
     rule: list[str]
+    order: str
 
 
 class Warned(TypedDict):
-    """What a reader must know, how grave it is, and where it stands."""
+    """What a reader must know, how grave it is, of which kind, and where it stands."""
 
     severity: str
+    kind: str
     text: str
     pointer: str
 

@@ -51,6 +51,11 @@ def metric_words(name: str) -> str:
     return METRICS.get(name, name.replace("_", " "))
 
 
+def counted(number: int, what: str) -> str:
+    """Return "1 trial" or "1,200 trials"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def clean(text: object, most: int = _LONGEST) -> str:
     """Return text without control characters and direction overrides (shown as escapes), cut at `most` characters."""
     shown = _CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", str(text))
@@ -68,15 +73,32 @@ def short(text: str, most: int) -> str:
 
 
 def interval(number: Mapping[str, Any], digits: int = 3) -> str:
-    """Return "0.994 [0.980, 0.998]", or why there is no value; large numbers have fewer decimals."""
+    """Return "0.994 [0.980, 0.998]", or why there is no value.
+
+    Large numbers have fewer decimals; what would be shown as zero and is not has up to two more.
+    """
     if number["value"] is None:
-        return f"undefined ({str(number['reason']).replace('_', ' ')})"
-    largest = max(abs(number[k] or 0.0) for k in ("value", "ci_low", "ci_high") if k in number)
-    shown = min(digits, 0 if largest >= 1000 else 1 if largest >= 100 else digits)
-    text = f"{number['value']:,.{shown}f}"
-    if number.get("ci_low") is not None:
-        text += f" [{number['ci_low']:,.{shown}f}, {number['ci_high']:,.{shown}f}]"
+        why = str(number["reason"]).replace("_", " ")
+        return why if number.get("unit") in ("s", "Wh") else f"undefined ({why})"
+    known = {k: float(number[k]) for k in ("value", "ci_low", "ci_high") if number.get(k) is not None}
+    shown = decimals(known["value"], max(abs(v) for v in known.values()), digits)
+    text = fixed(known["value"], shown)
+    if "ci_low" in known:
+        text += f" [{fixed(known['ci_low'], shown)}, {fixed(known['ci_high'], shown)}]"
     return text
+
+
+def decimals(value: float, largest: float, digits: int) -> int:
+    """Return how many decimals a number has beside which the largest is `largest`, where `digits` are usual."""
+    usual = min(digits, 0 if largest >= 1000 else 1 if largest >= 100 else digits)
+    enough = (more for more in range(usual, usual + 3) if round(value, more))
+    return next(enough, usual) if digits else usual
+
+
+def fixed(value: float, digits: int) -> str:
+    """Return a number with so many decimals; a zero has no sign."""
+    text = f"{value:,.{digits}f}"
+    return text if any(figure in text for figure in "123456789") else text.removeprefix("-")
 
 
 def method(number: Mapping[str, Any]) -> str:
@@ -106,14 +128,18 @@ def number_span(report: Mapping[str, Any], pointer: str, digits: int = 3, *, lea
             return Markup('<span class="num" data-json-pointer="{}" title="{}">&lt; {}</span>').format(
                 pointer, clean(pointer), 10**-digits
             )
-        shown = f"{found:,.{digits}f}" if isinstance(found, float) else f"{found:,}" if isinstance(found, int) else "–"
+        if isinstance(found, float):
+            shown = fixed(found, decimals(found, abs(found), digits))
+        else:
+            shown = f"{found:,}" if isinstance(found, int) else "–"
         return Markup('<span class="num" data-json-pointer="{}" title="{}">{}</span>').format(
             pointer, clean(pointer), shown
         )
     value, _, bounds = interval(found, digits).partition(" [")
     ci = Markup(' <span class="ci">[{}</span>').format(bounds) if bounds else Markup("")
-    return Markup('<span class="num" data-json-pointer="{}" title="{}">{}{}</span>').format(
-        pointer, f"{method(found)}; {clean(pointer)}", value, ci
+    kind = "num" if found["value"] is not None else "num words"
+    return Markup('<span class="{}" data-json-pointer="{}" title="{}">{}{}</span>').format(
+        kind, pointer, f"{method(found)}; {clean(pointer)}", value, ci
     )
 
 

@@ -119,7 +119,8 @@ def model_part(records: Records, behind: Behind) -> Part:
     """Build the winner's architecture again and count; nothing is trained."""
     from pipeline.models.anatomy import layers_of
     from pipeline.models.cost import cost_of
-    from pipeline.training.budgets import rows_at_once, settled
+    from pipeline.training.budgets import rows_at_once
+    from pipeline.training.card import as_built
 
     model, card = records.model, records.card
     cost = cost_of(model.candidate.architecture, model.inputs, model.outputs)
@@ -127,7 +128,7 @@ def model_part(records: Records, behind: Behind) -> Part:
     slice_ = settings_of(behind, "train", TrainSlice)
     at_once = rows_at_once(best.candidate.optimizer, card.inputs, card.rows["train"], slice_.trainer)
     again = {
-        "candidate": plain(settled(best.candidate, card.inputs, card.rows["train"])),
+        "candidate": plain(as_built(best.candidate, card.inputs, card.outputs, card.rows["train"])),
         "outputs": card.outputs,
         "parameters": cost.parameters,
         "multiply_adds": cost.multiply_adds,

@@ -1,6 +1,7 @@
 """What stands behind one number of the report, in lines for a terminal."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,8 +11,11 @@ from pipeline.core.provenance import versions
 from pipeline.core.store import code_digest
 from pipeline.core.strict import read
 from pipeline.reporting.words import clean, method, resolve
+from pipeline.tracing.comparing import reason
 from pipeline.tracing.places import REPORT, Place, stage_of
 
+_BOUND = re.compile(r"\bseconds\b.*\b(left time|ended)\b")
+"""In a note of a stage that its seconds cut short."""
 _BUILT_IN = "the file that scikit-learn brings"
 _WIDTH = 100
 
@@ -32,6 +36,7 @@ def why_lines(report: Mapping[str, Any], place: Place) -> list[str]:
         *_field("value", _value_lines(resolve(report, place.pointer))),
         *_field("stage", [stage]),
         *_field("command", [made.command]),
+        *_field("repeats", _repeats(report, place)),
     ]
     if made.recorded:
         lines += [
@@ -65,6 +70,15 @@ def _value_lines(found: Any) -> list[str]:
         return [value, f"[{found['ci_low']!r}, {found['ci_high']!r}], {method(found)}{unit}"]
     why = f": {found['reason']}" if found["reason"] and found["value"] is not None else ""
     return [value, f"no interval{why}, {method(found)}{unit}"]
+
+
+def _repeats(report: Mapping[str, Any], place: Place) -> list[str]:
+    """Say why the command may give another value, where one can know: it was measured, or seconds cut a stage short."""
+    if "measured once" in (why := reason(place.pointer)):
+        return [f"not to the digit: {why}"]
+    found = report.get(place.pointer.split("/")[1])
+    notes = found.get("notes", ()) if isinstance(found, Mapping) else ()
+    return [f"if as much is done in the time as here: {note}" for note in notes if _BOUND.search(note)]
 
 
 def _settings(params: Mapping[str, Any]) -> list[str]:

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipeline.core.contracts import Best, Budget, DatasetCard, FullTraining, Latency, ModelCard
+from pipeline.core.contracts import Best, Budget, Candidate, DatasetCard, FullTraining, Inputs, Latency, ModelCard
 from pipeline.core.settings import TrainSlice
 from pipeline.core.usage import CONTINUED, SHARED, Usage
+from pipeline.models import settled_architecture
 from pipeline.models.anatomy import layers_of
 from pipeline.models.cost import Cost, cost_of, measured_latency
 from pipeline.training.budgets import rows_at_once, settled
@@ -14,6 +15,12 @@ from pipeline.training.full import DEFAULT, DISTILLED
 
 _NOISE = 2.0
 """Standard errors."""
+
+
+def as_built(candidate: Candidate, inputs: Inputs, outputs: int, rows: int) -> Candidate:
+    """Return the candidate with what its network and its steps come to wherever it says auto; `rows`: of training."""
+    found = settled(candidate, inputs, rows)
+    return replace(found, architecture=settled_architecture(candidate.architecture, inputs, outputs))
 
 
 def priced(settings: TrainSlice, card: DatasetCard, best: Best, done: Fit) -> tuple[Cost, Latency]:
@@ -37,7 +44,7 @@ def model_card(
     """Return the record of a finished training; `floor` is what ModelCard.familiarity_floor says."""
     cost, latency = priced(settings, card, best, done)
     rows = card.rows["train"]
-    candidate = settled(best.candidate, card.inputs, rows)
+    candidate = as_built(best.candidate, card.inputs, card.outputs, rows)
     at_once = rows_at_once(best.candidate.optimizer, card.inputs, rows, settings.trainer)
     last = done.records[-1]
     notes = []

@@ -20,7 +20,7 @@ from pipeline.tuning.fits import Fits
 from pipeline.tuning.importance import importances
 from pipeline.tuning.jobs import Job, OnFit, Outcome, Problem
 from pipeline.tuning.live import Live, phase_of
-from pipeline.tuning.notes import name_objectives, save_note
+from pipeline.tuning.notes import name_objectives, save_note, study_note
 from pipeline.tuning.packs import Packs, Work, pack_job, unfinished
 from pipeline.tuning.plan import plan_for, plan_words
 from pipeline.tuning.policies import POLICIES, Policies
@@ -266,5 +266,5 @@ class Search:
         """Return why the search went as it did, and keep it as the study's note."""
         lines = list(summary(record, quality_name(self.problem.data.task), self.spent))
         if self.spent is not None:
-            save_note(self.study, None, "\n".join(f"    {line}" for line in lines))
+            save_note(self.study, None, study_note(record, lines))
         return lines

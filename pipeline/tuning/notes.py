@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 
 from pipeline.core.bounds import violation_words
-from pipeline.core.contracts import TASKS, Optimizer, Task
+from pipeline.core.contracts import TASKS, Optimizer, SearchRecord, Task
 
 if TYPE_CHECKING:
     from pipeline.tuning.table import Row
@@ -34,6 +34,13 @@ def name_objectives(study: optuna.Study, task: Task, others: Sequence[str] = ())
     names = [f"{_said(TASKS[task].score)} on validation", *map(_said, others)]
     if study._storage.get_study_system_attrs(study._study_id).get("study:metric_names") != names:
         study._storage.set_study_system_attr(study._study_id, "study:metric_names", names)
+
+
+def study_note(record: SearchRecord, lines: Sequence[str]) -> str:
+    """Return the outcome of a search in words: the dashboard's best trial has the lowest score, and may not be it."""
+    chosen = record.trials[record.best]
+    head = [f"**Handed on: trial {chosen.number}** ({chosen.candidate.architecture['kind']})"]
+    return "\n".join([*head, "", *(f"* {note}" for note in record.notes), "", *(f"    {line}" for line in lines)])
 
 
 def trial_note(row: "Row", task: Task) -> str:

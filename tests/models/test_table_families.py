@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pipeline.core.contracts import CategoricalColumn, NumericColumn, TableInputs
 from pipeline.core.errors import SpaceError
-from pipeline.models import Network, build, parameter_count
+from pipeline.models import Network, build, parameter_count, settled_architecture
 from pipeline.models.dropout import ByteDropout
 from pipeline.models.table_resnet import BatchNorm
 from pipeline.models.table_stem import Bins, TableStem
@@ -207,3 +207,15 @@ def test_a_column_of_one_bin_or_none_is_a_line(edges: tuple[float, ...]) -> None
     torch.testing.assert_close(middle - low, high - middle)
     assert torch.equal(high, beyond)
     assert torch.equal(low, high) == (len(edges) == 1)
+
+
+@pytest.mark.parametrize("kind", ["mlp", "tabm"])
+def test_what_is_built_says_the_numbers_of_auto(kind: str) -> None:
+    """The settled description builds the same network, whatever the rows it is read beside; nothing else changes."""
+    said = {"kind": kind, "width": "auto", "token": 4, "embedding": "ple"}
+    settled = settled_architecture(said, NUMBERS, 2)
+    assert settled == {**said, "width": 192, "depth": 3, "dropout": 0.2}
+    few = replace(NUMBERS, rows=500)
+    assert settled_architecture({**said, "depth": 5}, few, 2) == {**said, "width": 64, "depth": 5, "dropout": 0.4}
+    assert parameter_count(build(settled, few, 2)) == parameter_count(build(said, NUMBERS, 2))
+    assert settled_architecture({"kind": "rnn", "width": 8}, NUMBERS, 2) == {"kind": "rnn", "width": 8}

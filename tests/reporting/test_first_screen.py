@@ -17,10 +17,10 @@ from pipeline.metrics.disparity import audit
 from pipeline.metrics.scores import class_scores
 from pipeline.reporting import Records, document, render
 from pipeline.reporting.caps import CLASSES, PAIRS, TRIALS, confused_pairs, evenly, least, showing, trials_shown
-from pipeline.reporting.figures import series_figure
 from pipeline.reporting.glance import SEVERITIES, asked_words, groups_line
 from pipeline.reporting.glossary import TERMS, Glossary, identity
 from pipeline.reporting.page import search_figure
+from pipeline.reporting.pictures import series_figure
 from tests.reporting.records import records
 
 BEHIND = [
@@ -111,9 +111,9 @@ def test_warnings_stand_by_severity_and_the_rule_is_told() -> None:
     assert ranks == sorted(ranks)
     assert {SEVERITIES[1], SEVERITIES[5]} <= {warning["severity"] for warning in found["warnings"]}
     page = render(found)
-    assert f"By severity: {'; '.join(found['glance']['rule'])}." in words(page)
+    assert f"By severity: {'; '.join(found['glance']['rule'])}. {found['glance']['order']}." in words(page)
     first = page[: page.index("<main")]
-    assert len(re.findall(r'<li data-json-pointer="', first.partition("more</summary>")[0])) == 5
+    assert len(re.findall(r'<li data-json-pointer="', first.partition("more to know</summary>")[0])) == 5
     assert all(warning["text"] in words(first) for warning in found["warnings"])
 
 

@@ -16,10 +16,11 @@ from pipeline.core.strict import plain
 from pipeline.evaluation import constraint_checks
 from pipeline.metrics.thresholds import curves, decision_table
 from pipeline.reporting import document, render, summary_lines
-from pipeline.reporting.figures import Line, Scale, forest, line_chart, tick_words
-from pipeline.reporting.page import front_figure
+from pipeline.reporting.figures import Line, Scale, capital, forest, line_chart, tick_texts, tick_words
+from pipeline.reporting.numbers import passes_of
+from pipeline.reporting.page import front_figure, search_figure
 from pipeline.reporting.panels import Panel, panels_figure
-from pipeline.reporting.words import clean, interval, resolve
+from pipeline.reporting.words import clean, counted, interval, resolve
 from tests.reporting.records import HOSTILE, IMAGE, SERIES, TABLE, TEXT, AnyInputs, records
 
 SETTINGS = ReportSettings(title=f"A {HOSTILE} title", purpose="", include_raw=True)
@@ -47,7 +48,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
-        if (pointer := dict(attrs).get("data-json-pointer")) and dict(attrs).get("class") == "num":
+        if (pointer := dict(attrs).get("data-json-pointer")) and dict(attrs).get("class") in ("num", "num words"):
             self.pointer = pointer
 
     def handle_data(self, data: str) -> None:
@@ -94,7 +95,8 @@ def test_every_number_is_the_one_its_pointer_names(inputs: AnyInputs, role: str)
         target = resolve(found, pointer)
         value = target["value"] if isinstance(target, dict) else target
         if value is None:
-            assert text.startswith(("undefined", "–")), pointer
+            told = (str(target["reason"]),) if isinstance(target, dict) and target["unit"] in ("s", "Wh") else ()
+            assert text.startswith(("undefined", "–", *told)), pointer
         else:
             if text.startswith("< "):
                 assert 0 <= value < float(text[2:]), pointer
@@ -105,7 +107,7 @@ def test_every_number_is_the_one_its_pointer_names(inputs: AnyInputs, role: str)
 
 @CASES
 def test_every_number_tells_its_place_when_pointed_at(inputs: AnyInputs, role: str) -> None:
-    numbers = [a for _, a in Page(render(report(inputs, role))).tags if a.get("class") == "num"]
+    numbers = [a for _, a in Page(render(report(inputs, role))).tags if a.get("class") in ("num", "num words")]
     assert len(numbers) > 60
     assert all((a["title"] or "").endswith(clean(a["data-json-pointer"])) for a in numbers)
     wilson = next(a["title"] for a in numbers if a["data-json-pointer"] == "/evaluate/metrics/accuracy")
@@ -214,7 +216,8 @@ def test_calibration_is_shown_before_and_after_and_a_broken_promise_is_a_warning
     warned = document(SETTINGS, replace(whole, scores=broken), BEHIND)["warnings"]
     told = "sets that promise to hold the truth in 0.9 of rows hold it less often"
     severity = "probabilities or promised coverage are off"
-    assert {"text": told, "pointer": "/evaluate/conformal", "severity": severity} in warned
+    kind = "probabilities and promised coverage"
+    assert {"text": told, "pointer": "/evaluate/conformal", "severity": severity, "kind": kind} in warned
     none = replace(whole.scores.conformal, verdict="insufficient_evidence", notes=("9 val rows cannot promise 0.9",))
     warned = document(SETTINGS, replace(whole, scores=replace(whole.scores, conformal=none)), BEHIND)["warnings"]
     assert "no sets with a promised coverage: 9 val rows cannot promise 0.9" in [w["text"] for w in warned]
@@ -296,6 +299,18 @@ def test_words_are_clean_and_short() -> None:
     assert len(clean("x" * 500)) == 200
     assert interval({"value": None, "reason": "no_positive_labels", "n": 0}) == "undefined (no positive labels)"
     assert interval({"value": 0.5, "ci_low": 0.25, "ci_high": 0.75, "n": 9}, 2) == "0.50 [0.25, 0.75]"
+    assert interval({"value": None, "reason": "not measured", "unit": "Wh", "n": 0}) == "not measured"
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "words"),
+    [(-0.0004, -0.003, 0.002, "-0.0004 [-0.0030, 0.0020]"), (-0.0006, None, None, "-0.001"),
+     (0.00002, -0.001, 0.001, "0.00002 [-0.00100, 0.00100]"), (-1e-9, -1e-9, 1e-9, "0.000 [0.000, 0.000]"),
+     (0.0, 0.0, 0.0, "0.000 [0.000, 0.000]"), (7202.98, None, None, "7,203"),
+     (0.25, -0.0001, 1.0, "0.250 [0.000, 1.000]")],
+)  # fmt: skip
+def test_a_sign_never_stands_before_zeros(value: float, low: float | None, high: float | None, words: str) -> None:
+    assert interval({"value": value, "ci_low": low, "ci_high": high, "n": 9}) == words
 
 
 def test_scales_meet_their_ends_and_ticks_are_round() -> None:
@@ -313,6 +328,55 @@ def test_figures_survive_edge_values() -> None:
     assert "nan" not in flat
     assert "no values" in forest([], None, "s")
     assert "nan" not in forest([("a", 0.5, None, None)], 0.5, "s")
+
+
+def test_labels_of_a_forest_have_the_room_they_need_and_no_more() -> None:
+    """A line of 8 pixels a letter; what is longer than the widest is cut, and the plot begins beside the labels."""
+    short_one = str(forest([("ab", 0.5, 0.4, 0.6)], None, "s"))
+    long_one = str(forest([("x" * 90, 0.5, 0.4, 0.6)], None, "s"))
+    starts = [
+        float(found) for text in (short_one, long_one) for found in re.findall(r'class="label" x="([\d.]+)"', text)
+    ]
+    assert starts == [28.0, 254.0]
+    assert "x" * 29 + "…</text>" in long_one
+    assert short_one.startswith('<p class="finding" aria-hidden="true">S</p><svg')
+    assert str(forest([("ab", 0.5, 0.4, 0.6)], None, "s", titled=False)).startswith("<svg")
+
+
+def test_a_narrow_range_fills_a_logarithmic_chart() -> None:
+    """From 0.29 to 0.30 the points stand near both ends, not in the middle of 0.24 to 0.36."""
+    text = str(line_chart([Line("a", [(1, 0.29), (2, 0.30)], "dots")], ("x", "y"), "s", log=True))
+    heights = [float(found) for found in re.findall(r'class="dot"[^>]*cy="([\d.]+)"', text)]
+    assert heights[0] - heights[1] > 80
+    assert all(14 <= height <= 204 for height in heights)
+
+
+def test_one_trial_is_no_trials_and_a_front_of_one_has_no_picture() -> None:
+    found = report()
+    one = [trial for trial in found["search"]["trials"] if trial["state"] == "complete"][:1]
+    assert str(search_figure(found["search"] | {"trials": one})).startswith(
+        '<p class="finding" aria-hidden="true">1 trial in'
+    )
+    front = found["search"]["front"] | {"members": found["search"]["front"]["members"][:1], "compared": 1}
+    assert "less is better on both axes" not in render(found | {"search": found["search"] | {"front": front}})
+
+
+def test_ticks_that_lie_close_together_have_more_digits() -> None:
+    assert tick_texts([251.2, 251.4, 251.6]) == ["251.2", "251.4", "251.6"]
+    assert tick_texts([0.0, 20_000.0, 40_000.0]) == ["0", "20 k", "40 k"]
+
+
+def test_a_training_that_seconds_ended_within_an_epoch_stands_at_its_passes() -> None:
+    epochs = [{"epoch": 1}, {"epoch": 2}, {"epoch": 2}]
+    assert passes_of({"epochs": epochs, "seeds": [{"passes": 2.75}, {"passes": 1.5}]}) == [1.0, 2.0, 2.75]
+    assert passes_of({"epochs": epochs, "seeds": []}) == [1.0, 2.0, 2.0]
+    assert passes_of({"epochs": epochs[:2], "seeds": [{"passes": 2.75}]}) == [1.0, 2.0]
+
+
+def test_names_of_columns_keep_their_letters() -> None:
+    assert capital("capital_gain: the probability moves") == "capital_gain: the probability moves"
+    assert capital("accuracy by sex") == "Accuracy by sex"
+    assert [counted(n, "trial") for n in (0, 1, 1200)] == ["0 trials", "1 trial", "1,200 trials"]
 
 
 def test_each_bound_has_a_row_with_both_amounts_and_a_verdict() -> None:

@@ -149,6 +149,20 @@ def test_undefined_numbers_and_plain_ones_say_so() -> None:
     assert "a count or a measurement: no interval" in "\n".join(why_lines(REPORT, find(REPORT, "data.train")))
 
 
+def test_where_the_clock_had_a_say_it_is_told() -> None:
+    """A stage that its seconds cut short gets further, or less far, on another day; what was measured is new."""
+    cut = ["interpret.seconds (30 s) left time for 32 of 64 steps", "integrated gradients used 32 steps"]
+    report = REPORT | {
+        "interpret": {"seconds": 3.5, "gain": number(0.1), "notes": cut},
+        "provenance": [*REPORT["provenance"], {**made("interpret"), "digests": {}}],
+    }
+    told = [line for line in why_lines(report, find(report, "/interpret/gain")) if line.startswith("  repeats")]
+    assert told == [f"  repeats   if as much is done in the time as here: {cut[0]}"]
+    text = "\n".join(why_lines(report, find(report, "/interpret/seconds")))
+    assert "  repeats   not to the digit: seconds are measured once" in text
+    assert "repeats" not in "\n".join(why_lines(report, find(report, "evaluate.accuracy")))
+
+
 def test_what_nobody_recorded_is_not_made_up() -> None:
     text = "\n".join(why_lines(REPORT, find(REPORT, "/fairness/audits/0/spread")))
     assert "settings  not recorded: its files were not written by `python -m pipeline.fairness`" in text

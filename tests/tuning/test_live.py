@@ -20,7 +20,7 @@ from pipeline.tuning.clock import Clock, kept_phases
 from pipeline.tuning.decisions import Continue, Repeat, Start, View
 from pipeline.tuning.jobs import Outcome
 from pipeline.tuning.live import Live, ended_words, phase_of
-from pipeline.tuning.notes import name_objectives, save_note, trial_note
+from pipeline.tuning.notes import name_objectives, save_note, study_note, trial_note
 from pipeline.tuning.standing import Standing, line_of, standing_of
 from pipeline.tuning.study import together
 from pipeline.tuning.summary import Spent, summary, training_seconds
@@ -117,10 +117,10 @@ def test_seconds_of_phases_add_up_over_restarts(tmp_path: Path) -> None:
     first.enter("search")
     first.keep()
     kept = dict(kept_phases(study(tmp_path)))
-    assert list(kept) == ["probe", "default", "search"]
+    assert list(kept) == ["start", "default", "search"]
     second = Clock(study(tmp_path))
     second.enter("finish")
-    assert [name for name, _ in second.phases] == ["probe", "default", "search", "finish"]
+    assert [name for name, _ in second.phases] == ["start", "default", "search", "finish"]
     assert second.used >= sum(kept.values())
     assert sum(seconds for _, seconds in second.phases) == pytest.approx(second.used, abs=0.1)
     assert second.moment(second.used + 5.0) > second.moment(second.used)
@@ -193,7 +193,7 @@ def test_many_short_trials_are_told_together_but_news_at_once(
     live.tick()
     live.tick()
     assert len(caplog.messages) == 5
-    assert caplog.messages[4].startswith(f"probe · {len(table.rows)} candidates")
+    assert caplog.messages[4].startswith(f"start · {len(table.rows)} candidates")
 
 
 def test_a_terminal_has_one_line_and_logs_start_on_their_own(
@@ -214,7 +214,7 @@ def test_a_terminal_has_one_line_and_logs_start_on_their_own(
     finally:
         root.removeHandler(handler)
     shown = capsys.readouterr().out
-    wiped, line = "\r\x1b[K", r"probe · 0 of 5 candidates, 0.0/min · 0 of 1 worker busy · \d:\d\d gone"
+    wiped, line = "\r\x1b[K", r"start · 0 of 5 candidates, 0.0/min · 0 of 1 worker busy · \d:\d\d gone"
     pieces = shown.split(wiped)
     assert len(pieces) == 5
     assert all(re.fullmatch(line, piece) for piece in pieces[1:3])
@@ -310,8 +310,14 @@ def test_notes_and_the_name_of_the_score_are_where_the_dashboard_looks(tmp_path:
         assert get_note(optuna.trial.Trial(shown, trial._trial_id)) == trial_note(known, "multiclass")
         assert trial.user_attrs["origin"] == "default"
         assert not {"outcome", "candidate", "skipped"} & set(trial.user_attrs)
-    lines = search.summary(search.export("db"))
-    assert get_note(shown) == "\n".join(f"    {line}" for line in lines)
+    record = search.export("db")
+    lines = search.summary(record)
+    note = get_note(shown)
+    assert note == study_note(record, lines)
+    assert note.startswith(f"**Handed on: trial {record.trials[record.best].number}** (")
+    assert note.endswith("\n\n" + "\n".join(f"    {line}" for line in lines))
+    told = study_note(replace(record, notes=("trial 1 scored 0.2, trial 0 0.3", "b")), ["a"]).splitlines()
+    assert told[1:] == ["", "* trial 1 scored 0.2, trial 0 0.3", "* b", "", "    a"]
 
 
 def test_a_later_version_of_a_note_replaces_it(tmp_path: Path) -> None:
@@ -355,5 +361,5 @@ def test_an_outcome_is_stored_in_one_commit_or_not_at_all(tmp_path: Path) -> Non
 
 def test_a_search_keeps_its_phases_in_the_record(tmp_path: Path) -> None:
     found = run(tmp_path, n_trials=4, repeats=1)
-    assert [name for name, _ in found.phases] == ["probe", "default", "search", "finish", "confirm"]
+    assert [name for name, _ in found.phases] == ["start", "probe", "default", "search", "finish", "confirm"]
     assert run(tmp_path, n_trials=4, repeats=1) == found

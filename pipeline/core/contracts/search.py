@@ -430,6 +430,7 @@ class ModelCard:
 
     schema: Literal[1] = 1
     candidate: Candidate
+    """As it was built: numbers stand where the trial may say auto."""
     inputs: Inputs
     outputs: int
     parameters: int
