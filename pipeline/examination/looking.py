@@ -1,17 +1,20 @@
 """All that interpret looks at, in the order of what it is worth, until the seconds are spent."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from pipeline import attribution as by
-from pipeline.core.contracts import Influences
+from pipeline.core.contracts import Concepts, Influences
 from pipeline.core.seeds import stream
 from pipeline.core.settings import InterpretSlice
 from pipeline.core.store import FIT
 from pipeline.datasets import load_split
 from pipeline.examination.asking import Asked, Picked, drawn_rows
+from pipeline.examination.concepts import NOT_ASKED, concepts_of
+from pipeline.examination.examples import Concept
 from pipeline.scorecard import influences
 from pipeline.training.data import rows_at
 from pipeline.training.predict import model_input
@@ -34,10 +37,15 @@ class Looked:
     """The other baseline, in words."""
     influences: Influences | str
     """Of training rows, or why there are none."""
+    concepts: Concepts | str
+    """Which of them outputs rest on, or why that is not told."""
 
 
-def look(asked: Asked, settings: InterpretSlice, clock: by.Clock) -> Looked:
-    """Explain as many rows as there is time for, put each method to the test, and look at many rows at once."""
+def look(asked: Asked, settings: InterpretSlice, clock: by.Clock, given: Sequence[Concept] = ()) -> Looked:
+    """Explain as many rows as there is time for, put each method to the test, and look at many rows at once.
+
+    `given`: concepts with examples, where a person asked for them.
+    """
     chosen, seed, inputs = settings.interpret, settings.seed, asked.card.inputs
     picked = by.choose_rows(asked.subject, min(chosen.rows, len(asked.y)), stream(seed, "interpret", "rows"))
     with by.same_function(asked.task(picked[:_LOOKED_AT])) as sure:
@@ -58,11 +66,12 @@ def look(asked: Asked, settings: InterpretSlice, clock: by.Clock) -> Looked:
         crowd = by.Crowd(asked.card, asked.network, asked.x(torch.tensor(many)), asked.y[many], asked.says)
         seen = by.overview(crowd, clock, costs, seed)
         rests = influenced(asked, picked, clock, seed) if chosen.influence else _NOT_ASKED
+        named = concepts_of(asked, given, chosen, clock, costs, seed) if given else NOT_ASKED
         by.change_inputs(found, clock, seed)
     reduced = (*planned.reduced, *found.reduced)
     if reduced:
         reduced = (f"interpret.seconds ({chosen.seconds:g} s) left time for {'; '.join(reduced)}",)
-    return Looked(picked, found, seen, sure, reduced, words, rests)
+    return Looked(picked, found, seen, sure, reduced, words, rests, named)
 
 
 def influenced(asked: Asked, picked: Picked, clock: by.Clock, seed: int) -> Influences | str:

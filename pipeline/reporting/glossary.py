@@ -38,6 +38,7 @@ TERMS = {
     "completeness": "Whether contributions sum to the change of the output that they explain.",
     "delta": "The largest gap between groups that was declared, before the run, to be of no importance.",
     "corrected_p": "Chance of such a gap if there were none, corrected for the number of comparisons.",
+    "tcav": "Share of rows whose output rises as activations move towards a concept; random directions come to 0.5.",
     "attribution": "What each input contributed to one output, counted from an input that stands for absence.",
 }  # fmt: skip
 """By the name of a metric or a word of our own."""
@@ -48,6 +49,7 @@ NAMES = {
     "conformal": "conformal prediction",
     "corrected_p": "corrected p",
     "auroc": "area under the ROC curve, AUROC",
+    "tcav": "TCAV score",
 }
 
 

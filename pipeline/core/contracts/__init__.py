@@ -12,6 +12,7 @@ from pipeline.core.contracts.by_group import (
     Proxy,
     TradeOff,
 )
+from pipeline.core.contracts.concepts import ConceptDirection, Concepts, ConceptScore, ConceptVerdict
 from pipeline.core.contracts.data import (
     TASKS,
     AuditFeature,
@@ -117,6 +118,10 @@ __all__ = [
     "ClassScores",
     "ClassWords",
     "Comparison",
+    "ConceptDirection",
+    "ConceptScore",
+    "ConceptVerdict",
+    "Concepts",
     "Conformal",
     "ConstraintCheck",
     "Coverage",
