@@ -20,8 +20,11 @@ from pipeline.training.data import rows_at
 from pipeline.training.predict import model_input
 
 _NOT_ASKED = "which training rows a prediction rests on: interpret.influence=true"
-_LOOKED_AT = 8
-"""Rows on which it is made sure that the function explained is the one that predicts."""
+_LOOKED_AT, _SURE_PASSES, _SURE_SHARE = 8, 7, 0.05
+"""Rows on which it is made sure that the function explained is the one that predicts, how often they are predicted for
+it, and the share of the seconds beyond which one row has to do."""
+_TRACED_PASSES, _FEWEST_TRACED = 8, 100
+"""Predictions that a training row takes until its influence is known and tried, and fewest rows that tell something."""
 
 
 @dataclass(frozen=True)
@@ -48,24 +51,25 @@ def look(asked: Asked, settings: InterpretSlice, clock: by.Clock, given: Sequenc
     """
     chosen, seed, inputs = settings.interpret, settings.seed, asked.card.inputs
     picked = by.choose_rows(asked.subject, min(chosen.rows, len(asked.y)), stream(seed, "interpret", "rows"))
-    with by.same_function(asked.task(picked[:_LOOKED_AT])) as sure:
+    with by.same_function(asked.task(picked[: _made_sure_on(asked, picked, clock)])) as sure:
         task = asked.task(picked)
-        methods, costs = by.partners(asked.network, inputs, task.x), by.measured(task)
+        methods, costs = by.partners(asked.network, inputs, task.x), by.measured(task, clock)
         left = by.MAPS_SHARE * chosen.seconds - clock.spent
         wanted = by.Plan(len(picked), chosen.steps, chosen.deletion_steps, chosen.random_orders, by.DRAWS)
         planned = by.plan(task, methods, costs, wanted, left)
         if planned.rows < len(picked):
             picked = by.choose_rows(asked.subject, planned.rows, stream(seed, "interpret", "rows"))
             task = asked.task(picked)
+        methods = tuple(method for method in methods if method.name not in planned.without)
         found = by.explained(task, methods, planned.steps, clock, costs)
-        by.remove(found, planned, seed)
+        by.remove(found, planned, seed, clock)
         by.change_weights(found, clock, seed)
         other, words = by.other_baseline(inputs, task.x, drawn_rows(asked.card, len(picked), seed))
         by.change_baseline(found, other, clock)
         many = stream(seed, "interpret", "overview").permutation(len(asked.y))[: by.MOST_ROWS]
         crowd = by.Crowd(asked.card, asked.network, asked.x(torch.tensor(many)), asked.y[many], asked.says)
         seen = by.overview(crowd, clock, costs, seed)
-        rests = influenced(asked, picked, clock, seed) if chosen.influence else _NOT_ASKED
+        rests = influenced(asked, picked, clock, costs, seed) if chosen.influence else _NOT_ASKED
         named = concepts_of(asked, given, chosen, clock, costs, seed) if given else NOT_ASKED
         by.change_inputs(found, clock, seed)
     reduced = (*planned.reduced, *found.reduced)
@@ -74,16 +78,25 @@ def look(asked: Asked, settings: InterpretSlice, clock: by.Clock, given: Sequenc
     return Looked(picked, found, seen, sure, reduced, words, rests, named)
 
 
-def influenced(asked: Asked, picked: Picked, clock: by.Clock, seed: int) -> Influences | str:
+def _made_sure_on(asked: Asked, picked: Picked, clock: by.Clock) -> int:
+    """Return on how many rows it is made sure what is explained: on one where a single prediction takes long."""
+    before = clock.spent
+    with torch.no_grad():
+        asked.network(asked.task(picked[:1]).x)
+    return _LOOKED_AT if (clock.spent - before) * _LOOKED_AT * _SURE_PASSES < _SURE_SHARE * clock.seconds else 1
+
+
+def influenced(asked: Asked, picked: Picked, clock: by.Clock, costs: by.Costs, seed: int) -> Influences | str:
     """Return which training rows the explained ones rest on, or why that cannot be told."""
     at = [i for i, _ in picked]
     explained = asked.x(torch.tensor(at))
     if asked.card.task not in ("binary", "multiclass") or by.last_layer(asked.network, explained) is None:
         return "which training rows a prediction rests on: told of classes and a linear last layer alone"
-    if clock.spent > clock.seconds:
+    fitting = int((clock.seconds - clock.spent) / max(_TRACED_PASSES * costs.forward, 1e-9))
+    if fitting < _FEWEST_TRACED:
         return "which training rows a prediction rests on: no time left"
     train, rng = load_split(FIT, "train"), stream(seed, "interpret", "influence")
-    drawn = np.sort(rng.permutation(len(train.y))[: by.MOST_TRACED])
+    drawn = np.sort(rng.permutation(len(train.y))[: min(by.MOST_TRACED, fitting)])
     packed, y = rows_at(train.x, train.y, asked.card.inputs, drawn)
     x, own = model_input(torch.tensor(packed)), torch.tensor(asked.y[at]).long()
     found = by.influence(asked.network, (x, torch.tensor(y).long()), (explained, own), clock, rng)
