@@ -12,7 +12,7 @@ from pipeline.attribution.task import Task, unit_count
 DRAWS = 48
 """Random groups of cells that are removed."""
 _PILOT = 4
-_PILOT_SHARE = 0.02
+_PILOT_SHARE = 0.05
 """Of the seconds, beyond which a first row is measure enough."""
 _FEWEST_ROWS, _FEWEST_STEPS = 4, 16
 
