@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("pipeline.interpret")
 
 _AT_ONCE = 256
-_CONCEPTS = "concepts that people have a name for"
 
 
 def run(settings: InterpretSlice) -> None:
@@ -32,28 +31,32 @@ def run(settings: InterpretSlice) -> None:
     import numpy as np
     import torch
 
-    from pipeline.attribution import Clock, subject_of
+    from pipeline.attribution import Clock, check_layers, subject_of
     from pipeline.datasets import load_split
-    from pipeline.examination import Asked, look
+    from pipeline.examination import Asked, look, read_concepts
     from pipeline.scorecard import no_better_than_guessing
     from pipeline.training.data import Rows
     from pipeline.training.heads import head_for
-    from pipeline.training.predict import outputs_of, predict, targets_of
+    from pipeline.training.predict import model_input, outputs_of, predict, targets_of
     from pipeline.training.weights import load_model
 
     clock = Clock(settings.interpret.seconds)
     torch.set_num_threads(1)
     card = read_record(DatasetCard, FIT / "dataset.json")
+    chosen = settings.interpret
+    given = [] if chosen.concepts is None else read_concepts(chosen.concepts, card)
     network, _ = load_model(TRAIN)
     test, head = load_split(TEST, "test"), head_for(card.task, card.inputs, card.targets)
     rows = Rows(test.x, test.y, card.inputs, "cpu")
+    if given:
+        check_layers(network, chosen.concept_layers, model_input(rows.take(torch.tensor([0]))[0]))
     p, y = predict(network, rows, head), targets_of(rows)
 
     def says(x: "Tensor") -> "NDArray[np.float64]":
         return np.asarray(head.predict(outputs_of(network, torch.split(x, _AT_ONCE))))
 
     asked = Asked(card, network, rows, y, subject_of(card, y, p), says)
-    looked = look(asked, settings, clock)
+    looked = look(asked, settings, clock, given)
     packed = rows.take(torch.tensor([i for i, _ in looked.picked]))[0].numpy()
     maps: dict[str, Any] = {a.method: a.values.astype(np.float32) for a in looked.found.attributions}
     record = record_of(asked, looked, maps, packed, no_better_than_guessing(card, y, p))
@@ -98,7 +101,8 @@ def record_of(
         border={m: border_share(v) for m, v in maps.items()} if isinstance(card.inputs, ImageInputs) else {},
         notes=(found.note, *guesses, *off, *looked.reduced),
         influences=None if isinstance(looked.influences, str) else looked.influences,
-        not_assessed=(*seen.left_out, *([looked.influences] if isinstance(looked.influences, str) else []), _CONCEPTS),
+        concepts=None if isinstance(looked.concepts, str) else looked.concepts,
+        not_assessed=(*seen.left_out, *(why for why in (looked.influences, looked.concepts) if isinstance(why, str))),
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Attributions, Captum's and some of our own, and what is needed to say how far to believe them."""
 
-from pipeline.attribution.budget import DRAWS, Clock, Plan, measured, plan
+from pipeline.attribution.budget import DRAWS, Clock, Costs, Plan, measured, plan
+from pipeline.attribution.concepts import Probe, Sensitivity, check_layers, concepts
 from pipeline.attribution.examine import (
     MAPS_SHARE,
     Examined,
@@ -25,19 +26,24 @@ __all__ = [
     "MOST_TRACED",
     "Attribution",
     "Clock",
+    "Costs",
     "Crowd",
     "Examined",
     "Influence",
     "Overview",
     "Plan",
+    "Probe",
+    "Sensitivity",
     "Subject",
     "Task",
     "baseline_for",
     "change_baseline",
     "change_inputs",
     "change_weights",
+    "check_layers",
     "choose_rows",
     "completeness",
+    "concepts",
     "explained",
     "influence",
     "last_layer",

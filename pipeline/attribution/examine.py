@@ -1,5 +1,6 @@
 """All methods on some rows, and all that is known of how far to believe each, within the seconds there are."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.attribution.budget import Clock, Costs, Plan
+from pipeline.attribution.budget import Clock, Costs, Plan, fewer_removals
 from pipeline.attribution.faithfulness import (
     deletion,
     draw_removals,
@@ -29,6 +30,10 @@ MAPS_SHARE = 0.4
 _DOUBLING_SHARE = 0.15
 """Of the seconds, for integration steps that double."""
 _STRANGERS = 3
+_PIECE = 4
+"""Rows between two looks at the clock where time is short."""
+_METHODS_SHARE, _REMOVALS_UNTIL = 0.5, 0.6
+"""Shares of the seconds until which further methods are begun, and until which input is removed."""
 _WEIGHTS_UNTIL, _BASELINE_UNTIL = 0.65, 0.75
 """Shares of the seconds until which other weights and other baselines are looked at."""
 NO_TIME = "no time left: interpret.seconds"
@@ -58,42 +63,72 @@ class Examined:
     gone: dict[str, dict[str, str]]
     """Why a check of a method was left out."""
     reduced: list[str] = field(default_factory=list)
-    """What was looked at on fewer rows, for want of time."""
+    """What was looked at on fewer rows or left out, for want of time."""
+    forward: float = 0.0
+    """Seconds of a row's prediction, at the slowest pace that was seen."""
 
     def look(self, check: str, clock: Clock, until: float, seconds: float, judge: Callable[[slice], Values],
              item: Attribution) -> None:  # fmt: skip
         """Judge as many rows as there is time for, at so many seconds each, until this share of all is spent."""
-        rows = clock.rows(len(self.task.x), seconds, until)
+        wanted = len(self.task.x)
+        rows = clock.rows(wanted, seconds, until)
         if rows == 0:
             self.gone[item.method][check] = NO_TIME
             return
-        if rows < len(self.task.x):
+        parts = [slice(0, rows)]
+        if 2 * rows * seconds > until * clock.seconds - clock.spent:  # so near the end, paces are looked at again
+            parts = [slice(at, min(at + _PIECE, rows)) for at in range(0, rows, _PIECE)]
+        found: list[Values] = []
+        for part in parts:
+            if found and clock.rows(wanted, seconds, until) < part.stop - part.start:
+                break
+            before = clock.spent
+            found.append(judge(part))
+            seconds = max(seconds, (clock.spent - before) / (part.stop - part.start))
+        values = np.concatenate(found)
+        if len(values) < wanted:
             words = f"{check} of {item.method}".replace("_", " ")
-            self.reduced.append(f"{words} on {rows} of {len(self.task.x)} rows")
-        self.evidence[item.method][check] = judge(slice(rows))
+            self.reduced.append(f"{words} on {len(values)} of {wanted} rows")
+        self.evidence[item.method][check] = values
 
 
 def explained(task: Task, methods: tuple[Method, ...], steps: int, clock: Clock, costs: Costs) -> Examined:
     """Return the attributions of all methods, and how each is made again."""
-    first, used, why = integrated_gradients(task, steps, _DOUBLING_SHARE * clock.seconds)
-    makers = {first.method: Maker(lambda other: gradients_at(other, steps), steps * costs.backward)}
-    found = [first]
+    start = clock.spent
+    first, used, why = integrated_gradients(task, steps, _DOUBLING_SHARE * clock.seconds, lambda: clock.spent)
+    begun = clock.spent - start
+    passes = len(task.x) * sum(steps * 2**i for i in range(round(math.log2(used / steps)) + 1))
+    backward = max(costs.backward, begun / passes)
+    slower = backward / max(costs.backward, 1e-9)
+    makers = {first.method: Maker(lambda other: gradients_at(other, steps), steps * backward)}
+    found, skipped = [first], []
     for method in methods:
         before = clock.spent
+        expected = slower * costs.forward * method.forwards(task.inputs) * len(task.x)
+        if before + expected > _METHODS_SHARE * clock.seconds:
+            skipped.append(f"no {method.name}".replace("_", " "))
+            continue
         found.append(method.attribute(task))
         each = (clock.spent - before) / len(task.x)
         makers[method.name] = Maker(_values_of(method), each, has_baseline=method.name != "grad_cam")
     names = [item.method for item in found]
     note = f"integrated gradients used {used} steps{why}"
-    return Examined(task, tuple(found), makers, note, {n: {} for n in names}, {n: {} for n in names})
+    return Examined(task, tuple(found), makers, note, {n: {} for n in names}, {n: {} for n in names},
+                    skipped, slower * costs.forward)  # fmt: skip
 
 
 def _values_of(method: Method) -> Callable[[Task], Values]:
     return lambda task: method.attribute(task).values
 
 
-def remove(found: Examined, planned: Plan, seed: int) -> None:
-    """Put each map to the tests that remove input."""
+def remove(found: Examined, planned: Plan, seed: int, clock: Clock | None = None) -> None:
+    """Put each map to the tests that remove input, as many as the clock leaves time for."""
+    if clock is not None:
+        left = _REMOVALS_UNTIL * clock.seconds - clock.spent
+        fewer = fewer_removals(planned, found.task, len(found.attributions), found.forward, left)
+        if fewer != planned:
+            found.reduced.append(f"{fewer.removals} of {planned.removals} planned steps of removal")
+        planned = fewer
     task, of = found.task, cells(found.task.inputs)
     orders = stream(seed, "interpret", "random orders")
     random = random_deletion(task, found.attributions[0], planned.removals, planned.orders, orders)

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -22,16 +23,18 @@ _MOST_ROWS, _MOST_BYTES = 2048, 512e6
 """Rows times steps that go through a network at once, and what they may keep for the backward pass."""
 
 
-def integrated_gradients(task: Task, steps: int, seconds: float = math.inf) -> tuple[Attribution, int, str]:
+def integrated_gradients(
+    task: Task, steps: int, seconds: float = math.inf, now: Callable[[], float] = time.monotonic
+) -> tuple[Attribution, int, str]:
     """Sundararajan et al. 2017; steps double up to 512 until half of the rows add up within 5 %.
 
     They stop doubling where that hardly helps (outputs that jump, as counts do, never add up), and where it would take
     longer than so many seconds in all. Returns the steps used and, where they might have been more, why not.
     """
-    before, start = math.inf, time.monotonic()
+    before, start = math.inf, now()
     while True:
         values = gradients_at(task, steps)
-        missed, spent = float(np.median(completeness(task, values))), time.monotonic() - start
+        missed, spent = float(np.median(completeness(task, values))), now() - start
         why = None
         if missed <= COMPLETE_ENOUGH or steps >= _MOST_STEPS:
             why = ""

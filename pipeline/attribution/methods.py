@@ -13,6 +13,7 @@ import torch
 from captum.attr import FeatureAblation, LayerAttribution, LayerGradCam, Occlusion
 from torch import Tensor, nn
 
+from pipeline.attribution.rescaling import rescalings, temporal_saliency_rescaling
 from pipeline.attribution.task import Attribution, Task, removed, windows_of
 from pipeline.core.contracts import ForecastInputs, ImageInputs, Inputs, SeriesInputs, TableInputs
 from pipeline.core.seeds import stream
@@ -171,12 +172,16 @@ def cam_layer(network: nn.Module, x: Tensor) -> tuple[nn.Module | None, tuple[in
     return wide[-1][0], (int(wide[-1][1].shape[2]), int(wide[-1][1].shape[3]))
 
 
+_OF_SERIES = (
+    Method("feature_ablation", feature_ablation, _ablated),
+    Method("temporal_saliency_rescaling", temporal_saliency_rescaling, rescalings),
+)
 METHODS: Mapping[str, tuple[Method, ...]] = {
     "image": (Method("occlusion", occlusion, _windows), Method("grad_cam", grad_cam, lambda inputs: 3)),
     "table": (Method("feature_ablation", feature_ablation, _ablated), Method("shapley", shapley, _orders)),
     "text": (Method("feature_ablation", feature_ablation, _ablated),),
-    "series": (Method("feature_ablation", feature_ablation, _ablated),),
-    "forecast": (Method("feature_ablation", feature_ablation, _ablated),),
+    "series": _OF_SERIES,
+    "forecast": _OF_SERIES,
 }
 
 

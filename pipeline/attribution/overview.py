@@ -21,6 +21,9 @@ Values = NDArray[np.float64]
 MOST_ROWS = 2000
 _REPEATS = 10
 _FEWEST_ROWS = 30
+_PILOT, _FEW, _PILOT_SHARE = 256, 8, 0.02
+"""Rows whose pace is measured, of slow networks, and what share of the seconds makes a network slow."""
+_NONE_PERMUTED = "what permuted inputs cost, and effects of single columns: no time left"
 _MOST_EFFECTS = 6
 _STEPS, _MOST_TEXTS, _AT_ONCE = 16, 600, 64
 _PERMUTED_UNTIL, _WORDS_UNTIL = 0.9, 0.9
@@ -86,16 +89,19 @@ def overview(crowd: Crowd, clock: Clock, costs: Costs, seed: int) -> Overview:
     parts = [] if crowd.card.task == "forecast" else parts_of(crowd.card.inputs, crowd.x)
     if not parts:
         return found
-    before = clock.spent
-    crowd.losses(crowd.x)
-    each = (clock.spent - before) / len(crowd.x)
-    repeats = _REPEATS
-    rows = clock.rows(len(crowd.x), each * (repeats * len(parts) + 1), _PERMUTED_UNTIL)
+    if clock.rows(_FEWEST_ROWS, costs.forward, _PERMUTED_UNTIL) < _FEWEST_ROWS:
+        found.left_out.append(_NONE_PERMUTED)
+        return found
+    before, pilot = clock.spent, crowd.x[: _PILOT if costs.forward * _PILOT < _PILOT_SHARE * clock.seconds else _FEW]
+    crowd.losses(pilot)
+    each, repeats = (clock.spent - before) / len(pilot), _REPEATS
+    moved = 2 * _MOST_EFFECTS + 2 if isinstance(crowd.card.inputs, TableInputs) else 1
+    rows = clock.rows(len(crowd.x), each * (repeats * len(parts) + moved), _PERMUTED_UNTIL)
     while rows < len(crowd.x) and repeats > 1:
         repeats //= 2
-        rows = clock.rows(len(crowd.x), each * (repeats * len(parts) + 1), _PERMUTED_UNTIL)
+        rows = clock.rows(len(crowd.x), each * (repeats * len(parts) + moved), _PERMUTED_UNTIL)
     if rows < _FEWEST_ROWS:
-        found.left_out.append("what permuted inputs cost, and effects of single columns: no time left")
+        found.left_out.append(_NONE_PERMUTED)
         return found
     x = crowd.x[:rows]
     found.parts = parts
@@ -124,18 +130,21 @@ def _effects(crowd: Crowd, x: Tensor, found: Overview) -> None:
 def _texts(crowd: Crowd, clock: Clock, costs: Costs, found: Overview) -> None:
     """Integrate the gradients of many texts, few steps each: means over texts forgive what single ones miss."""
     wanted = min(_MOST_TEXTS, len(crowd.x))
-    rows = clock.rows(wanted, _STEPS * costs.backward, _WORDS_UNTIL)
+    rows = clock.rows(wanted, _STEPS * costs.backward + costs.forward, _WORDS_UNTIL)
     if rows < _FEWEST_ROWS:
         found.left_out.append("words by class: no time left")
         return
     x = crowd.x[:rows]
     numbers = crowd.card.task == "regression"
     said = np.zeros(rows, dtype=np.int64) if numbers else crowd.says(x).argmax(1).astype(np.int64)
-    maps = []
+    maps: list[NDArray[np.float32]] = []
     for at in torch.split(torch.arange(rows), _AT_ONCE):
+        if maps and clock.spent > _WORDS_UNTIL * clock.seconds:
+            break
         part = x[at]
         baseline, _ = baseline_for(crowd.card.inputs, part)
         task = Task(crowd.network, crowd.card.inputs, part, torch.tensor(said[at.numpy()]), baseline, crowd.card.task)
         maps.append(gradients_at(task, _STEPS).astype(np.float32))
-    found.words = Texts(x.numpy(), np.concatenate(maps), said)
+    rows = sum(map(len, maps))
+    found.words = Texts(x[:rows].numpy(), np.concatenate(maps), said[:rows])
     found.how = f"{rows:,} test texts, integrated gradients with {_STEPS} steps"

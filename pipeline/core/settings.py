@@ -217,6 +217,19 @@ class InterpretSettings:
     random_orders: int = 5
     influence: bool = False
     """Whether to look for the training rows that predictions rest on; their ids then stand in the report."""
+    concepts: str | None = None
+    """Folder of examples of concepts: a sub-folder of pictures each, or a .txt file of phrases each."""
+    concept_layers: tuple[str, ...] = ("features",)
+    """Parts of the network that concepts are looked for in; features: what the head reads."""
+    concept_runs: int = 30
+    """Random sets of training rows that each concept is compared with."""
+
+    def __post_init__(self) -> None:
+        """Concepts need a layer, and random sets enough for a test."""
+        if self.concept_runs < 20:
+            raise ValueError("concept_runs must be at least 20: fewer random sets say little")
+        if not self.concept_layers or len(set(self.concept_layers)) < len(self.concept_layers):
+            raise ValueError("concept_layers must name at least one part, each once")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

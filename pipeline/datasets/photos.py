@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.core.contracts import SplitName
+from pipeline.core.contracts import ImageInputs, SplitName
 from pipeline.core.data_settings import DataSettings
 from pipeline.core.errors import ConfigError, DataError
 from pipeline.core.store import ARTIFACTS
@@ -35,7 +35,7 @@ from pipeline.datasets.progress import told
 from pipeline.datasets.splits import RowFacts, split_rows
 from pipeline.datasets.stores import Store
 
-__all__ = ["SUFFIXES", "Album", "Photo", "decode", "prepare_photos", "quarantine", "read_album", "taken"]
+__all__ = ["SUFFIXES", "Album", "Photo", "decode", "prepare_photos", "quarantine", "read_album", "taken", "unlike"]
 
 _AT_ONCE = 1024
 
@@ -209,3 +209,13 @@ def quarantine(settings: DataSettings, kept: int, failed: list[str]) -> list[str
         message = f"{settings.path}: {len(failed):,} of {kept + len(failed):,} images cannot be read: {listed}"
         raise DataError(message, fix="repair or remove them, or raise data.max_unreadable")
     return [f"{len(failed):,} images could not be read and are left out: {listed}"]
+
+
+def unlike(photo: Photo, inputs: ImageInputs) -> str | None:
+    """Return why an image is not one that a network with such inputs reads."""
+    if photo.pixels is None:
+        return f"cannot be read: {photo.failure}"
+    high, wide = photo.pixels.shape[:2]
+    if (high, wide) != (inputs.height, inputs.width):
+        return f"{wide} x {high} pixels, the network reads {inputs.width} x {inputs.height}"
+    return "in colour, the training images were all grey" if inputs.channels == 1 and not photo.grey else None

@@ -18,7 +18,7 @@ from pipeline.datasets.idx import read_idx
 from pipeline.datasets.members import File, OnDisk, is_archive, members
 from pipeline.datasets.npz import as_bytes, as_channels, read_array
 from pipeline.datasets.photo_table import refusal
-from pipeline.datasets.photos import pictured
+from pipeline.datasets.photos import pictured, unlike
 from pipeline.prediction.block import Block, Remarks, unusual
 from pipeline.prediction.cells import cells_of
 from pipeline.prediction.rows import wanted
@@ -84,21 +84,12 @@ def _table_blocks(source: Path | pd.DataFrame, intake: Intake, inputs: ImageInpu
 
 
 def _photo_block(photos: Sequence[Photo], ids: list[str], intake: Intake, inputs: ImageInputs) -> Block:
-    refused = [_wrong(photo, inputs) for photo in photos]
+    refused = [unlike(photo, inputs) for photo in photos]
     kept = [p.pixels for p, why in zip(photos, refused, strict=True) if why is None and p.pixels is not None]
     x = np.empty((len(kept), inputs.channels, inputs.height, inputs.width), np.uint8)
     for row, pixels in enumerate(kept):
         x[row] = pixels[..., : inputs.channels].transpose(2, 0, 1)
     return _block(x, ids, refused, intake, inputs)
-
-
-def _wrong(photo: Photo, inputs: ImageInputs) -> str | None:
-    if photo.pixels is None:
-        return f"cannot be read: {photo.failure}"
-    high, wide = photo.pixels.shape[:2]
-    if (high, wide) != (inputs.height, inputs.width):
-        return f"{wide} x {high} pixels, the network reads {inputs.width} x {inputs.height}"
-    return "in colour, the training images were all grey" if inputs.channels == 1 and not photo.grey else None
 
 
 def _array_blocks(where: str, images: NDArray[Any], name: str, intake: Intake, inputs: ImageInputs) -> Iterator[Block]:

@@ -42,7 +42,12 @@ def trials_shown(search: Mapping[str, Any], most: int = TRIALS) -> list[tuple[in
 
 def least(items: Sequence[Mapping[str, Any]], key: str, most: int = CLASSES) -> list[tuple[int, Mapping[str, Any]]]:
     """Return the items whose number `key` is lowest, with their places, in their order; undefined ones come last."""
-    ranked = sorted(enumerate(items), key=lambda one: (one[1][key]["value"] is None, one[1][key]["value"] or 0.0))
+
+    def value(item: Mapping[str, Any]) -> float | None:
+        found: float | None = item[key]["value"] if isinstance(item[key], Mapping) else item[key]
+        return found
+
+    ranked = sorted(enumerate(items), key=lambda one: (value(one[1]) is None, value(one[1]) or 0.0))
     return sorted(ranked[:most], key=lambda one: one[0])
 
 

@@ -49,6 +49,7 @@ TERMS = {
     "demographic_parity_gap": "The gap between groups in the share of rows predicted positive.",
     "pooled": "The rate of a group drawn towards that of all rows, the more the fewer rows it has.",
     "ale": "How predictions change with one number while all others stay as they are in rows near it.",
+    "tcav": "Share of rows whose output rises as activations move towards a concept; random directions come to 0.5.",
     "attribution": "What each input contributed to one output, counted from an input that stands for absence.",
 }  # fmt: skip
 """By the name of a metric or a word of our own."""
@@ -65,6 +66,7 @@ NAMES = {
     "equalized_odds_gap": "equalised odds gap",
     "demographic_parity_gap": "demographic parity gap",
     "auroc": "area under the ROC curve, AUROC",
+    "tcav": "TCAV score",
 }
 
 

@@ -40,6 +40,7 @@ MEASURED: Mapping[str, str] = {
     "/fairness/proxies/*": "needs the validation rows; fairness probes them again",
     "/interpret/effects/*": "needs what the network says of moved rows; interpret moves them again",
     "/interpret/influences/*": "needs the training rows; interpret fits the last layer without some of them again",
+    "/interpret/concepts/*": "needs the examples of concepts; interpret reads them again",
     "/interpret/seconds": "seconds are measured once",
 }
 """Why numbers are not computed again, by place; `*` stands for anything."""

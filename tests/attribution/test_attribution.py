@@ -294,7 +294,9 @@ JUMPS = ("kernels",)
 def test_sequences_add_up_and_what_is_not_there_gets_nothing(kind: str, inputs: TextInputs | SeriesInputs) -> None:
     task = sequence_task(kind, inputs)
     assert agrees(task)
-    summed, ablation = explain(task, 64)[0]
+    summed, ablation, *others = explain(task, 64)[0]
+    assert len(others) == isinstance(inputs, SeriesInputs)  # temporal saliency rescaling
+    assert all(np.isfinite(other.values).all() for other in others)
     absent = (task.x == 0).numpy() if inputs is TEXT else task.x.isnan().numpy()
     for attribution in (summed, ablation):
         assert attribution.values.shape == absent.shape

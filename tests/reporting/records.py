@@ -14,6 +14,7 @@ from pipeline.core.contracts import (
     Candidate,
     CategoricalColumn,
     ClassWords,
+    Concepts,
     Conformal,
     Coverage,
     DatasetCard,
@@ -70,6 +71,7 @@ from pipeline.metrics.scores import class_scores, confusion, paired_gain, score_
 from pipeline.metrics.trade_off import Way, trade_off
 from pipeline.metrics.verdicts import Also
 from pipeline.reporting import Records
+from pipeline.scorecard import concept_direction, concept_record, concept_score
 
 HOSTILE = "<script>alert(1)</script>"
 CLASSES = (HOSTILE, 'b" onload="x', "c\u202e{{ 7*7 }}")
@@ -368,6 +370,7 @@ def _explanations(inputs: AnyInputs) -> Explanations:
         effects_of=f"probability of {HOSTILE}",
         words=(ClassWords(name=HOSTILE, texts=30, words=(WordScore(word=HOSTILE, texts=12, value=value),)),),
         border={"occlusion": proportion(1, 20)} if isinstance(inputs, ImageInputs) else {},
+        concepts=_concepts(),
         notes=("note",),
     )
 
@@ -382,6 +385,19 @@ def _shares(people: list[AuditFeature], group: NDArray[np.object_]) -> tuple[Rep
     splits = {split: {HOSTILE: (group, None)} for split in ("train", "test")}
     settings = FairnessSettings(reference={HOSTILE: {HOSTILE: 0.75, "b": 0.25}})
     return tuple(item.judged(lambda: 0.01) for item in representation(people, splits, settings, 1))
+
+
+def _concepts() -> Concepts:
+    rng = np.random.default_rng(0)
+    told, guessed = (concept_direction(f"{HOSTILE} {i}", HOSTILE, 12, np.full(20, share))
+                     for i, share in enumerate((0.9, 0.5)))  # fmt: skip
+    runs, examples, pool = rng.normal(0.5, 0.1, 20), rng.normal(0, 1, 12), rng.normal(0, 1, 50)
+    scores = [
+        concept_score(told, CLASSES[0], np.ones(20), runs, examples + 5, pool),
+        concept_score(told, CLASSES[1], runs[::-1], runs, examples, pool),
+        concept_score(guessed, CLASSES[0], runs, runs, examples, pool),
+    ]
+    return concept_record(HOSTILE, 20, (told, guessed), scores, (HOSTILE,))
 
 
 def _fairness(card: DatasetCard, group: NDArray[np.object_]) -> FairnessRecord:

@@ -16,6 +16,7 @@ from pipeline.core.contracts.by_group import (
     Representation,
     TradeOff,
 )
+from pipeline.core.contracts.concepts import ConceptDirection, Concepts, ConceptScore, ConceptVerdict
 from pipeline.core.contracts.data import (
     TASKS,
     AuditFeature,
@@ -120,6 +121,10 @@ __all__ = [
     "ClassScores",
     "ClassWords",
     "Comparison",
+    "ConceptDirection",
+    "ConceptScore",
+    "ConceptVerdict",
+    "Concepts",
     "Conformal",
     "ConstraintCheck",
     "Coverage",

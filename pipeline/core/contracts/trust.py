@@ -13,6 +13,7 @@ from pipeline.core.contracts.by_group import (
     Representation,
     TradeOff,
 )
+from pipeline.core.contracts.concepts import Concepts
 from pipeline.core.contracts.number import Number
 
 Verdict = Literal["pass", "warn", "fail", "not_assessed"]
@@ -195,6 +196,8 @@ class Explanations:
     """Images: share of each method's contributions on the outer tenth of each side."""
     influences: Influences | None = None
     """Of training rows; none where nobody asked for it."""
+    concepts: Concepts | None = None
+    """Of concepts with given examples; none where nobody asked for it."""
     notes: tuple[str, ...] = ()
     not_assessed: tuple[str, ...] = ()
     seconds: float = 0.0
