@@ -58,8 +58,12 @@ class Policies:
         every = variants(self.problem.trainer, nn.Conv2d(1, 1, 1, device="meta"), self.usual, compiled=on_gpu)
         return len(every) > 1 and (on_gpu or self.problem.settings.seconds is not None)
 
-    def of(self, candidate: Candidate) -> Policy:
-        """Return the policy of a candidate: as measured for its bucket, or what is usual."""
+    def of(self, candidate: Candidate, otherwise: Policy | None = None) -> Policy:
+        """Return the policy of a candidate: as measured for its bucket, or what is usual.
+
+        `otherwise`: in place of what is usual, for its whole bucket, where there is no time to measure; it was measured
+        for a smaller network of the family.
+        """
         if not self._measures:
             return self.usual
         try:
@@ -68,7 +72,10 @@ class Policies:
             return self.usual
         if bucket not in self._found:
             kept = self._kept().get(bucket)
-            self._found[bucket] = kept or self._probed(candidate)
+            found = kept or self._probed(candidate)
+            if not found.turns and otherwise is not None:
+                found = Probed(policy=otherwise, turns=0)
+            self._found[bucket] = found
             if kept is None and self._found[bucket].turns:
                 self._keep(bucket)
         return policy_for(self.problem.trainer, self.problem.data.inputs, self._found[bucket].policy)

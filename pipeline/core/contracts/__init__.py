@@ -72,10 +72,12 @@ from pipeline.core.contracts.search import (
     Optimizer,
     Origin,
     Policy,
+    RaisedDefault,
     SearchRecord,
     SettingImportance,
     SimpleMember,
     TrialRecord,
+    TriedDefault,
 )
 from pipeline.core.contracts.trust import (
     Agreement,
@@ -167,6 +169,7 @@ __all__ = [
     "Policy",
     "Provenance",
     "Proxy",
+    "RaisedDefault",
     "Rival",
     "RobustnessRecord",
     "RowInfluence",
@@ -192,6 +195,7 @@ __all__ = [
     "ThresholdAim",
     "TradeOff",
     "TrialRecord",
+    "TriedDefault",
     "Verdict",
     "WordScore",
     "Worth",
