@@ -7,6 +7,7 @@ searches do not measure again. A row keeps its policy: nothing is decided twice,
 import logging
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -45,6 +46,8 @@ class Policies:
         self.usual = policy_for(problem.trainer, problem.data.inputs)
         self._machine = machine_words(self.usual.device)
         self._found: dict[str, Probed] = {}
+        self._too_long: set[str] = set()
+        """Families of which a network could not be measured in time: a larger one cannot either."""
         self._spent = 0.0
         self._measures = self._worth_it()
 
@@ -72,9 +75,14 @@ class Policies:
             return self.usual
         if bucket not in self._found:
             kept = self._kept().get(bucket)
-            found = kept or self._probed(candidate)
-            if not found.turns and otherwise is not None:
+            kind = str(candidate.architecture["kind"])
+            if otherwise is not None and kept is None and kind in self._too_long:
                 found = Probed(policy=otherwise, turns=0)
+            else:
+                found = kept or self._probed(candidate)
+            if not found.turns:
+                self._too_long.add(kind)
+                found = found if otherwise is None else replace(found, policy=otherwise)
             self._found[bucket] = found
             if kept is None and self._found[bucket].turns:
                 self._keep(bucket)

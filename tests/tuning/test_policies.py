@@ -59,10 +59,18 @@ def test_what_was_measured_is_used_again_without_timing(tmp_path: Path, probed: 
 def test_without_time_for_a_probe_a_network_is_computed_as_a_smaller_one_of_its_family(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(policies_module, "probe", lambda *_, **__: Probed(policy=USUAL, turns=0))
+    asked = []
+
+    def late(of: Candidate, *_: Any, **__: Any) -> Probed:
+        asked.append(of)
+        return Probed(policy=USUAL, turns=0)
+
+    monkeypatch.setattr(policies_module, "probe", late)
     policies = Policies(problem(), tmp_path / POLICIES)
     assert policies.of(candidate(64), CONTIGUOUS) == CONTIGUOUS
     assert policies.of(candidate(64)) == CONTIGUOUS
+    assert policies.of(candidate(256), CONTIGUOUS) == CONTIGUOUS
+    assert asked == [candidate(64)]  # a larger one would take longer still
     assert policies.of(candidate()) == USUAL
     assert not (tmp_path / POLICIES).exists()
 
