@@ -4,10 +4,10 @@
                                   [out=benchmarks/results/defaults.json] [again=yes|no]
 
 Each set runs in a scratch copy of the project, on one thread: prepare; the default candidate of the space's default
-family (or of `family`) is handed to `pipeline.train` as a search would; `pipeline.evaluate` scores the test split.
-Seeds are those of training; the split stays. Beside each score stand the value aimed at and what a person's own script
-reached; for images also, apart, the score of the mean over shifted (and mirrored) views of each test image. Records are
-merged into the JSON file, and the page beside it is written anew.
+family (or of `family`), raised as far as the seconds pay for, is handed to `pipeline.train` as a search would;
+`pipeline.evaluate` scores the test split. Seeds are those of training; the split stays. Beside each score stand the
+value aimed at and what a person's own script reached; for images also, apart, the score of the mean over shifted (and
+mirrored) views of each test image. Records are merged into the JSON file, and the page beside it is written anew.
 """
 
 import shlex
@@ -78,7 +78,7 @@ def one_set(spec: Mapping[str, Any], data: Path, asked: Mapping[str, Any]) -> di
         with scratch_project() as top:
             steps = Steps(top, data)
             prepared, _ = steps.run("prepare", ["pipeline.prepare", *told])
-            candidate = hand_on(steps, told, asked["family"])
+            candidate = hand_on(steps, [*told, *alone(spec)], asked["family"])
             runs = [one_seed(steps, told, spec, seed) for seed in range(asked["seeds"])]
             rows = steps.read("artifacts/prepare/fit/dataset.json")["rows"]
     except StepError as failed:
@@ -89,15 +89,20 @@ def one_set(spec: Mapping[str, Any], data: Path, asked: Mapping[str, Any]) -> di
             "mean": mean(scores), "spread": spread}  # fmt: skip
 
 
+def alone(spec: Mapping[str, Any]) -> list[str]:
+    """Return the settings of one training with all the seconds of a set."""
+    return [f"train.seconds={spec['seconds']}", *ALONE, "trainer=cpu"]
+
+
 def hand_on(steps: Steps, told: Sequence[str], family: str) -> Any:
-    """Write artifacts/search/best.json with a family's default and return it."""
+    """Write artifacts/search/best.json with a family's default, raised where `told` has train.seconds; return it."""
     steps.run("hand on", steps.inside("hand_on", [family, *told]))
     return steps.read("artifacts/search/best.json")["candidate"]
 
 
 def one_seed(steps: Steps, told: Sequence[str], spec: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """Train and evaluate with one seed; return score, seconds and passes."""
-    own = [f"train.seconds={spec['seconds']}", *ALONE, "trainer=cpu", f"seed={seed}"]
+    own = [*alone(spec), f"seed={seed}"]
     steps.run("train", ["pipeline.train", *told, *own])
     steps.run(
         "evaluate",

@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.core.contracts import Candidate
 from pipeline.core.settings import SearchSettings, TrainerSettings
 from pipeline.linting.draws import DeadEnd, Draw, Drawing, Reason, dead_ends, reasons, removed
+from pipeline.linting.rises import Rise, rises
 from pipeline.linting.subjects import Subject
 from pipeline.linting.timing import seconds_per_step
 from pipeline.linting.tree import Ends, Size, families, family_answer, missing_logarithms, size_of, size_of_family
@@ -101,6 +102,7 @@ class Linted:
     """Of the whole: architectures of all families times ways to train them."""
     training: Size
     """Of the ways to train alone."""
+    rises: tuple[Rise, ...]
     warnings: tuple[str, ...]
     """On any data."""
     subjects: tuple[OnSubject, ...]
@@ -112,6 +114,7 @@ def lint(space: Space, name: str, subjects: Sequence[Subject], limits: Limits) -
         space=name,
         size=size_of(space.root),
         training=size_of(space.optimizer),
+        rises=rises(space),
         warnings=tuple(
             f"{q.name}: {q.answers[0]} to {q.answers[1]} evenly on the line; log: true would look at every size alike"
             for q in missing_logarithms(space)

@@ -12,6 +12,10 @@ def lines(linted: Linted) -> list[str]:
     """Return the lines of a report for people."""
     found = [f"{linted.space}: {size_words(linted.size)}"]
     found.append(f"  of these {size_words(linted.training)} are ways to train an architecture")
+    found += [
+        f"  {rise.name}: {rise.default:g} by default, up to {rise.most:g} while a training has {rise.passes:g} passes"
+        for rise in linted.rises
+    ]
     found += [f"  warning: {text}" for text in linted.warnings]
     for part in linted.subjects:
         found += ["", *_on(part)]

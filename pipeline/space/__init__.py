@@ -23,6 +23,7 @@ from pipeline.space.grammar import (
     Space,
 )
 from pipeline.space.parse import parse
+from pipeline.space.rising import Rising, rising, values_above
 from pipeline.space.sample import Forbidden, answers, first_answers, sample
 
 __all__ = [
@@ -42,11 +43,14 @@ __all__ = [
     "PriorChooser",
     "RandomChooser",
     "Repeat",
+    "Rising",
     "Scalar",
     "Space",
     "answers",
     "first_answers",
     "near_number",
     "parse",
+    "rising",
     "sample",
+    "values_above",
 ]

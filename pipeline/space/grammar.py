@@ -34,6 +34,8 @@ class Choice:
     default: Scalar
     prior: Confidence | None = None
     grow: Growth | None = None
+    passes: float | None = None
+    """As time allows: the default rises to the largest number with which a training affords at least so many passes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class IntRange:
     default: int
     prior: Confidence | None = None
     grow: Growth | None = None
+    passes: float | None = None
+    """As of a choice."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,15 +24,16 @@ from pipeline.space.grammar import (
     Space,
 )
 from pipeline.space.names import check_names
+from pipeline.space.rising import read_passes, refuse_rising
 
 _KEYS = {
-    "choice": ("default", "prior", "grow"),
-    "int": ("step", "log", "default", "prior", "grow"),
+    "choice": ("default", "prior", "grow", "passes"),
+    "int": ("step", "log", "default", "prior", "grow", "passes"),
     "float": ("log", "default", "prior", "grow"),
     "one_of": ("default", "prior"),
     "repeat": ("of", "default", "tie"),
 }
-_OF_NODES = ("default", "prior", "grow", "step", "log", "of", "tie")
+_OF_NODES = ("default", "prior", "grow", "passes", "step", "log", "of", "tie")
 _OF_GROUPS = ("when", "forbid", "include")
 _RESERVED = (*KINDS, *_OF_NODES, *_OF_GROUPS, "kind")
 _TOP = ("architecture", "optimizer", "forbid", "warm_start")
@@ -157,7 +158,8 @@ def _choice(tree: Mapping[str, Any], where: str) -> Choice:
         raise SpaceError(f"{where}.default: {default!r} is not among {options!r}", fix="name one of the options")
     if "grow" in tree and not all(isinstance(o, int | float) and not isinstance(o, bool) for o in found):
         raise SpaceError(f"{where}.grow: only numbers grow, got {options!r}", fix="remove it")
-    return Choice(found, default, _word(tree, "prior", Confidence, where), _word(tree, "grow", Growth, where))
+    prior, grow = _word(tree, "prior", Confidence, where), _word(tree, "grow", Growth, where)
+    return Choice(found, default, prior, grow, read_passes(tree, where, found))
 
 
 def _int(tree: Mapping[str, Any], where: str) -> IntRange:
@@ -184,7 +186,8 @@ def _int(tree: Mapping[str, Any], where: str) -> IntRange:
             f"{where}.default: {default!r} is not a value of the range", fix=f"start at {low}, step {step}"
         )
     prior, grow = _word(tree, "prior", Confidence, where), _word(tree, "grow", Growth, where)
-    return IntRange(int(low), int(high), step, log, int(default), prior, grow)
+    passes = read_passes(tree, where, (int(low), int(high)))
+    return IntRange(int(low), int(high), step, log, int(default), prior, grow, passes)
 
 
 def _float(tree: Mapping[str, Any], where: str) -> FloatRange:
@@ -234,6 +237,8 @@ def _repeat(tree: Mapping[str, Any], where: str) -> Repeat:
     of = parse_node(tree["of"], f"{where}.of", block=2)
     if tie and any(getattr(node, "grow", None) for node in (of.nodes.values() if isinstance(of, Group) else (of,))):
         raise SpaceError(f"{where}.tie: blocks that are all alike cannot grow", fix="remove tie, or grow")
+    if not tie:
+        refuse_rising(of, f"{where}.of")
     return Repeat(count, of, tie)
 
 

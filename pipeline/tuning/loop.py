@@ -22,9 +22,10 @@ from pipeline.tuning.jobs import Job, OnFit, Outcome, Problem
 from pipeline.tuning.live import Live, phase_of
 from pipeline.tuning.notes import name_objectives, save_note, study_note
 from pipeline.tuning.packs import Packs, Work, pack_job, unfinished
-from pipeline.tuning.plan import plan_for, plan_words
+from pipeline.tuning.plan import Plan, kept_raised, plan_for, plan_words
 from pipeline.tuning.policies import POLICIES, Policies
 from pipeline.tuning.proposals import Exhausted, First, feasible, proposal
+from pipeline.tuning.rising import raised_words, rise_of, risen
 from pipeline.tuning.samplers import stock_study
 from pipeline.tuning.shelf import Shelf
 from pipeline.tuning.standing import quality_name, refuse_hopeless
@@ -79,8 +80,7 @@ class Search:
         self._warm()
         self.clock.enter("probe")
         self.first = defaults_within_bounds(self.study, self.space, self.first, self.gauge)
-        default = self._first_candidate()
-        plan = plan_for(self.problem, default, self.study, self.clock, self.policies.of, size)
+        plan = self._planned(size)
         self.problem = self.policies.problem = self.problem.within(plan.trial_seconds)
         self.mode, self.refine = plan.mode, plan.refine
         words = plan_words(plan, self.clock.total(settings), settings.strategy)
@@ -133,6 +133,19 @@ class Search:
         if self.table.rows:
             return self.table.rows[0].candidate
         return self._proposed().candidate
+
+    def _planned(self, workers: int) -> Plan:
+        """Return the plan; before the first trial, let the default that goes first be as it says."""
+        new = not self.table.rows
+        rise = rise_of(self.problem, self.space, self.first, self.gauge, self.policies.of) if new else None
+        default = self._first_candidate()
+        plan = plan_for(self.problem, default, self.study, self.clock, self.policies.of, workers, rise)
+        if new and plan.raised:
+            self.first = risen(self.first, plan.raised)
+            self.policies.of(self._first_candidate(), plan.raised[-1].policy)  # as it was measured, after a restart too
+            for one in plan.raised:
+                log.info("%s", raised_words(one))
+        return plan
 
     def _proposed(self, wanted: Row | Refine | None = None) -> Row:
         """Return a row for the next place: `wanted`, one that can be packed with that row, or other numbers."""
@@ -260,6 +273,7 @@ class Search:
                         kept_energy(self.study))  # fmt: skip
         rows = self.table.rows[: self.problem.settings.n_trials]
         return replace(record, processor_seconds=kept_processor(self.study),
+                       raised=kept_raised(self.study, self.table.rows),
                        importances=importances(rows, self.problem.rungs, self.problem.seed))  # fmt: skip
 
     def summary(self, record: SearchRecord) -> list[str]:

@@ -2,20 +2,20 @@
 
 import logging
 import math
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import optuna
 
-from pipeline.core.contracts import Candidate, Policy
+from pipeline.core.contracts import Candidate, Policy, RaisedDefault
 from pipeline.core.strict import plain, read
-from pipeline.training.budgets import budget_of, settled
-from pipeline.training.training import Training
 from pipeline.tuning.clock import Clock
 from pipeline.tuning.decisions import CONFIRM_UNTIL, FINISH_UNTIL, REFINE_SHARE, SEARCH_UNTIL
 from pipeline.tuning.jobs import Problem
+from pipeline.tuning.rising import RISING_SHARE, Measured, Rise
+from pipeline.tuning.speed import speed_of
+from pipeline.tuning.table import Row
 
 log = logging.getLogger("pipeline.search")
 
@@ -27,7 +27,6 @@ _LEAST_REFINED = 8
 """So many candidates have to fit into that phase: fewer teach a process nothing."""
 _PROBE_SHARE = 0.02
 _PROBE_SECONDS = 2.0
-_PROBE_STEPS = 30
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,9 +38,11 @@ class Plan:
     trial_seconds: float | None
     """What one trial may take."""
     default_seconds: float | None = None
-    """What the default would take for the usual passes, as estimated from its first steps."""
+    """What the declared default would take for the usual passes, as estimated from its first steps."""
     refine: int | None = None
     """Rung at which numbers of the best candidate are compared; None: they are not refined."""
+    raised: tuple[RaisedDefault, ...] = ()
+    """Of the first candidate; decided once for a study, whatever becomes of its budget."""
 
 
 def plan_for(
@@ -51,10 +52,18 @@ def plan_for(
     clock: Clock,
     policy_of: Callable[[Candidate], Policy],
     workers: int = 1,
+    rise: Rise | None = None,
 ) -> Plan:
     """Return the plan kept with the study, or make one; a trial keeps its budget when that of the search is raised.
 
-    `policy_of`: how a candidate is computed.
+    Args:
+        problem: what is searched, and for how long.
+        default: the candidate that goes first, as declared.
+        study: where the plan is kept.
+        clock: of the study.
+        policy_of: how a candidate is computed.
+        workers: that train at once.
+        rise: raises the default as time allows; None: it stays as it was, or is.
     """
     settings = problem.settings
     budget = {"seconds": settings.seconds, "energy_wh": settings.energy_wh}
@@ -64,17 +73,21 @@ def plan_for(
     if kept is not None and kept["budget"] == budget:
         return read(Plan, kept["plan"], "study")
     before = read(Plan, kept["plan"], "study") if kept is not None else None
-    takes = before.default_seconds if before is not None else None
+    takes, measured = before.default_seconds if before is not None else None, None
     if takes is None:
-        takes = seconds_of_training(problem, default, policy_of(default))
+        measured = _measured(problem, default, policy_of(default))
+        takes = measured.speed.seconds(problem.budget.epochs)
     seconds = clock.total(settings)  # of energy it is known only now, when something was trained
     assert seconds is not None
     if settings.strategy == "engine" and seconds < _LEAST_DEFAULTS * takes:
-        left = max(1e-3, CONFIRM_UNTIL * seconds - clock.used)
-        plan = Plan(mode="seeds", trial_seconds=min(takes, left), default_seconds=takes)
+        plan = Plan(mode="seeds", trial_seconds=min(takes, _left(seconds, clock)), default_seconds=takes)
     else:
         share = settings.trial_share * seconds
         plan = Plan(mode="search", trial_seconds=min(takes, share), default_seconds=takes)
+    if measured is not None and rise is not None and settings.seconds is not None:
+        plan = _with_raised(plan, problem, measured, rise, lambda: _left(seconds, clock))
+    if before is not None:
+        plan = replace(plan, raised=before.raised)
     if before is not None and before.mode == plan.mode:
         plan = replace(plan, trial_seconds=before.trial_seconds)
     plan = replace(plan, refine=_refine_rung(problem, plan, seconds * max(1, workers)))
@@ -96,22 +109,35 @@ def _refine_rung(problem: Problem, plan: Plan, seconds: float) -> int | None:
     return max((rung for rung, share in enumerate(problem.rungs[:-1]) if share * takes <= most), default=None)
 
 
-def seconds_of_training(problem: Problem, candidate: Candidate, policy: Policy) -> float:
-    """Return what the usual passes would take, from as many steps as fit into a second or two."""
-    data = problem.data
-    candidate = settled(candidate, data.inputs, len(data.train.y))
-    budget = budget_of(problem.settings.epochs, None, data.inputs, len(data.train.y))
-    training = Training(candidate, data, budget, seed=problem.seed, trainer=problem.trainer, policy=policy)
-    training.start()
-    start = training.pace.seconds
-    total = budget.epochs * training.pace.steps_per_epoch
+def _left(seconds: float, clock: Clock) -> float:
+    """Return the seconds that a training may take which begins now and has all that is left."""
+    return max(1e-3, CONFIRM_UNTIL * seconds - clock.used)
+
+
+def _with_raised(plan: Plan, problem: Problem, at: Measured, rise: Rise, left: Callable[[], float]) -> Plan:
+    """Return the plan with the default raised.
+
+    In a search a trial keeps its seconds, and so do all others; a default that is trained alone takes what it needs.
+    """
+    alone, whole = plan.mode == "seeds", problem.settings.seconds
+    assert plan.trial_seconds is not None
+    assert whole is not None
+    raised, at = rise(at, max(1e-3, left() - RISING_SHARE * whole) if alone else plan.trial_seconds)
+    takes = min(at.speed.seconds(problem.budget.epochs), left()) if alone else plan.trial_seconds
+    return replace(plan, trial_seconds=takes, raised=raised)
+
+
+def _measured(problem: Problem, candidate: Candidate, policy: Policy) -> Measured:
+    """Return what the default takes, from as many steps as fit into a second or two."""
     most = min(_PROBE_SECONDS, _PROBE_SHARE * (problem.settings.seconds or 100.0))
-    training.advance(1 / total)  # the first step is slower than any other
-    before, began = training.pace.step, time.monotonic()
-    training.advance(min(1.0, (_PROBE_STEPS + 1) / total), deadline=began + most)
-    steps = training.pace.step - before
-    each = (time.monotonic() - began) / steps if steps else training.pace.seconds - start
-    return round(start + each * total, 3)
+    return Measured(speed=speed_of(problem, candidate, policy, most), policy=policy)
+
+
+def kept_raised(study: optuna.Study, rows: Sequence[Row]) -> tuple[RaisedDefault, ...]:
+    """Return the defaults that the first trial of a study has, if its plan said so."""
+    kept = study.user_attrs.get("plan")
+    raised = read(Plan, kept["plan"], "study").raised if kept is not None else ()
+    return raised if rows and all(rows[0].answers.get(one.name) == one.value for one in raised) else ()
 
 
 def plan_words(plan: Plan, seconds: float | None, strategy: str) -> str:

@@ -7,6 +7,7 @@ searches do not measure again. A row keeps its policy: nothing is decided twice,
 import logging
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -45,6 +46,8 @@ class Policies:
         self.usual = policy_for(problem.trainer, problem.data.inputs)
         self._machine = machine_words(self.usual.device)
         self._found: dict[str, Probed] = {}
+        self._too_long: set[str] = set()
+        """Families of which a network could not be measured in time: a larger one cannot either."""
         self._spent = 0.0
         self._measures = self._worth_it()
 
@@ -58,8 +61,12 @@ class Policies:
         every = variants(self.problem.trainer, nn.Conv2d(1, 1, 1, device="meta"), self.usual, compiled=on_gpu)
         return len(every) > 1 and (on_gpu or self.problem.settings.seconds is not None)
 
-    def of(self, candidate: Candidate) -> Policy:
-        """Return the policy of a candidate: as measured for its bucket, or what is usual."""
+    def of(self, candidate: Candidate, otherwise: Policy | None = None) -> Policy:
+        """Return the policy of a candidate: as measured for its bucket, or what is usual.
+
+        `otherwise`: in place of what is usual, for its whole bucket, where there is no time to measure; it was measured
+        for a smaller network of the family.
+        """
         if not self._measures:
             return self.usual
         try:
@@ -68,7 +75,15 @@ class Policies:
             return self.usual
         if bucket not in self._found:
             kept = self._kept().get(bucket)
-            self._found[bucket] = kept or self._probed(candidate)
+            kind = str(candidate.architecture["kind"])
+            if otherwise is not None and kept is None and kind in self._too_long:
+                found = Probed(policy=otherwise, turns=0)
+            else:
+                found = kept or self._probed(candidate)
+            if not found.turns:
+                self._too_long.add(kind)
+                found = found if otherwise is None else replace(found, policy=otherwise)
+            self._found[bucket] = found
             if kept is None and self._found[bucket].turns:
                 self._keep(bucket)
         return policy_for(self.problem.trainer, self.problem.data.inputs, self._found[bucket].policy)

@@ -1,6 +1,7 @@
 """A study that is still searched, or was killed, as a record; nothing in the database changes."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pipeline.core.errors import SpaceError
 from pipeline.tuning.choice import export
 from pipeline.tuning.clock import kept_energy, kept_phases
 from pipeline.tuning.jobs import Problem
+from pipeline.tuning.plan import kept_raised
 from pipeline.tuning.study import shown_url, storage_url
 from pipeline.tuning.table import Table
 
@@ -28,9 +30,10 @@ def record_so_far(problems: Mapping[str, Problem], state: Path) -> SearchRecord 
     rows = Table(study, problem.data.task, problem.objective.others).rows
     shown = shown_url(problem.settings.storage)
     try:
-        return export(problem, study.study_name, rows, shown, phases=kept_phases(study), energy=kept_energy(study))
+        record = export(problem, study.study_name, rows, shown, phases=kept_phases(study), energy=kept_energy(study))
     except SpaceError:
         return None  # no trial has come to a score yet
+    return replace(record, raised=kept_raised(study, rows))
 
 
 def _opened(name: str, problem: Problem, state: Path) -> tuple[datetime, optuna.Study, Problem] | None:

@@ -8,8 +8,9 @@ import pytest
 import torch
 import views
 
+WIDTH = "++space.architecture.cnn.width={choice:[4,6],default:4,passes:0.01}"
 SETS = {
-    "digits": {"path": None, "settings": "data=digits space=tiny", "seconds": 2, "aim": 0.3, "script": "none"},
+    "digits": {"path": None, "settings": f"data=digits space=tiny {WIDTH}", "seconds": 2, "aim": 0.3, "script": "none"},
     "gone": {"path": "nowhere.csv", "settings": "data=adult", "seconds": 2, "aim": 0.3, "script": "none"},
 }
 
@@ -21,7 +22,8 @@ def test_each_seed_is_scored_and_known_results_are_kept(tmp_path: Path, capsys: 
     record = json.loads(out.read_text())["digits"]
     assert [run["seed"] for run in record["runs"]] == [0, 1]
     assert record["mean"] == pytest.approx(sum(run["score"] for run in record["runs"]) / 2)
-    assert record["candidate"]["architecture"]["kind"] == "cnn"
+    architecture = record["candidate"]["architecture"]
+    assert (architecture["kind"], architecture["width"]) == ("cnn", 6)
     # Five views, because digits are not mirrored.
     assert [run["views"]["count"] for run in record["runs"]] == [5, 5]
     for run in record["runs"]:

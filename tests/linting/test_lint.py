@@ -76,6 +76,13 @@ def test_the_size_counts_blocks_and_is_a_bound_under_conditions() -> None:
     assert size(stages, heads=heads, forbid=["heads > 2"]) == Size(different=6, continuous=0, at_most=True)
 
 
+def test_a_default_that_rises_is_told_with_its_range() -> None:
+    width = {"choice": [4, 16, 8], "default": 4, "passes": 9}
+    tree = {"architecture": {"cnn": {"width": width, "depth": {"int": [1, 2], "default": 2, "passes": 5}, "stages": 1}}}
+    said = [line for line in lines(linted(tree, draws=4)) if "rise" in line or "by default" in line]
+    assert said == ["  architecture.cnn.width: 4 by default, up to 16 while a training has 9 passes"]
+
+
 def test_blocks_have_questions_of_their_own() -> None:
     tree = {"repeat": [1, 3], "of": {"width": {"choice": [4, 8]}}}
     found = {q.name: q.reached_by for q in questions(parse({"architecture": {"cnn": {"stages": tree}}}))}

@@ -44,7 +44,9 @@ from pipeline.core.contracts import (
     Optimizer,
     OutsideSet,
     PermutedPart,
+    Policy,
     Proxy,
+    RaisedDefault,
     Representation,
     RobustnessRecord,
     Scores,
@@ -55,6 +57,7 @@ from pipeline.core.contracts import (
     Tempering,
     TextInputs,
     TrialRecord,
+    TriedDefault,
     WordScore,
 )
 from pipeline.core.seeds import stream
@@ -153,8 +156,17 @@ def _search() -> SearchRecord:
         best=0,
         seconds=4.0,
         phases=(("default", 1.5), ("search", 3.25)),
+        raised=(_raised(),),
         constraints={"parameters": 2000.0, "calibration_error": 0.125},
     )
+
+
+def _raised() -> RaisedDefault:
+    found = [TriedDefault(value=value, pass_seconds=each, passes=30 / each) for value, each in ((4, 1.25), (8, 2.5))]
+    tried = (*found, TriedDefault(value=16, pass_seconds=None, passes=None, reason=HOSTILE))
+    policy = Policy(device="cpu", precision="fp32", memory_format=None, compile=False)
+    return RaisedDefault(name="architecture.cnn.width", declared=4, value=8, least_passes=9.0, seconds=30.0,
+                         policy=policy, tried=tried)  # fmt: skip
 
 
 def _front() -> FrontRecord:

@@ -194,6 +194,18 @@ def test_the_search_says_who_proposed_and_where_the_seconds_went() -> None:
     assert "Where the wall seconds went" not in render(found)
 
 
+def test_a_default_that_rose_is_shown_with_what_was_measured() -> None:
+    found = report()
+    page = render(found)
+    numbers = Page(page).numbers
+    assert ("/search/raised/0/tried/1/passes", "12.0") in numbers
+    assert ("/search/raised/0/tried/1/pass_seconds", "2.50") in numbers
+    assert page.count("(taken)") == 1
+    assert "not measured: " in page
+    found["search"]["raised"] = []
+    assert "of the first candidate, declared as" not in render(found)
+
+
 def test_the_terminal_says_score_baseline_winner_report_and_dashboard() -> None:
     text = "\n".join(summary_lines(report()))
     for word in ("test accuracy", "baseline", "(majority)", "winner          cnn: width 8", "reports/report.html",

@@ -323,5 +323,18 @@ def test_the_examples_of_the_readme_parse_and_can_be_drawn_from(example: str) ->
 
 
 def test_the_readme_has_an_example_of_every_node_and_word() -> None:
-    words = [*KINDS, "default", "log", "of", "tie", "grow", "when", "forbid", "prior", "include", "warm_start"]
+    words = [
+        *KINDS,
+        "default",
+        "log",
+        "of",
+        "tie",
+        "grow",
+        "when",
+        "forbid",
+        "prior",
+        "passes",
+        "include",
+        "warm_start",
+    ]
     assert [word for word in words if not any(f"{word}:" in example for example in EXAMPLES)] == []

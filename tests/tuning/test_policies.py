@@ -56,6 +56,30 @@ def test_what_was_measured_is_used_again_without_timing(tmp_path: Path, probed: 
     assert len(probed) == 1
 
 
+def test_without_time_for_a_probe_a_network_is_computed_as_a_smaller_one_of_its_family(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def late(of: Candidate, *_: Any, **__: Any) -> Probed:
+        asked.append(of)
+        return Probed(policy=USUAL, turns=0)
+
+    monkeypatch.setattr(policies_module, "probe", late)
+    policies = Policies(problem(), tmp_path / POLICIES)
+    assert policies.of(candidate(64), CONTIGUOUS) == CONTIGUOUS
+    assert policies.of(candidate(64)) == CONTIGUOUS
+    assert policies.of(candidate(256), CONTIGUOUS) == CONTIGUOUS
+    assert asked == [candidate(64)]  # a larger one would take longer still
+    assert policies.of(candidate()) == USUAL
+    assert not (tmp_path / POLICIES).exists()
+
+
+def test_what_was_measured_goes_before_a_smaller_one(tmp_path: Path, probed: list[Candidate]) -> None:
+    policies = Policies(problem(), tmp_path / POLICIES)
+    assert policies.of(candidate(64), USUAL) == CONTIGUOUS
+
+
 @pytest.mark.parametrize("other", [candidate(64), replace(candidate(), optimizer=Optimizer(batch_size=64))])
 def test_another_size_or_batch_is_measured_anew(tmp_path: Path, probed: list[Candidate], other: Candidate) -> None:
     policies = Policies(problem(), tmp_path / POLICIES)

@@ -77,10 +77,12 @@ from pipeline.core.contracts.search import (
     Optimizer,
     Origin,
     Policy,
+    RaisedDefault,
     SearchRecord,
     SettingImportance,
     SimpleMember,
     TrialRecord,
+    TriedDefault,
 )
 from pipeline.core.contracts.trust import (
     Agreement,
@@ -177,6 +179,7 @@ __all__ = [
     "Policy",
     "Provenance",
     "Proxy",
+    "RaisedDefault",
     "Representation",
     "Rival",
     "RobustnessRecord",
@@ -203,6 +206,7 @@ __all__ = [
     "ThresholdAim",
     "TradeOff",
     "TrialRecord",
+    "TriedDefault",
     "Verdict",
     "WordScore",
     "Worth",

@@ -204,6 +204,38 @@ class Importances:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TriedDefault:
+    """A value that a default may rise to, and what its first steps took here."""
+
+    value: int | float
+    pass_seconds: float | None
+    """Of a pass over the training rows; None where it was not measured."""
+    passes: float | None
+    """That the seconds of one training pay for."""
+    reason: str = ""
+    """Why it was not measured."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RaisedDefault:
+    """A default with `passes` in the space: what it is here, and what was measured to tell."""
+
+    name: str
+    """Dotted, as the space has it."""
+    declared: int | float
+    value: int | float
+    """What the first candidate has: the declared one, or a larger one."""
+    least_passes: float
+    """That one training has to pay for."""
+    seconds: float
+    """Of one training."""
+    policy: Policy
+    """How the first candidate was computed when it was measured."""
+    tried: tuple[TriedDefault, ...]
+    """The declared value first; where one does not pay, no larger one was measured."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SearchRecord:
     """artifacts/search/search.json: the exported study."""
 
@@ -234,6 +266,8 @@ class SearchRecord:
     """Rows that the bound on latency_ms is about."""
     importances: Importances | None = None
     """None in records written before they were computed."""
+    raised: tuple[RaisedDefault, ...] = ()
+    """Defaults of the first candidate that may rise as time allows; none where the search had no seconds."""
     gap_fronts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """By gap, the trials that no other betters in score and gap at once, lowest score first."""
     notes: tuple[str, ...] = ()
