@@ -91,7 +91,7 @@ def one_set(spec: Mapping[str, Any], data: Path, asked: Mapping[str, Any]) -> di
 
 def alone(spec: Mapping[str, Any]) -> list[str]:
     """Return the settings of one training with all the seconds of a set."""
-    return [f"train.seconds={spec['seconds']}", *ALONE, "trainer=cpu"]
+    return [f"train.seconds={spec['seconds']}", *ALONE, "trainer.device=cpu"]
 
 
 def hand_on(steps: Steps, told: Sequence[str], family: str) -> Any:
