@@ -70,7 +70,10 @@ def captured(graph: Graph, inputs: Inputs, rows: Tensor) -> Captured:
 
 def _exported(graph: Graph, rows: Tensor, free: dict[int, Any]) -> ExportedProgram:
     with torch.no_grad(), quiet():
-        return torch.export.export(graph, (rows,), dynamic_shapes=(free,), strict=False)
+        program = torch.export.export(graph, (rows,), dynamic_shapes=(free,), strict=False)
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # which lines of code made each node, with the paths of this machine
+    return program
 
 
 def write_torch(path: Path, graph: Captured) -> None:
@@ -97,6 +100,8 @@ def write_onnx(path: Path, graph: Captured, inputs: Inputs, about: dict[str, str
     assert made is not None
     model = made.model_proto
     del model.graph.value_info[:]  # they name the free sizes otherwise, and are found again by who needs them
+    for part in (model.graph, *model.graph.node, *model.graph.initializer, *model.graph.input, *model.graph.output):
+        del part.metadata_props[:]  # whose lines of code made each node, with the paths of this machine
     axis = length_axis(inputs)
     for end in (*model.graph.input, *model.graph.output):
         sizes = end.type.tensor_type.shape.dim

@@ -1,5 +1,6 @@
 """Files say what the network says, for every family; what cannot be is told, and nothing is left half-written."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,16 @@ def test_every_family_is_exported(family: str, name: str, tmp_path: Path, read: 
     else:
         assert int8_file["bytes"] < onnx_file["bytes"]
         assert {"log_loss", "accuracy"} == set(int8_file["change"]) or set(int8_file["change"]) == {"squared_error"}
+
+
+def test_files_do_not_say_where_they_were_made(tmp_path: Path) -> None:
+    folders(tmp_path, {"kind": "mlp", "width": 8, "depth": 1}, INPUTS["table"])
+    assert run(tmp_path) == 0
+    with zipfile.ZipFile(tmp_path / "out/model.pt2") as parts:
+        inside = [parts.read(name) for name in parts.namelist()]
+    for text in (*inside, *(file.read_bytes() for file in (tmp_path / "out").iterdir())):
+        for place in (Path(exporting.__file__).parents[2], Path(torch.__file__).parents[1], tmp_path):
+            assert str(place).encode() not in text
 
 
 def test_every_family_has_a_case() -> None:

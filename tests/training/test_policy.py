@@ -39,6 +39,11 @@ def native_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(policy_module, "has_bf16", lambda device: True)
 
 
+@pytest.fixture
+def no_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy_module, "has_bf16", lambda device: False)
+
+
 def takes(monkeypatch: pytest.MonkeyPatch, seconds: Callable[[Policy], float]) -> list[Policy]:
     """Let steps of a policy take so long; return the list of those that were timed."""
     timed: list[Policy] = []
@@ -82,6 +87,7 @@ def test_only_what_the_device_and_the_network_have_is_tried(monkeypatch: pytest.
     assert variants(declared, network, own, compiled=True) == (own,)
 
 
+@pytest.mark.usefixtures("no_bf16")
 def test_a_policy_that_is_hardly_faster_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     takes(monkeypatch, lambda policy: 1.0 if policy == USUAL else 0.96)
     found = probe(SMALL, DATA, FREE, seconds=30)
@@ -91,12 +97,14 @@ def test_a_policy_that_is_hardly_faster_is_not_taken(monkeypatch: pytest.MonkeyP
     assert probe(SMALL, DATA, FREE, seconds=30).policy == CONTIGUOUS
 
 
+@pytest.mark.usefixtures("no_bf16")
 def test_steps_that_take_too_long_are_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     timed = takes(monkeypatch, lambda policy: 100.0 if policy == USUAL else 1.0)
     assert probe(SMALL, DATA, FREE, seconds=30) == Probed(policy=USUAL, turns=0)
     assert len(timed) == 4  # a turn to warm up, and one that says how long they take
 
 
+@pytest.mark.usefixtures("no_bf16")
 def test_real_steps_are_timed_and_nobody_else_notices() -> None:
     torch.manual_seed(5)
     state = torch.get_rng_state()
