@@ -21,6 +21,8 @@ log = logging.getLogger("pipeline.search")
 
 RISING_SHARE = 0.03
 """Of the seconds of a search, for all these measurements together."""
+LEAST_STEPS = 250
+"""Wanted beside the passes, which few rows make short: a wider network would learn too little in them."""
 _EACH_SHARE, _EACH_SECONDS = 0.01, 1.5
 """Of one, beside its start."""
 
@@ -72,8 +74,7 @@ def _raised(
     measure: Measure,
 ) -> tuple[RaisedDefault, Mapping[str, Scalar], Measured]:
     name, node = which
-    least = node.passes
-    assert least is not None
+    least = least_passes(node, at.speed)
     value = declared = _number(known[name])
     tried = [_tried(declared, at, seconds)]
     for higher in values_above(node) if at.speed.passes(seconds) >= least else ():
@@ -94,6 +95,12 @@ def _raised(
     one = RaisedDefault(name=name, declared=declared, value=value, least_passes=least, seconds=round(seconds, 3),
                         policy=at.policy, tried=tuple(tried))  # fmt: skip
     return one, known, at
+
+
+def least_passes(node: Rising, speed: Speed) -> float:
+    """Return the passes that one training has to pay for: those declared, more where they are too few steps."""
+    assert node.passes is not None
+    return max(node.passes, round(LEAST_STEPS / speed.steps, 1) if speed.steps else 0.0)
 
 
 def _number(answer: Scalar) -> int | float:

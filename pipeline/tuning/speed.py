@@ -19,6 +19,8 @@ class Speed:
     """Before the first step."""
     each: float
     """Of a pass over the training rows."""
+    steps: int | None = None
+    """Of a pass; None: not counted."""
 
     def seconds(self, passes: float) -> float:
         """Return what so many passes take."""
@@ -48,7 +50,7 @@ def speed_of(problem: Problem, candidate: Candidate, policy: Policy, most: float
     _wait(training.device)
     steps = pace.step - before
     each = (time.monotonic() - began) / steps if steps else pace.seconds - start
-    return Speed(start=start, each=max(each, 1e-9) * pace.steps_per_epoch)
+    return Speed(start=start, each=max(each, 1e-9) * pace.steps_per_epoch, steps=pace.steps_per_epoch)
 
 
 def _wait(device: str) -> None:

@@ -77,6 +77,16 @@ def test_nothing_larger_is_measured_than_the_first_that_does_not_pay() -> None:
     assert raised_words(one) == "cnn width 4: 17 passes in 18 s; 6 would have 8.5"
 
 
+def test_few_rows_want_more_passes() -> None:
+    few = {which: measured(1.0 * which[0]) for which in ALONE}
+    few = {which: replace(one, speed=replace(one.speed, steps=10)) for which, one in few.items()}
+    (one,), asked = raised({"width": WIDTH}, {**few}, 160.0)  # 40 passes with 4, 26.7 with 6, 20 with 8
+    assert (one.value, one.least_passes, asked) == (6, 25.0, [(6, 1), (8, 1)])
+    assert raised_words(raised({"width": WIDTH}, {**few}, 80.0)[0][0]) == (
+        "cnn width 4: 20 passes in 80 s; it rises from 25 on"
+    )
+
+
 def test_it_never_falls() -> None:
     (one,), asked = raised({"width": WIDTH}, ALONE, 5.0)
     assert (one.value, asked) == (4, [])
