@@ -286,7 +286,12 @@ def test_what_a_person_declared_stands_in_the_place_of_what_is_to_be_written() -
     assert "declared" not in empty["1"]["found"]
     text, without = words(render(found)), words(render(blank))
     assert text.count("Sorting post of one town. " * 19) >= 3  # the scope, Annex IV and NIST: whole, not cut
-    assert without.count("To be written by a person ( report.scope.") == 5
+    assert (
+        without.count("Nobody has written it yet: intended use, out of scope, people affected, who made the labels,")
+        == 1
+    )
+    partly = words(render(scoped(ScopeSettings(intended_use="Sorting"))))
+    assert partly.count("To be written by a person ( report.scope.") == 4
     assert "To be written by a person ( report.scope." not in text
 
 
