@@ -16,6 +16,7 @@ from pipeline.core.contracts.by_group import (
     Representation,
     TradeOff,
 )
+from pipeline.core.contracts.candidate import Budget, Candidate, Optimizer, Policy
 from pipeline.core.contracts.concepts import ConceptDirection, Concepts, ConceptScore, ConceptVerdict
 from pipeline.core.contracts.data import (
     TASKS,
@@ -34,9 +35,18 @@ from pipeline.core.contracts.data import (
     TaskFacts,
     TextInputs,
 )
+from pipeline.core.contracts.handed_on import (
+    EnsembleRecord,
+    FrontMember,
+    FrontRecord,
+    Member,
+    MixedEnsemble,
+    SimpleMember,
+)
 from pipeline.core.contracts.held_out import HeldOut, ThresholdAim
 from pipeline.core.contracts.intake import Intake, SeriesScale
 from pipeline.core.contracts.layer import Layer
+from pipeline.core.contracts.model import EpochRecord, Latency, ModelCard
 from pipeline.core.contracts.number import Number
 from pipeline.core.contracts.retraining import Ablated, FullTraining
 from pipeline.core.contracts.robustness import (
@@ -63,24 +73,11 @@ from pipeline.core.contracts.scores import (
 )
 from pipeline.core.contracts.search import (
     Best,
-    Budget,
-    Candidate,
-    EnsembleRecord,
-    EpochRecord,
-    FrontMember,
-    FrontRecord,
     Importances,
-    Latency,
-    Member,
-    MixedEnsemble,
-    ModelCard,
-    Optimizer,
     Origin,
-    Policy,
     RaisedDefault,
     SearchRecord,
     SettingImportance,
-    SimpleMember,
     TrialRecord,
     TriedDefault,
 )
