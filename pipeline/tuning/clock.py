@@ -17,6 +17,8 @@ log = logging.getLogger("pipeline.search")
 Phase = Literal["start", "probe", "default", "search", "refine", "finish", "confirm"]
 """Loading libraries and rows; measuring the default's first steps; until the default came to its end; new candidates
 and promotions; numbers of the best candidate; the best paused ones to their end; fresh seeds."""
+_START_SHARE = 0.5
+"""Of the seconds of a search; a slower start does not count beyond it, so that something is trained."""
 _LOOK_EVERY = 1.0
 """Seconds between two looks at the meter: a counter that went round twice in between would lose a turn."""
 
@@ -122,6 +124,12 @@ class Clock:
         if ended and whole is not None:
             whole += processor_seconds() - self._processor_start
         self._study.set_user_attr("processor", {"seconds": whole if ended else None})
+
+
+def start_of(began: float | None, seconds: float | None) -> float:
+    """Return from when, of time.monotonic(), the seconds of a search count; `began`: when its process did."""
+    now = time.monotonic()
+    return now if began is None else max(began, now - _START_SHARE * (math.inf if seconds is None else seconds))
 
 
 def kept_phases(study: optuna.Study) -> tuple[tuple[str, float], ...]:

@@ -12,7 +12,15 @@ from pipeline.core.contracts import Candidate, SearchRecord
 from pipeline.models import read_architecture
 from pipeline.space import DefaultChooser, Space, first_answers, sample
 from pipeline.tuning.choice import export
-from pipeline.tuning.clock import Clock, kept_energy, kept_phases, kept_processor, meter_of, refuse_unmeasured
+from pipeline.tuning.clock import (
+    Clock,
+    kept_energy,
+    kept_phases,
+    kept_processor,
+    meter_of,
+    refuse_unmeasured,
+    start_of,
+)
 from pipeline.tuning.constraints import MARK, Gauge, refuse_uncounted, refuse_unmeasurable
 from pipeline.tuning.decisions import CONFIRM_UNTIL, Continue, Refine, Repeat, Start, View
 from pipeline.tuning.defaults import defaults_within_bounds
@@ -46,7 +54,7 @@ class Search:
     ) -> None:
         """`folder`: where paused trials and weights lie; `began`: when, of time.monotonic(), its seconds began."""
         self.problem, self.space, self.study, self.folder = problem, space, study, folder
-        self.clock = Clock(study, meter_of(problem.trainer), began)
+        self.clock = Clock(study, meter_of(problem.trainer), start_of(began, problem.settings.seconds))
         refuse_unmeasured(problem.settings, self.clock)
         others = problem.objective.others
         refuse_unmeasurable(problem.data, problem.settings.constraints, others)

@@ -198,11 +198,11 @@ def test_tasks_name_what_is_there(root: Path) -> None:
 @pytest.mark.slow
 def test_runs_are_scored_kept_and_known_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "quality.json"
-    arguments = [str(tmp_path), "methods=standard", "seeds=2", "budgets=4", "side_by_side=2", f"out={out}"]
+    arguments = [str(tmp_path), "methods=standard", "seeds=2", "budgets=12", "side_by_side=2", f"out={out}"]
     assert quality.main(arguments, TASKS) == 0
     records = json.loads(out.read_text())
     for seed in (0, 1):
-        found = records[f"digits / standard / seed {seed} / 4 s"]
+        found = records[f"digits / standard / seed {seed} / 12 s"]
         assert found["status"] == "done"
         assert found["weights"] in (
             "of the trial, as the search handed them on",
@@ -212,12 +212,12 @@ def test_runs_are_scored_kept_and_known_again(tmp_path: Path, capsys: pytest.Cap
         assert found["chosen"] >= found["curve"][-1][1] == min(score for _, score in found["curve"])
         assert found["curve"][-1][0] <= found["search"]["seconds"]
         assert str(tmp_path) not in json.dumps(found)
-    assert records["gone / standard / seed 0 / 4 s"]["status"] == "not there"
+    assert records["gone / standard / seed 0 / 12 s"]["status"] == "not there"
     assert "| digits | accuracy |" in out.with_suffix(".md").read_text()
     capsys.readouterr()
     assert quality.main([*arguments, "only=digits"], TASKS) == 0
     assert capsys.readouterr().out.splitlines() == [
-        f"digits / standard / seed {s} / 4 s: there already" for s in (0, 1)
+        f"digits / standard / seed {s} / 12 s: there already" for s in (0, 1)
     ]
 
 

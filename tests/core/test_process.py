@@ -7,7 +7,7 @@ from pathlib import Path
 
 import optuna
 
-from pipeline.tuning.clock import Clock
+from pipeline.tuning.clock import Clock, start_of
 
 SETTLED = """
 import atexit, gc, time
@@ -40,3 +40,11 @@ def test_seconds_before_the_clock_was_made_count() -> None:
     (name, seconds), _ = clock.phases
     assert name == "start"
     assert seconds >= 5
+
+
+def test_a_slow_start_takes_half_of_the_seconds_at_most() -> None:
+    before = time.monotonic()
+    assert start_of(before - 5, 30.0) == before - 5
+    assert start_of(before - 5, None) == before - 5
+    assert before - 2 <= start_of(before - 5, 4.0) <= time.monotonic() - 2
+    assert before <= start_of(None, 30.0) <= time.monotonic()
