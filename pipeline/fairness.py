@@ -178,7 +178,7 @@ def tell(record: FairnessRecord) -> None:
     for item in record.drops:
         log.info("%s by %s at severity %d: %s", item.metric, item.feature, record.severity or 0,
                  item.verdict.replace("_", " "))  # fmt: skip
-    for shares in record.representation:
+    for shares in (one for one in record.representation if one.verdict != "not_assessed"):  # those are told below
         log.info("%s in %s: %s", shares.feature, shares.split, shares.words)
     for trade in record.trade_offs:
         for move in trade.moves:
