@@ -28,6 +28,7 @@ from pipeline.core.store import FIT, SEARCH, fresh_folder, read_record, write_js
 from pipeline.space import DefaultChooser, parse, sample
 from pipeline.stage import compose, slice_for
 from pipeline.training.data import load_data
+from pipeline.training.policy import unchecked
 from pipeline.training.probe import probe
 from pipeline.tuning import Problem
 from pipeline.tuning.rising import Measured, Timing, raised_defaults, raised_words
@@ -59,7 +60,7 @@ def hand_on(config: Mapping[str, Any], family: str, seconds: float | None = None
         found = probe(candidate, problem.data, problem.trainer, seconds=_PROBE_SECONDS)
         tried = ", ".join(one.policy.words for one in found.tried)
         sys.stdout.write(f"{found.policy.words} of {tried or 'no others'}\n")
-        return found.policy if found.turns or otherwise is None else otherwise
+        return found.policy if found.turns or otherwise is None else unchecked(otherwise, found.policy)
 
     policy, raised = policy_of(candidate), ()
     if seconds is not None:

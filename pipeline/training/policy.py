@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Literal
 
 from torch import nn
@@ -54,6 +55,14 @@ def variants(settings: TrainerSettings, network: nn.Module, usual: Policy, *, co
         for whole in [usual.compile, *more_code]
     ]
     return tuple(dict.fromkeys(found))
+
+
+def unchecked(policy: Policy, usual: Policy) -> Policy:
+    """Return what may be taken of a policy for a network that it was not compared on: how images lie in memory.
+
+    Another precision or compilation may agree on a smaller network and not on this one.
+    """
+    return replace(usual, memory_format=policy.memory_format)
 
 
 def why_no_bf16(settings: TrainerSettings, device: str) -> str | None:

@@ -19,7 +19,7 @@ from pipeline.core.store import read_json, write_json
 from pipeline.core.strict import plain, read
 from pipeline.training.budgets import batch_of
 from pipeline.training.machine import machine_words
-from pipeline.training.policy import policy_for, variants, why_no_bf16
+from pipeline.training.policy import policy_for, unchecked, variants, why_no_bf16
 from pipeline.training.probe import Parity, Probed, probe
 from pipeline.tuning.constraints import weights_of
 from pipeline.tuning.jobs import Problem
@@ -64,8 +64,8 @@ class Policies:
     def of(self, candidate: Candidate, otherwise: Policy | None = None) -> Policy:
         """Return the policy of a candidate: as measured for its bucket, or what is usual.
 
-        `otherwise`: in place of what is usual, for its whole bucket, where there is no time to measure; it was measured
-        for a smaller network of the family.
+        `otherwise`: measured for a smaller network of the family; where there is no time to measure, the whole bucket
+        takes of it what needs no check.
         """
         if not self._measures:
             return self.usual
@@ -77,12 +77,12 @@ class Policies:
             kept = self._kept().get(bucket)
             kind = str(candidate.architecture["kind"])
             if otherwise is not None and kept is None and kind in self._too_long:
-                found = Probed(policy=otherwise, turns=0)
+                found = Probed(policy=self.usual, turns=0)
             else:
                 found = kept or self._probed(candidate)
             if not found.turns:
                 self._too_long.add(kind)
-                found = found if otherwise is None else replace(found, policy=otherwise)
+                found = found if otherwise is None else replace(found, policy=unchecked(otherwise, self.usual))
             self._found[bucket] = found
             if kept is None and self._found[bucket].turns:
                 self._keep(bucket)

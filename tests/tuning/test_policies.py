@@ -75,6 +75,15 @@ def test_without_time_for_a_probe_a_network_is_computed_as_a_smaller_one_of_its_
     assert not (tmp_path / POLICIES).exists()
 
 
+def test_without_time_for_a_check_a_network_is_not_computed_in_bf16_or_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policies_module, "probe", lambda *_, **__: Probed(policy=USUAL, turns=0))
+    policies = Policies(problem(), tmp_path / POLICIES)
+    assert policies.of(candidate(64), replace(CONTIGUOUS, precision="bf16", compile=True)) == CONTIGUOUS
+    assert policies.of(candidate(256), replace(USUAL, precision="bf16")) == USUAL  # nobody tried to measure this one
+
+
 def test_what_was_measured_goes_before_a_smaller_one(tmp_path: Path, probed: list[Candidate]) -> None:
     policies = Policies(problem(), tmp_path / POLICIES)
     assert policies.of(candidate(64), USUAL) == CONTIGUOUS
