@@ -100,7 +100,7 @@ def shares_words(members: Sequence[Member | SimpleMember]) -> str:
 
 
 def run(settings: SearchSlice) -> None:
-    """Run or continue the study, write search, best, front and ensemble as JSON, trials.parquet, members."""
+    """Run or continue the study, write search, best, front, ensemble as JSON, trials and losses as tables, members."""
     from pipeline.space import parse
 
     space = parse(settings.space)
@@ -114,6 +114,7 @@ def run(settings: SearchSlice) -> None:
         front_of,
         front_words,
         hand_over,
+        losses_table,
         only_one,
         open_keeper,
         open_study,
@@ -145,6 +146,8 @@ def run(settings: SearchSlice) -> None:
             write_json(folder / "best.json", handed_on)
             write_json(folder / "front.json", front := front_of(record))
             trials_table(record).to_parquet(folder / "trials.parquet", index=False)
+            if record.against_default:
+                losses_table(record.against_default, state / name).to_parquet(folder / "losses.parquet", index=False)
             ensemble = hand_over(folder, problem, record, keeper, fits)
     if front.declared and front.members:
         log.info("%s", front_words(front))

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.core.contracts import Best, DatasetCard, Member, Provenance
+from pipeline.core.contracts import AgainstDefault, Best, DatasetCard, Member, Provenance
 from pipeline.core.errors import ArtifactError
 from pipeline.core.settings import TrainSlice
 from pipeline.core.store import FIT, PROVENANCE, SEARCH, missing, read_record
@@ -62,10 +62,12 @@ def search_part(records: Records) -> Part:
     search, path = records.search, SEARCH / "trials.parquet"
     if not path.exists():
         raise missing(path)
-    chosen = chosen_of(search.trials, search.objectives)
+    chosen = chosen_of(search.trials, search.objectives, search.against_default)
     again: dict[str, Any] = {"best": None if chosen is None else chosen.number}
     if not any(trial.repeats for trial in search.trials):  # the seconds of repeats stand nowhere else
         again["seconds"] = round(sum(trial.seconds for trial in search.trials), 3)
+    if search.against_default:
+        again["against_default"] = _against_default(search.against_default)
     reported = {key: part for key, part in plain(search).items() if key != "trials"}
     winner = next(trial for trial in search.trials if trial.number == search.best)
     handed_on = {
@@ -83,6 +85,15 @@ def search_part(records: Records) -> Part:
         compared("search", records.ensemble, _ensemble(records), "/search/ensemble"),
         compared("search", plain(read_record(Best, SEARCH / "best.json")), handed_on, "/search/best"),
     )
+
+
+def _against_default(compared: Sequence[AgainstDefault]) -> list[AgainstDefault | None]:
+    from pipeline.tuning import row_by_row
+
+    if not (path := SEARCH / "losses.parquet").exists():
+        raise missing(path)
+    losses = {str(name): column.to_numpy() for name, column in pd.read_parquet(path).items()}
+    return [row_by_row((one.default, one.seeds[0]), (one.trial, one.seeds[1]), losses) for one in compared]
 
 
 def _ensemble(records: Records) -> dict[str, Any]:

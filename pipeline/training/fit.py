@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.core.contracts import Budget, Candidate, EpochRecord, Policy
 from pipeline.core.settings import TrainerSettings
 from pipeline.core.strict import read
@@ -42,6 +45,8 @@ class Fit:
     policy: Policy
     stopped: bool
     """Whether `on_score` or the deadline ended it early."""
+    losses: NDArray[np.float32] | None = None
+    """Of each row of the reserve, or of the validation split where there is none."""
     unseen: Network | None = None
     """The network before it was trained once more with the validation rows; None: it never was."""
 
@@ -136,4 +141,5 @@ def finished(training: Training, *, stopped: bool) -> Fit:
         device=device_words(device),
         policy=training.policy,
         stopped=stopped,
+        losses=(spare or final).losses,
     )

@@ -7,7 +7,7 @@ split, whichever rows meet in a batch. Scores count every row alike.
 Legend: B rows, K classes, labels or targets.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,6 +31,8 @@ class ValidationScore:
     quality: float
     """What people read beside it: accuracy, label accuracy or R²; higher is better."""
     temperature: float = 1.0
+    losses: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    """What the score is the mean of, one for each row (N,) whose target is known."""
 
 
 class Head(Protocol):
@@ -240,4 +242,5 @@ def balanced_weights(y: NDArray[Any], weight: NDArray[Any] | None = None) -> Ten
 
 def _score(losses: Tensor, quality: float, temperature: float) -> ValidationScore:
     spread = losses.std() / len(losses) ** 0.5 if len(losses) > 1 else losses.new_zeros(())
-    return ValidationScore(float(losses.mean()), float(spread), quality, temperature)
+    each = losses.detach().float().cpu().numpy()
+    return ValidationScore(float(losses.mean()), float(spread), quality, temperature, each)

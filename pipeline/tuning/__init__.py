@@ -7,6 +7,7 @@ from pipeline.tuning.front import front_of, front_words
 from pipeline.tuning.jobs import Problem
 from pipeline.tuning.keeper import Keeper, open_keeper
 from pipeline.tuning.loop import Search
+from pipeline.tuning.paired import losses_table, row_by_row
 from pipeline.tuning.shown_files import show_weights
 from pipeline.tuning.so_far import record_so_far
 from pipeline.tuning.study import only_one, open_study, shown_url, storage_url
@@ -21,10 +22,12 @@ __all__ = [
     "front_of",
     "front_words",
     "hand_over",
+    "losses_table",
     "only_one",
     "open_keeper",
     "open_study",
     "record_so_far",
+    "row_by_row",
     "show_weights",
     "shown_url",
     "storage_url",

@@ -1,16 +1,22 @@
 """Which trial is handed on, and the record of the whole search."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
 
 from pipeline.core.bounds import GAPS, amount_words, violation_words
-from pipeline.core.contracts import TASKS, SearchRecord, TrialRecord
+from pipeline.core.contracts import TASKS, AgainstDefault, SearchRecord, TrialRecord
 from pipeline.core.errors import SpaceError
 from pipeline.core.settings import SearchSettings
 from pipeline.metrics.fronts import front
 from pipeline.tuning.aims import ALONE
+from pipeline.tuning.clock import kept_energy, kept_phases
 from pipeline.tuning.constraints import MARK
 from pipeline.tuning.front import members_of
 from pipeline.tuning.jobs import Problem
+from pipeline.tuning.paired import losses_in, row_by_row
 from pipeline.tuning.proposals import TRIED
 from pipeline.tuning.table import Row
 
@@ -33,14 +39,17 @@ def best_of(done: Sequence[TrialRecord]) -> TrialRecord | None:
     return min(partly, key=lambda r: (-r.curve[-1][0], r.score or 0.0, r.number)) if partly else None
 
 
-def chosen_of(done: Sequence[TrialRecord], names: Sequence[str] = ALONE) -> TrialRecord | None:
+def chosen_of(
+    done: Sequence[TrialRecord], names: Sequence[str] = ALONE, against: Sequence[AgainstDefault] = ()
+) -> TrialRecord | None:
     """Return the trial to hand on: the best, or the first default that is worse by no more than a standard error.
 
     The lowest of many noisy scores is partly luck. The best few are compared where no proposal and no early stop ever
     looked: on the rows kept in reserve, and over fresh seeds; what was good before any search is the safer bet among
-    equals (one-standard-error rule, Breiman et al. 1984). With several objectives the same rule leads to the cheapest:
-    of the front's trials whose score is within a standard error of the best, the one with the least of the second
-    objective. A knee would need weights between objectives; this needs what the score itself is unsure of.
+    equals (one-standard-error rule, Breiman et al. 1984). The error is that of the difference on the same rows, where
+    `against` tells it, else the larger one of the two scores. With several objectives the same rule leads to the
+    cheapest: of the front's trials whose score is within a standard error of the best, the one with the least of the
+    second objective. A knee would need weights between objectives; this needs what the score itself is unsure of.
     """
     complete = [r for r in done if r.state == "complete" and r.score is not None and not r.violations]
     if not complete:
@@ -51,7 +60,7 @@ def chosen_of(done: Sequence[TrialRecord], names: Sequence[str] = ALONE) -> Tria
         near = [r for r in ahead if final_score(r) - final_score(best) <= (best.standard_error or 0.0)]
         return min(near, key=lambda r: (*(r.objectives[name] for name in names[1:]), final_score(r), r.number))
     best = _leader(complete)
-    near = [r for r in complete if r.origin == "default" and _within_error(r, best)]
+    near = [r for r in complete if r.origin == "default" and _within_error(r, best, against)]
     return near[0] if near else best
 
 
@@ -68,12 +77,38 @@ def final_score(record: TrialRecord) -> float:
     return sum(score if reserve is None else reserve for score, reserve in pairs) / len(pairs)
 
 
-def _within_error(default: TrialRecord, best: TrialRecord) -> bool:
+def _within_error(default: TrialRecord, best: TrialRecord, against: Sequence[AgainstDefault]) -> bool:
     gap = final_score(default) - final_score(best)
-    return gap <= max(default.standard_error or 0.0, best.standard_error or 0.0)
+    if default is best or (found := _paired(default, best, against)) is None:
+        return gap <= max(default.standard_error or 0.0, best.standard_error or 0.0)
+    return gap <= found.standard_error
 
 
-def choice_note(best: TrialRecord, chosen: TrialRecord, names: Sequence[str] = ALONE) -> str:
+def _paired(default: TrialRecord, best: TrialRecord, against: Sequence[AgainstDefault]) -> AgainstDefault | None:
+    return next((b for b in against if (b.default, b.trial) == (default.number, best.number)), None)
+
+
+def against_default_of(
+    problem: Problem, rows: Sequence[Row], done: Sequence[TrialRecord], folder: Path
+) -> tuple[AgainstDefault, ...]:
+    """Return each default beside the leader, where rows are kept in reserve: others chose the leader.
+
+    None for forecasts: their rows overlap and tell less than their number.
+    """
+    complete = [r for r in done if r.state == "complete" and r.score is not None and not r.violations]
+    alone = len(problem.objective.minimise) == 1
+    if not complete or not alone or problem.data.reserve is None or problem.data.task == "forecast":
+        return ()
+    best, seeds = _leader(complete), {row.place: (row.place, row.seeds) for row in rows}
+    defaults = [r.number for r in complete if r.origin == "default" and r is not best]
+    losses = losses_in(folder, *(seeds[number] for number in (*defaults, best.number)))
+    found = (row_by_row(seeds[number], seeds[best.number], losses) for number in defaults)
+    return tuple(one for one in found if one is not None)
+
+
+def choice_note(
+    best: TrialRecord, chosen: TrialRecord, names: Sequence[str] = ALONE, against: Sequence[AgainstDefault] = ()
+) -> str:
     """Say why the trial with the lowest score is not the one handed on."""
     if differing := next((name for name in names[1:] if best.objectives[name] != chosen.objectives[name]), None):
         less, more = chosen.objectives[differing], best.objectives[differing]
@@ -85,7 +120,12 @@ def choice_note(best: TrialRecord, chosen: TrialRecord, names: Sequence[str] = A
             )
     shown = f"trial {best.number} scored {best.score:.4f}, trial {chosen.number} {chosen.score:.4f}"
     if chosen.origin == "default" and len(names) == 1:
-        return f"{shown}: no more than a standard error apart, so the default was kept"
+        told = next((b for b in against if b.default == chosen.number), None)
+        kept = "no more than a standard error apart, so the default was kept"
+        if told is None:
+            return f"{shown}: {kept}"
+        ahead = f"trial {told.trial} is {told.difference:.4f} ± {told.standard_error:.4f} ahead"
+        return f"{shown}; on the same {told.rows:,} rows {ahead}: {kept}"
     where = "over fresh seeds" if chosen.reserve_score is None else "on the reserve"
     if chosen.reserve_score is not None and chosen.repeats:
         where = "on the reserve, over fresh seeds,"
@@ -132,24 +172,36 @@ def gap_fronts(trials: Sequence[TrialRecord]) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def export(
-    problem: Problem,
-    name: str,
-    rows: Sequence[Row],
-    storage: str,
-    passed_over: Sequence[str] = (),
-    phases: tuple[tuple[str, float], ...] = (),
-    energy: tuple[float | None, str] = (None, ""),
-) -> SearchRecord:
-    """Return the first `n_trials` trials as a record; the same study gives the same bytes.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """What is known of a study beside its trials."""
 
-    `passed_over`: why defaults, and draws after the last row, broke a bound.
-    """
+    name: str
+    storage: str
+    folder: Path
+    """Of its files."""
+    passed_over: Sequence[str] = ()
+    """Why defaults, and draws after the last row, broke a bound."""
+    phases: tuple[tuple[str, float], ...] = ()
+    energy_wh: float | None = None
+    energy_of: str = ""
+
+
+def kept_of(study: optuna.Study, storage: str, folder: Path, passed_over: Sequence[str] = ()) -> Kept:
+    """Return it; see Kept for the arguments."""
+    energy_wh, energy_of = kept_energy(study)
+    return Kept(name=study.study_name, storage=storage, folder=folder, passed_over=passed_over,
+                phases=kept_phases(study), energy_wh=energy_wh, energy_of=energy_of)  # fmt: skip
+
+
+def export(problem: Problem, rows: Sequence[Row], kept: Kept) -> SearchRecord:
+    """Return the first `n_trials` trials as a record; the same study gives the same bytes."""
     settings = problem.settings
     rows = [row for row in rows[: settings.n_trials] if row.outcome is not None]
     done = [row.record() for row in rows]
     names = problem.objective.minimise
-    best, chosen = best_of(done), chosen_of(done, names)
+    against = against_default_of(problem, rows, done, kept.folder)
+    best, chosen = best_of(done), chosen_of(done, names, against)
     if best is None or chosen is None:
         failed = [r for r in done if r.state == "failed"]
         why = failed[-1].error if failed else "none came to a score"
@@ -160,17 +212,17 @@ def export(
     skipped = [reason for row in rows for reason in row.skipped if reason != TRIED]
     if forbidden := [reason for reason in skipped if not reason.startswith(MARK)]:
         notes.append(f"{len(forbidden)} draws were no candidates and did not count; the last: {forbidden[-1]}")
-    notes += _bound_notes(done, best, [reason for reason in skipped if reason.startswith(MARK)], passed_over)
-    if (limit := _first_limit(settings, phases, energy[0])) is not None and len(done) < settings.n_trials:
+    notes += _bound_notes(done, best, [reason for reason in skipped if reason.startswith(MARK)], kept.passed_over)
+    if (limit := _first_limit(settings, kept.phases, kept.energy_wh)) is not None and len(done) < settings.n_trials:
         notes.append(f"{limit} ended the study after {len(done)} of {settings.n_trials} trials")
     if best.state != "complete":
         share = 100 * best.curve[-1][0]
         notes.append(f"no trial came to its end; trial {best.number}, handed on, spent {share:.0f} % of its budget")
     if chosen is not best:
-        notes.append(choice_note(best, chosen, names))
+        notes.append(choice_note(best, chosen, names, against))
     return SearchRecord(
-        study=name,
-        storage=storage,
+        study=kept.name,
+        storage=kept.storage,
         constraints=settings.constraints.given(),
         latency_batch=settings.latency_batch,
         metric=TASKS[problem.data.task].score,
@@ -178,9 +230,10 @@ def export(
         trials=tuple(done),
         best=chosen.number,
         seconds=round(sum(r.seconds for r in done) + sum(x.seconds for row in rows for x in row.repeats), 3),
-        phases=phases,
-        energy_wh=energy[0],
-        energy_of=energy[1],
+        phases=kept.phases,
+        energy_wh=kept.energy_wh,
+        energy_of=kept.energy_of,
+        against_default=against,
         gap_fronts=gap_fronts(done),
         notes=tuple(notes),
     )

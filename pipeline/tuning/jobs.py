@@ -25,6 +25,7 @@ from pipeline.training.data import Data
 from pipeline.training.fit import Fit, finished
 from pipeline.training.training import Training
 from pipeline.tuning.constraints import amounts_of, gaps_of, measured, weights_of
+from pipeline.tuning.paired import keep_losses
 
 FIRST_RUNG = 0.012
 """Smallest share of a trial's budget at which it is compared."""
@@ -156,6 +157,8 @@ def run_job(problem: Problem, job: Job, on_sign: OnSign | None = None, on_fit: O
             gaps = gaps_of(fit.network, problem.data, training.device)
             outcome = replace(outcome, gaps=gaps, standard_error=fit.standard_error, reserve_score=fit.reserve_score,
                               multiply_adds=cost.multiply_adds, amounts=amounts, objectives=objectives)  # fmt: skip
+            if fit.losses is not None:
+                keep_losses(job.folder, job.place, job.repeat, fit.losses)
             if on_fit is not None:
                 on_fit(job, fit)
     except DeviceError:

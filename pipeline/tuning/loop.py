@@ -11,11 +11,9 @@ import optuna
 from pipeline.core.contracts import Candidate, SearchRecord
 from pipeline.models import read_architecture
 from pipeline.space import DefaultChooser, Space, first_answers, sample
-from pipeline.tuning.choice import export
+from pipeline.tuning.choice import export, kept_of
 from pipeline.tuning.clock import (
     Clock,
-    kept_energy,
-    kept_phases,
     kept_processor,
     meter_of,
     refuse_unmeasured,
@@ -276,9 +274,8 @@ class Search:
         """Return the record of all trials and of the one that is handed on."""
         kept = self.study.user_attrs
         passed_over = [reason for reason in (*kept.get("defaults", ()), kept.get("ended")) if reason is not None]
-        phases = kept_phases(self.study)
-        record = export(self.problem, self.study.study_name, self.table.rows, storage, passed_over, phases,
-                        kept_energy(self.study))  # fmt: skip
+        known = kept_of(self.study, storage, self.folder, passed_over)
+        record = export(self.problem, self.table.rows, known)
         rows = self.table.rows[: self.problem.settings.n_trials]
         return replace(record, processor_seconds=kept_processor(self.study),
                        raised=kept_raised(self.study, self.table.rows),

@@ -10,8 +10,7 @@ from optuna.storages import RDBStorage
 
 from pipeline.core.contracts import SearchRecord
 from pipeline.core.errors import SpaceError
-from pipeline.tuning.choice import export
-from pipeline.tuning.clock import kept_energy, kept_phases
+from pipeline.tuning.choice import export, kept_of
 from pipeline.tuning.jobs import Problem
 from pipeline.tuning.plan import kept_raised
 from pipeline.tuning.study import shown_url, storage_url
@@ -28,9 +27,9 @@ def record_so_far(problems: Mapping[str, Problem], state: Path) -> SearchRecord 
         return None
     _, study, problem = max(found, key=lambda one: one[0])
     rows = Table(study, problem.data.task, problem.objective.others).rows
-    shown = shown_url(problem.settings.storage)
+    kept = kept_of(study, shown_url(problem.settings.storage), state / study.study_name)
     try:
-        record = export(problem, study.study_name, rows, shown, phases=kept_phases(study), energy=kept_energy(study))
+        record = export(problem, rows, kept)
     except SpaceError:
         return None  # no trial has come to a score yet
     return replace(record, raised=kept_raised(study, rows))

@@ -100,6 +100,11 @@ class Row:
         """By which share of its bound an amount exceeds it; 0 as long as nothing says so."""
         return bounds.excess(self.amounts)
 
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of its trainings that came to their end, if its own did: 0 is that of the search."""
+        return (0, *(again.repeat for again in self.repeats if again.state == "complete"))
+
     def record(self) -> TrialRecord:
         """Return what later stages may know of it."""
         outcome = self.outcome

@@ -13,6 +13,7 @@ from pipeline.training.training import Training
 from pipeline.tuning import Search
 from pipeline.tuning.decisions import Continue, engine
 from pipeline.tuning.jobs import Job, run_job
+from pipeline.tuning.paired import LOSSES
 from pipeline.tuning.shelf import Shelf
 from pipeline.tuning.strategies import default_only, to_the_end
 from pipeline.tuning.table import Row
@@ -160,7 +161,7 @@ def test_a_bound_on_disk_changes_no_trial(tmp_path: Path) -> None:
     free = search_in(tmp_path / "free", n_trials=9)
     bound = search_in(tmp_path / "bound", n_trials=9, disk_mb=1e-6)
     assert outcome(bound.export("db")) == outcome(free.export("db"))
-    assert (free.shelf.dropped, names(tmp_path / "bound" / "files")) == (0, [])
+    assert (free.shelf.dropped, names(tmp_path / "bound" / "files")) == (0, [LOSSES])
     assert bound.shelf.dropped >= 6
     assert "lost their files to the bound" in "\n".join(bound.summary(bound.export("db")))
 

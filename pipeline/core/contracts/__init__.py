@@ -72,6 +72,7 @@ from pipeline.core.contracts.scores import (
     best_baseline,
 )
 from pipeline.core.contracts.search import (
+    AgainstDefault,
     Best,
     Importances,
     Origin,
@@ -107,6 +108,7 @@ from pipeline.core.contracts.worth import Comparison, Curse, CursePoint, Rival, 
 __all__ = [
     "TASKS",
     "Ablated",
+    "AgainstDefault",
     "Agreement",
     "Alternative",
     "AttackScores",

@@ -137,6 +137,23 @@ class RaisedDefault:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class AgainstDefault:
+    """How much worse a default scored than the trial that would else be handed on, on the same rows."""
+
+    default: int
+    """Number of its trial."""
+    trial: int
+    difference: float
+    """Of the means over seeds; above 0 where the default is worse."""
+    standard_error: float
+    """Of the difference: over rows, and over seeds where there are several."""
+    rows: int
+    """Of the reserve."""
+    seeds: tuple[tuple[int, ...], tuple[int, ...]]
+    """Of the trainings of the default and of the trial: 0 is that of the search."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SearchRecord:
     """artifacts/search/search.json: the exported study."""
 
@@ -169,6 +186,9 @@ class SearchRecord:
     """None in records written before they were computed."""
     raised: tuple[RaisedDefault, ...] = ()
     """Defaults of the first candidate that may rise as time allows; none where the search had no seconds."""
+    against_default: tuple[AgainstDefault, ...] = ()
+    """Each default beside the best of the few that lead, on the reserve; none in older records, for forecasts (their
+    rows overlap) and with several objectives."""
     gap_fronts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """By gap, the trials that no other betters in score and gap at once, lowest score first."""
     notes: tuple[str, ...] = ()
