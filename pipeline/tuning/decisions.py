@@ -18,12 +18,19 @@ REFINE_SHARE = 0.10
 """The last so much before that goes to numbers of the best candidate, where trials take long enough, …"""
 FINISH_UNTIL = 0.86
 """… the best paused ones were trained on, …"""
-CONFIRM_UNTIL = 0.97
-"""… and the best few were trained again with fresh seeds."""
+_WRITING = (0.01, 4.0, 0.03)
+"""The best few are trained again with fresh seeds until that many seconds are left to write what was found, but no less
+and no more than these shares."""
 _LEADERS = 3
 """So many, and the default, are trained again."""
 _SLOW_STARTER = 8
 """Of so many promotions one goes to a candidate that does not lead: some good ones start slowly."""
+
+
+def confirm_until(seconds: float | None) -> float:
+    """Return the share of the seconds after which nothing is trained; without seconds it is asked of energy alone."""
+    least, writing, most = _WRITING
+    return 1 - (most if seconds is None else min(most, max(least, writing / seconds)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +108,11 @@ class View:
     def search_until(self) -> float:
         """Share of the seconds after which none is."""
         return SEARCH_UNTIL - (REFINE_SHARE if self.refine is not None else 0.0)
+
+    @property
+    def confirm_until(self) -> float:
+        """Share of the seconds after which nothing is trained."""
+        return confirm_until(self.seconds)
 
     @property
     def refining(self) -> bool:
@@ -216,7 +228,7 @@ def confirming(view: View) -> Repeat | None:
         for row in leaders:
             had = {r.repeat for r in row.repeats}
             assert row.outcome is not None
-            if repeat not in had and not row.busy and view.time_for(row.outcome.seconds, CONFIRM_UNTIL):
+            if repeat not in had and not row.busy and view.time_for(row.outcome.seconds, view.confirm_until):
                 return Repeat(row.place, repeat)
     return None
 
@@ -250,5 +262,5 @@ def engine(view: View) -> Decision | None:
         return up
     again = confirming(view)
     if again is None and view.seconds is not None:
-        return finishing(view, CONFIRM_UNTIL)  # what is left is too short for a whole training
+        return finishing(view, view.confirm_until)  # what is left is too short for a whole training
     return again

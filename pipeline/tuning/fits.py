@@ -23,7 +23,7 @@ from pipeline.core.process import die_with
 from pipeline.core.store import write_bytes
 from pipeline.training.data import Data
 from pipeline.training.simple import chosen_on, fit_simple, kinds_for, most_rows, packed, readable_name, simple_name
-from pipeline.tuning.decisions import CONFIRM_UNTIL
+from pipeline.tuning.decisions import confirm_until
 from pipeline.tuning.jobs import Problem
 from pipeline.tuning.workers import end_of, on_gpu
 
@@ -65,7 +65,7 @@ class Fits:
         """Fit what a finished study has not tried yet."""
         untried = [kind for kind in self.kinds if self.why_not(kind) is None]
         seconds = self.problem.settings.seconds
-        with self.beside(None if seconds is None else time.monotonic() + CONFIRM_UNTIL * seconds, untried):
+        with self.beside(None if seconds is None else time.monotonic() + confirm_until(seconds) * seconds, untried):
             pass
 
     @contextmanager

@@ -20,7 +20,7 @@ from pipeline.tuning.clock import (
     start_of,
 )
 from pipeline.tuning.constraints import MARK, Gauge, refuse_uncounted, refuse_unmeasurable
-from pipeline.tuning.decisions import CONFIRM_UNTIL, Continue, Refine, Repeat, Start, View
+from pipeline.tuning.decisions import Continue, Refine, Repeat, Start, View, confirm_until
 from pipeline.tuning.defaults import defaults_within_bounds
 from pipeline.tuning.fits import Fits
 from pipeline.tuning.importance import importances
@@ -94,7 +94,7 @@ class Search:
                  f"{settings.disk_mb:,.0f}")  # fmt: skip
         name_objectives(self.study, self.problem.data.task, self.problem.objective.others)
         trained, self.live.workers = training_seconds(self.table.rows), max(1, size)
-        beside = nullcontext() if fits is None else fits.beside(self._until(CONFIRM_UNTIL))
+        beside = nullcontext() if fits is None else fits.beside(self._last_moment())
         with self.live, beside, crew_of(self.problem, size, settings.silence, on_fit, self._on_wait) as crew:
             while True:
                 while crew.free() and (job := self._next_job()) is not None:
@@ -196,7 +196,7 @@ class Search:
         view = self.view()
         if not any(row.busy or row.outcome is not None for row in view.rows):
             view = replace(view, used=0.0)  # however late it is, one candidate is begun: something must be handed on
-        elif view.share >= CONFIRM_UNTIL:
+        elif view.share >= view.confirm_until:
             return None
         decision = DECIDES[self.problem.settings.strategy](view)
         if decision is not None:
@@ -252,14 +252,14 @@ class Search:
                 return
             self.table.add(replace(row, pack=leader.pack, policy=leader.policy))
 
-    def _until(self, share: float) -> float | None:
-        """Return when, of time.monotonic(), this share of the seconds will be used; None where only trials count."""
+    def _last_moment(self) -> float | None:
+        """Return when, of time.monotonic(), nothing is trained any more; None where only trials count."""
         seconds = self.clock.total(self.problem.settings)
-        return None if seconds in (None, math.inf) else self.clock.moment(share * seconds)
+        return None if seconds is None or math.isinf(seconds) else self.clock.moment(confirm_until(seconds) * seconds)
 
     def _job(self, row: Row, rung: int, repeat: int = 0) -> Work:
         job = Job(place=row.place, candidate=row.candidate, rung=rung, repeat=repeat, policy=row.policy,
-                  deadline=self._until(CONFIRM_UNTIL), folder=self.folder)  # fmt: skip
+                  deadline=self._last_moment(), folder=self.folder)  # fmt: skip
         return pack_job(job, row, self.table.rows)
 
     def _note(self, outcome: Outcome) -> None:

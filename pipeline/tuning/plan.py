@@ -11,7 +11,7 @@ import optuna
 from pipeline.core.contracts import Candidate, Policy, RaisedDefault
 from pipeline.core.strict import plain, read
 from pipeline.tuning.clock import Clock
-from pipeline.tuning.decisions import CONFIRM_UNTIL, FINISH_UNTIL, REFINE_SHARE, SEARCH_UNTIL
+from pipeline.tuning.decisions import FINISH_UNTIL, REFINE_SHARE, SEARCH_UNTIL, confirm_until
 from pipeline.tuning.jobs import Problem
 from pipeline.tuning.rising import RISING_SHARE, Measured, Rise
 from pipeline.tuning.speed import speed_of
@@ -111,7 +111,7 @@ def _refine_rung(problem: Problem, plan: Plan, seconds: float) -> int | None:
 
 def _left(seconds: float, clock: Clock) -> float:
     """Return the seconds that a training may take which begins now and has all that is left."""
-    return max(1e-3, CONFIRM_UNTIL * seconds - clock.used)
+    return max(1e-3, confirm_until(seconds) * seconds - clock.used)
 
 
 def _with_raised(plan: Plan, problem: Problem, at: Measured, rise: Rise, left: Callable[[], float]) -> Plan:
@@ -151,7 +151,11 @@ def plan_words(plan: Plan, seconds: float | None, strategy: str) -> str:
             f"plan: {seconds:g} s are less than {_LEAST_DEFAULTS} trainings of the default (about "
             f"{plan.default_seconds:.0f} s each): it alone is trained, with more seeds if time is left"
         )
-    parts = [("search", SEARCH_UNTIL), ("best ones to their end", FINISH_UNTIL), ("fresh seeds", CONFIRM_UNTIL)]
+    parts = [
+        ("search", SEARCH_UNTIL),
+        ("best ones to their end", FINISH_UNTIL),
+        ("fresh seeds", confirm_until(seconds)),
+    ]
     if plan.refine is not None:
         parts[:1] = [("search", SEARCH_UNTIL - REFINE_SHARE), ("numbers of the best one", SEARCH_UNTIL)]
     ends = ", ".join(f"{what} until {share * seconds:.0f} s" for what, share in parts)

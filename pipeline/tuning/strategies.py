@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from pipeline.core.settings import Strategy
-from pipeline.tuning.decisions import CONFIRM_UNTIL, Continue, Decision, Start, View, cut_default, engine, interrupted
+from pipeline.tuning.decisions import Continue, Decision, Start, View, cut_default, engine, interrupted
 
 
 def default_only(view: View) -> Decision | None:
@@ -18,7 +18,7 @@ def to_the_end(view: View) -> Decision | None:
     for row in view.rows:
         if row.paused or (row.outcome is None and not row.busy and not row.over):
             return Continue(row.place, view.last)
-    if len(view.rows) < view.n_trials and view.share < CONFIRM_UNTIL:
+    if len(view.rows) < view.n_trials and view.share < view.confirm_until:
         return Start(view.last)
     return None
 
@@ -28,7 +28,7 @@ def rung_by_rung(view: View) -> Decision | None:
 
     Optuna's own loop asks the pruner after each report; here the trial pauses at the rung and is asked about there.
     """
-    if view.share >= CONFIRM_UNTIL:
+    if view.share >= view.confirm_until:
         return None
     for row in view.rows:
         if row.paused:
@@ -53,7 +53,7 @@ def one_rung_then_best(view: View) -> Decision | None:
         key=lambda row: (row.scores(view.rungs)[0], row.place),
     )
     wanted = max(1, len(view.rows) // view.eta) if view.seconds is None else len(view.rows)
-    if paused and sum(view.reached(row) > 1 for row in view.rows) < wanted and view.share < CONFIRM_UNTIL:
+    if paused and sum(view.reached(row) > 1 for row in view.rows) < wanted and view.share < view.confirm_until:
         return Continue(paused[0].place, view.last)
     return None
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.core.contracts import Candidate, Optimizer
-from pipeline.tuning.decisions import Continue, Repeat, Start, View, engine, finishing, promotion
+from pipeline.tuning.decisions import Continue, Repeat, Start, View, confirm_until, engine, finishing, promotion
 from pipeline.tuning.jobs import Outcome
 from pipeline.tuning.strategies import one_rung_then_best
 from pipeline.tuning.table import Row
@@ -103,6 +103,15 @@ def test_phases_of_a_budget_of_seconds() -> None:
     assert engine(view(*tied, seconds=100.0, used=88.0, repeats=1)) == Continue(
         1, 1
     )  # ten seconds do not fit before 97
+
+
+def test_the_end_is_kept_for_what_it_takes_to_write() -> None:
+    assert confirm_until(None) == confirm_until(30.0) == confirm_until(120.0) == 0.97
+    assert confirm_until(300.0) == pytest.approx(296 / 300)
+    assert confirm_until(400.0) == confirm_until(7200.0) == 0.99
+    rows = [row(0, 0.9, 0.6, 0.5, seconds=10.0)]
+    assert engine(view(*rows, seconds=1000.0, used=979.0, repeats=1)) == Repeat(0, 1)
+    assert engine(view(*rows, seconds=1000.0, used=981.0, repeats=1)) is None
 
 
 def test_the_row_furthest_ahead_of_the_default_is_finished_first() -> None:
