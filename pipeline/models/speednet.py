@@ -81,7 +81,17 @@ class Whitening(nn.Module):
         self.filters.copy_(both_signs(basis, shape))
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Return (B, 2 · C · 4, …), one pixel smaller per side."""
+        """Return (B, 2 · C · 4, …), one pixel smaller per side.
+
+        In 32 bits whatever follows: of neighbours that are nearly alike, 16 bits lose what whitening magnifies.
+        """
+        device = x_BCHW.device.type
+        if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
+            return self._whitened(x_BCHW)
+        with torch.autocast(device, enabled=False):
+            return self._whitened(x_BCHW.float())
+
+    def _whitened(self, x_BCHW: Tensor) -> Tensor:
         return nn.functional.silu(nn.functional.conv2d(x_BCHW, self.filters, self.bias, self.stride))
 
 

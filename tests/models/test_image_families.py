@@ -106,6 +106,18 @@ def test_whitened_patches_are_uncorrelated_and_of_unit_variance() -> None:
     torch.testing.assert_close(patches.cov(), torch.eye(12), atol=0.05, rtol=0)
 
 
+def test_whitening_loses_nothing_where_the_rest_is_computed_in_bf16() -> None:
+    whitening, x_BCHW = Whitening(inputs_of(12, 12)), smooth(50).float() / 255
+    whitening.start_from(packed(smooth(50)), seed=1)
+    plain = whitening(x_BCHW)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(whitening(x_BCHW), plain)
+        rounded = nn.functional.conv2d(x_BCHW, whitening.filters)  # what would be lost
+        assert whitening(x_BCHW.bfloat16()).dtype == torch.float32
+    exact = nn.functional.conv2d(x_BCHW, whitening.filters)
+    assert (rounded - exact).norm() > 0.01 * exact.norm()
+
+
 def test_whitening_has_both_signs_and_is_a_basis_before_it_has_seen_data() -> None:
     whitening = Whitening(inputs_of(12, 12))
     half = whitening.filters[:12].flatten(1)
