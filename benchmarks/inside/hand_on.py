@@ -28,8 +28,8 @@ from pipeline.core.store import FIT, SEARCH, fresh_folder, read_record, write_js
 from pipeline.space import DefaultChooser, parse, sample
 from pipeline.stage import compose, slice_for
 from pipeline.training.data import load_data
-from pipeline.training.policy import unchecked
-from pipeline.training.probe import probe
+from pipeline.training.policy import policy_for, unchecked
+from pipeline.training.probe import parity_of_kin, probe
 from pipeline.tuning import Problem
 from pipeline.tuning.rising import Measured, Timing, raised_defaults, raised_words
 from pipeline.tuning.speed import speed_of
@@ -57,10 +57,17 @@ def hand_on(config: Mapping[str, Any], family: str, seconds: float | None = None
     torch.set_num_threads(problem.trainer.threads)
 
     def policy_of(candidate: Candidate, otherwise: Policy | None = None) -> Policy:
+        usual = policy_for(problem.trainer, problem.data.inputs)
+        if otherwise is not None:
+            if otherwise == unchecked(otherwise, usual):
+                return otherwise
+            parity = parity_of_kin(candidate, problem.data, problem.trainer, usual, otherwise)
+            sys.stdout.write(f"{otherwise.words}: {parity.gradient:.2f} of a gradient away\n")
+            return otherwise if parity.holds else unchecked(otherwise, usual)
         found = probe(candidate, problem.data, problem.trainer, seconds=_PROBE_SECONDS)
         tried = ", ".join(one.policy.words for one in found.tried)
         sys.stdout.write(f"{found.policy.words} of {tried or 'no others'}\n")
-        return found.policy if found.turns or otherwise is None else unchecked(otherwise, found.policy)
+        return found.policy
 
     policy, raised = policy_of(candidate), ()
     if seconds is not None:

@@ -25,7 +25,7 @@ from pipeline.training.training import Training
 LEAST_GAIN = 1.05
 """So many times as fast as the usual policy another has to be."""
 _LEAST_TURNS, _MOST_TURNS = 3, 25
-_PARITY_STEPS = 8
+_PARITY_STEPS, _PARITY_STEPS_OF_KIN = 8, 4
 _GRADIENT, _LOSS = 0.2, 0.05
 """Largest distance of the first gradient as a share of its norm, and of the loss after the steps above as a share.
 
@@ -160,7 +160,24 @@ def _fastest(candidate: Candidate, data: Data, trainer: TrainerSettings, usual: 
     return replace(found, tried=tuple(tried))
 
 
-def parity_of(candidate: Candidate, data: Data, trainer: TrainerSettings, usual: Policy, other: Policy) -> Parity:
+def parity_of_kin(candidate: Candidate, data: Data, trainer: TrainerSettings, usual: Policy, other: Policy) -> Parity:
+    """Compare two policies as for a probe, with fewer steps: for one of which a smaller network passed the whole check.
+
+    torch's generators stay as they were.
+    """
+    devices = [torch.cuda.current_device()] if usual.device == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        return parity_of(candidate, data, trainer, usual, other, _PARITY_STEPS_OF_KIN)
+
+
+def parity_of(
+    candidate: Candidate,
+    data: Data,
+    trainer: TrainerSettings,
+    usual: Policy,
+    other: Policy,
+    steps: int = _PARITY_STEPS,
+) -> Parity:
     """Compare two policies from the same start on the same rows, at the peak of the learning rate.
 
     Without dropout, whose draws may depend on the precision.
@@ -169,7 +186,7 @@ def parity_of(candidate: Candidate, data: Data, trainer: TrainerSettings, usual:
     candidate = Candidate(architecture=_without_dropout(candidate.architecture), optimizer=optimizer)
     sides = _sides(candidate, data, trainer, (usual, other))
     gradients = [_gradient(side) for side in sides]
-    losses = [_loss_after(side, _PARITY_STEPS) for side in sides]
+    losses = [_loss_after(side, steps) for side in sides]
     return Parity(
         gradient=float((gradients[1] - gradients[0]).norm() / gradients[0].norm()),
         loss=abs(losses[1] - losses[0]) / abs(losses[0]) if losses[0] else math.inf,

@@ -20,7 +20,7 @@ from pipeline.core.strict import plain, read
 from pipeline.training.budgets import batch_of
 from pipeline.training.machine import machine_words
 from pipeline.training.policy import policy_for, unchecked, variants, why_no_bf16
-from pipeline.training.probe import Parity, Probed, probe
+from pipeline.training.probe import Parity, Probed, parity_of_kin, probe
 from pipeline.tuning.constraints import weights_of
 from pipeline.tuning.jobs import Problem
 
@@ -46,8 +46,6 @@ class Policies:
         self.usual = policy_for(problem.trainer, problem.data.inputs)
         self._machine = machine_words(self.usual.device)
         self._found: dict[str, Probed] = {}
-        self._too_long: set[str] = set()
-        """Families of which a network could not be measured in time: a larger one cannot either."""
         self._spent = 0.0
         self._measures = self._worth_it()
 
@@ -64,8 +62,8 @@ class Policies:
     def of(self, candidate: Candidate, otherwise: Policy | None = None) -> Policy:
         """Return the policy of a candidate: as measured for its bucket, or what is usual.
 
-        `otherwise`: measured for a smaller network of the family; where there is no time to measure, the whole bucket
-        takes of it what needs no check.
+        `otherwise`: measured for a smaller network of the family; the whole bucket takes it, if its numbers agree here
+        too, and does not measure again what is fastest.
         """
         if not self._measures:
             return self.usual
@@ -75,16 +73,9 @@ class Policies:
             return self.usual
         if bucket not in self._found:
             kept = self._kept().get(bucket)
-            kind = str(candidate.architecture["kind"])
-            if otherwise is not None and kept is None and kind in self._too_long:
-                found = Probed(policy=self.usual, turns=0)
-            else:
-                found = kept or self._probed(candidate)
-            if not found.turns:
-                self._too_long.add(kind)
-                found = found if otherwise is None else replace(found, policy=unchecked(otherwise, self.usual))
+            found = kept or (self._probed(candidate) if otherwise is None else self._checked(candidate, otherwise))
             self._found[bucket] = found
-            if kept is None and self._found[bucket].turns:
+            if kept is None and found.turns:
                 self._keep(bucket)
         return policy_for(self.problem.trainer, self.problem.data.inputs, self._found[bucket].policy)
 
@@ -124,6 +115,28 @@ class Policies:
             log.info("%s of this size: %s%s%s", candidate.architecture["kind"], found.policy.words, _others(found),
                      "" if why is None else f"; no bf16, {why}")  # fmt: skip
         return found
+
+    def _checked(self, candidate: Candidate, otherwise: Policy) -> Probed:
+        """Return the policy of a smaller network as far as it agrees with the usual one here; nothing is timed.
+
+        Compilation stays with what it was tried on: it takes longer to compare than most trainings.
+        """
+        problem, as_laid_out = self.problem, unchecked(otherwise, self.usual)
+        otherwise = replace(as_laid_out, precision=otherwise.precision)
+        if otherwise == as_laid_out:
+            return Probed(policy=otherwise, turns=0)
+        kind = candidate.architecture["kind"]
+        torch.set_num_threads(problem.trainer.threads)
+        try:
+            parity = parity_of_kin(candidate, problem.data, problem.trainer, self.usual, otherwise)
+        except Exception as wrong:  # noqa: BLE001  as above: its trial says why
+            why = f"{type(wrong).__name__}: {str(wrong).partition(chr(10))[0]}"
+            log.warning("a larger %s could not be compared (%s)", kind, why)
+            return Probed(policy=as_laid_out, turns=0)
+        if not parity.holds:
+            log.info("a larger %s is not computed in %s: %.2f of a gradient and %.2f of the loss away", kind,
+                     otherwise.precision, parity.gradient, parity.loss)  # fmt: skip
+        return Probed(policy=otherwise if parity.holds else as_laid_out, turns=0)
 
     def _kept(self) -> dict[str, Probed]:
         """Return what was measured on this machine, by bucket."""

@@ -23,7 +23,7 @@ from pipeline.training.batches import Batch
 from pipeline.training.fit import Watch, finished, fit
 from pipeline.training.machine import keep_memory, processor, stepping
 from pipeline.training.policy import laid_out, policy_for, variants
-from pipeline.training.probe import Parity, Probed, parity_of, probe, speed_up
+from pipeline.training.probe import Parity, Probed, parity_of, parity_of_kin, probe, speed_up
 from pipeline.training.training import Training
 from tests.training.test_fit import CANDIDATE, CPU, DATA, same
 
@@ -131,6 +131,16 @@ def test_bf16_is_taken_where_it_is_faster_and_agrees(monkeypatch: pytest.MonkeyP
     assert parity is not None
     assert parity.holds
     assert parity.gradient > 0
+
+
+def test_a_larger_one_of_a_family_is_compared_and_nobody_else_notices() -> None:
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    found = parity_of_kin(SMALL, DATA, FREE, USUAL, BF16)
+    assert found.holds
+    assert 0 < found.gradient < 0.2
+    assert parity_of_kin(SMALL, DATA, FREE, USUAL, USUAL) == Parity(gradient=0.0, loss=0.0)
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.usefixtures("native_bf16")

@@ -11,7 +11,7 @@ import pipeline.tuning.policies as policies_module
 from pipeline.core.contracts import Candidate, Optimizer, Policy
 from pipeline.core.settings import SearchSettings, TrainerSettings
 from pipeline.space import parse
-from pipeline.training.probe import Probed, Tried
+from pipeline.training.probe import Parity, Probed, Tried
 from pipeline.training.training import Training
 from pipeline.tuning import Problem, Search
 from pipeline.tuning.jobs import Job, run_job
@@ -56,37 +56,51 @@ def test_what_was_measured_is_used_again_without_timing(tmp_path: Path, probed: 
     assert len(probed) == 1
 
 
-def test_without_time_for_a_probe_a_network_is_computed_as_a_smaller_one_of_its_family(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Candidate, Policy]]:
+    """Whose policies were compared; networks above width 100 are too far away, and some cannot be trained."""
+    asked: list[tuple[Candidate, Policy]] = []
+
+    def near(of: Candidate, _: object, __: object, ___: object, other: Policy) -> Parity:
+        asked.append((of, other))
+        if of.architecture["width"] == 999:
+            raise RuntimeError("no memory")
+        return Parity(gradient=0.1 if of.architecture["width"] < 100 else 0.3, loss=0.0)
+
+    monkeypatch.setattr(policies_module, "parity_of_kin", near)
+    return asked
+
+
+def test_a_larger_network_is_computed_as_a_smaller_one_of_its_family_where_that_agrees(
+    tmp_path: Path, probed: list[Candidate], compared: list[tuple[Candidate, Policy]], caplog: pytest.LogCaptureFixture
 ) -> None:
-    asked = []
-
-    def late(of: Candidate, *_: Any, **__: Any) -> Probed:
-        asked.append(of)
-        return Probed(policy=USUAL, turns=0)
-
-    monkeypatch.setattr(policies_module, "probe", late)
-    policies = Policies(problem(), tmp_path / POLICIES)
-    assert policies.of(candidate(64), CONTIGUOUS) == CONTIGUOUS
-    assert policies.of(candidate(64)) == CONTIGUOUS
-    assert policies.of(candidate(256), CONTIGUOUS) == CONTIGUOUS
-    assert asked == [candidate(64)]  # a larger one would take longer still
-    assert policies.of(candidate()) == USUAL
+    caplog.set_level("INFO", "pipeline.search")
+    policies, sixteen_bits = Policies(problem(), tmp_path / POLICIES), replace(CONTIGUOUS, precision="bf16")
+    compiled = replace(sixteen_bits, compile=True)
+    assert policies.of(candidate(64), compiled) == sixteen_bits  # compilation is not compared
+    assert policies.of(candidate(64)) == sixteen_bits
+    assert policies.of(candidate(256), sixteen_bits) == CONTIGUOUS
+    assert policies.of(candidate(999), sixteen_bits) == CONTIGUOUS
+    assert compared == [(candidate(width), sixteen_bits) for width in (64, 256, 999)]
+    assert caplog.messages == [
+        "a larger cnn is not computed in bf16: 0.30 of a gradient and 0.00 of the loss away",
+        "a larger cnn could not be compared (RuntimeError: no memory)",
+    ]
+    assert not probed
     assert not (tmp_path / POLICIES).exists()
 
 
-def test_without_time_for_a_check_a_network_is_not_computed_in_bf16_or_compiled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_how_images_lie_needs_no_comparison(
+    tmp_path: Path, probed: list[Candidate], compared: list[tuple[Candidate, Policy]]
 ) -> None:
-    monkeypatch.setattr(policies_module, "probe", lambda *_, **__: Probed(policy=USUAL, turns=0))
-    policies = Policies(problem(), tmp_path / POLICIES)
-    assert policies.of(candidate(64), replace(CONTIGUOUS, precision="bf16", compile=True)) == CONTIGUOUS
-    assert policies.of(candidate(256), replace(USUAL, precision="bf16")) == USUAL  # nobody tried to measure this one
+    assert Policies(problem(), tmp_path / POLICIES).of(candidate(64), CONTIGUOUS) == CONTIGUOUS
+    assert not probed
+    assert not compared
 
 
 def test_what_was_measured_goes_before_a_smaller_one(tmp_path: Path, probed: list[Candidate]) -> None:
-    policies = Policies(problem(), tmp_path / POLICIES)
-    assert policies.of(candidate(64), USUAL) == CONTIGUOUS
+    Policies(problem(), tmp_path / POLICIES).of(candidate(64))
+    assert Policies(problem(), tmp_path / POLICIES).of(candidate(64), USUAL) == CONTIGUOUS
 
 
 @pytest.mark.parametrize("other", [candidate(64), replace(candidate(), optimizer=Optimizer(batch_size=64))])
