@@ -228,9 +228,17 @@ def confirming(view: View) -> Repeat | None:
         for row in leaders:
             had = {r.repeat for r in row.repeats}
             assert row.outcome is not None
-            if repeat not in had and not row.busy and view.time_for(row.outcome.seconds, view.confirm_until):
+            if repeat not in had and not row.running and view.time_for(row.outcome.seconds, view.confirm_until):
                 return Repeat(row.place, repeat)
     return None
+
+
+def beside_the_default(view: View) -> Repeat | None:
+    """Return the default with a fresh seed for a worker that has nothing else to do while the default is trained."""
+    default = view.rows[0]
+    free = (repeat for repeat in range(1, view.repeats + 1) if repeat not in default.repeating)
+    repeat = next(free, None) if default.busy and not default.repeats else None
+    return None if repeat is None else Repeat(default.place, repeat)
 
 
 def final_score(row: Row) -> float:
@@ -247,14 +255,14 @@ def engine(view: View) -> Decision | None:
     if again := interrupted(view) or cut_default(view):
         return again
     if view.mode == "seeds":
-        return confirming(view)
+        return beside_the_default(view) or confirming(view)
     if view.share < view.search_until and (up := promotion(view)):
         return up
     if view.open:
         return Start(0)
     if view.refine is not None and view.refining:
         return Refine(view.refine)
-    if any(row.busy for row in view.rows) and view.seconds is None:
+    if any(row.running for row in view.rows) and view.seconds is None:
         return None  # what runs may change who leads
     if view.seconds is None and (up := promotion(view, least=1)):
         return up

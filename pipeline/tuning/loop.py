@@ -98,11 +98,11 @@ class Search:
         with self.live, beside, crew_of(self.problem, size, settings.silence, on_fit, self._on_wait) as crew:
             while True:
                 while crew.free() and (job := self._next_job()) is not None:
-                    for place in job.places:
-                        self.table.start(place)
+                    for one in job.wanted:
+                        self.table.start(one.place, one.repeat)
                     crew.give(self.problem, job)
                 self._store()
-                if not any(row.busy for row in self.table.rows):
+                if not any(row.running for row in self.table.rows):
                     break
                 job, outcome = crew.take()
                 self._note(outcome)

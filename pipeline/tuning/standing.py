@@ -56,7 +56,7 @@ def standing_of(rows: Sequence[Row], clock: Clock, workers: int, problem: Proble
         beyond=best is not None and best.excess > 0,
         quality_name=quality_name(problem.data.task),
         failures=Counter(class_of(row.outcome.error) for row in rows if row.failed and row.outcome is not None),
-        busy=sum(row.busy for row in rows),
+        busy=sum(row.running for row in rows),
         workers=max(1, workers),
     )
 

@@ -54,6 +54,14 @@ class Row:
     over: bool = False
     """Nothing more will be trained of it."""
     busy: bool = False
+    """Whether it is trained now, …"""
+    repeating: frozenset[int] = frozenset()
+    """… and with which fresh seeds."""
+
+    @property
+    def running(self) -> int:
+        """How many trainings of it are at work."""
+        return self.busy + len(self.repeating)
 
     def scores(self, rungs: Sequence[float]) -> list[float]:
         """Return the scores at the rungs reached, lowest rung first; one that was leapt over has the next one's."""
@@ -186,9 +194,13 @@ class Table:
         self.rows.append(row)
         self._waiting.append(partial(self._create, row))
 
-    def start(self, place: int) -> None:
+    def start(self, place: int, repeat: int = 0) -> None:
         """Note that a job of this row runs."""
-        row = self.rows[place] = replace(self.rows[place], busy=True)
+        row = self.rows[place]
+        if repeat:
+            self.rows[place] = replace(row, repeating=row.repeating | {repeat})
+            return
+        row = self.rows[place] = replace(row, busy=True)
         if place in self._told and not row.over:
             self._told.remove(place)
             self._waiting.append(partial(reopen, self.study, self._ids[place]))
@@ -198,7 +210,8 @@ class Table:
         row = self.rows[outcome.place]
         if outcome.repeat:
             kept = {r.repeat: r for r in row.repeats} | {outcome.repeat: outcome}
-            row = replace(row, busy=False, repeats=tuple(kept[k] for k in sorted(kept)))
+            left = row.repeating - {outcome.repeat}
+            row = replace(row, repeating=left, repeats=tuple(kept[k] for k in sorted(kept)))
             self._waiting.append(partial(self._store_repeat, row, outcome))
         else:
             before = len(row.scores(rungs))
@@ -250,8 +263,9 @@ class Table:
     def _store_repeat(self, row: Row, outcome: Outcome) -> None:
         name = _repeat(row.place, outcome.repeat)
         self._storage.set_study_system_attr(self.study._study_id, name, plain(outcome))
-        note = trial_note(row, self.task)
-        save_note(self.study, self._ids[row.place], note, version=1 + len(row.repeats))
+        if row.outcome is not None:
+            note = trial_note(row, self.task)
+            save_note(self.study, self._ids[row.place], note, version=1 + len(row.repeats))
 
     def _tell(self, row: Row, closed: bool | None = None) -> None:
         """End the trial in the database, with what the dashboard shows of it.

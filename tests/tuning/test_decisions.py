@@ -126,6 +126,21 @@ def test_without_time_to_search_the_default_is_repeated() -> None:
     assert engine(view(*rows, mode="seeds", seconds=10.0, used=6.5, repeats=2)) is None
 
 
+def test_workers_without_work_train_the_default_with_other_seeds_beside_it() -> None:
+    begun = replace(row(0), outcome=None, busy=True)
+    given = {"mode": "seeds", "seconds": 10.0, "used": 1.0, "repeats": 2}
+    assert engine(view(begun, **given)) == Repeat(0, 1)  # type: ignore[arg-type]
+    one = replace(begun, repeating=frozenset({1}))
+    assert engine(view(one, **given)) == Repeat(0, 2)  # type: ignore[arg-type]
+    assert (begun.running, one.running) == (1, 2)
+    both = replace(begun, repeating=frozenset({1, 2}))
+    assert engine(view(both, **given)) is None  # type: ignore[arg-type]
+    early = replace(begun, repeats=(Outcome(place=0, repeat=1, state="complete", curve=((1.0, 0.5),)),))
+    assert engine(view(early, **given)) is None  # type: ignore[arg-type]  # what came of it early leaves no time
+    done = replace(row(0, 0.9, 0.6, 0.5, seconds=4.0), repeating=frozenset({1}))
+    assert engine(view(done, **given)) is None  # type: ignore[arg-type]
+
+
 def test_a_row_without_an_outcome_is_what_a_killed_process_left() -> None:
     rows = [row(0, 0.9, 0.6, 0.5), row(1)]
     assert engine(view(*rows)) == Continue(1, 0)

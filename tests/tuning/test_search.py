@@ -20,6 +20,8 @@ from pipeline.tuning.choice import choice_note
 from pipeline.tuning.clock import Clock
 from pipeline.tuning.jobs import OnFit
 from pipeline.tuning.paired import LOSSES
+from pipeline.tuning.speed import Speed
+from pipeline.tuning.table import Table
 from tests.training.test_fit import CPU, DATA, stripes
 
 TINY: Mapping[str, Any] = yaml.safe_load(Path("search_spaces/tiny.yaml").read_text())
@@ -419,3 +421,28 @@ def test_a_complete_trial_is_scored_on_the_reserve_and_a_stopped_one_is_not(tmp_
     trials = search_in(tmp_path, chosen=spare).export("db").trials
     assert all((t.reserve_score is not None) == (t.state == "complete") for t in trials)
     assert {t.state for t in trials} == {"complete", "pruned"}
+
+
+def test_workers_without_work_train_the_default_with_fresh_seeds_from_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.tuning.plan.speed_of", lambda *_: Speed(start=0.0, each=1.0))  # 40 passes: 40 s
+    began: list[tuple[int, int]] = []
+    start = Table.start
+
+    def noted(self: Table, place: int, repeat: int = 0) -> None:
+        began.append((repeat, sum(row.running for row in self.rows)))
+        start(self, place, repeat)
+
+    monkeypatch.setattr(Table, "start", noted)
+    search = search_in(tmp_path, seconds=30.0, workers=2, repeats=2)
+    record = search.export("db")
+    assert search.mode == "seeds"
+    assert began[:2] == [(0, 0), (1, 1)]
+    assert sorted(repeat for repeat, _ in began) == [0, 1, 2]
+    assert len(record.trials) == 1
+    assert record.trials[0].state == "complete"
+    assert len(record.trials[0].repeats) == 2
+    again = search_in(tmp_path, seconds=30.0, workers=2, repeats=2).export("db")
+    assert outcome(again) == outcome(record)
+    assert len(began) == 3
