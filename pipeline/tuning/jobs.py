@@ -16,7 +16,7 @@ from pipeline.core.errors import DeviceError, SpaceError
 from pipeline.core.objectives import ObjectiveSettings
 from pipeline.core.seeds import stream_seed
 from pipeline.core.settings import SearchSettings, TrainerSettings
-from pipeline.core.strict import read
+from pipeline.core.strict import plain, read
 from pipeline.models import parameter_count
 from pipeline.models.cost import cost_of
 from pipeline.training.budgets import budget_of, usual_batch
@@ -179,6 +179,8 @@ def _continued(problem: Problem, job: Job) -> Training:
     """Return the training where it paused, or before its first step."""
     seed = problem.seed if job.repeat == 0 else stream_seed(problem.seed, "repeat", job.repeat)
     saved = load_checkpoint(job.folder / job.name)
+    if saved is not None and saved.get("candidate") != plain(job.candidate):
+        saved = None  # of a candidate that a killed search had at this place and did not come to store
     policy = job.policy if saved is None else read(Policy, saved["policy"], "checkpoint")
     training = Training(job.candidate, problem.data, problem.budget, seed=seed, trainer=problem.trainer,
                         rung_average=True, policy=policy)  # fmt: skip
@@ -213,7 +215,7 @@ def pause(job: Job, training: Training) -> None:
     """Save a training, so that a later job of its trial goes on from here."""
     folder = job.folder / job.name
     folder.mkdir(parents=True, exist_ok=True)
-    save_checkpoint(folder, training.state(), spare=False)
+    save_checkpoint(folder, training.state() | {"candidate": plain(job.candidate)}, spare=False)
 
 
 def standing(training: Training, outcome: Outcome, done: bool | None) -> Outcome:

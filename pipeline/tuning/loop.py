@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -39,9 +40,12 @@ from pipeline.tuning.strategies import DECIDES
 from pipeline.tuning.study import extent, is_over, together
 from pipeline.tuning.summary import Spent, summary, training_seconds
 from pipeline.tuning.table import Row, Table
-from pipeline.tuning.workers import crew_of, usual_workers
+from pipeline.tuning.workers import Crew, crew_of, usual_workers
 
 log = logging.getLogger("pipeline.search")
+
+STORE_EVERY = 1.0
+"""Seconds. Workers wait while it is done, and who is killed before it repeats no more than pieces of trials."""
 
 
 class Search:
@@ -74,6 +78,8 @@ class Search:
         """Rung at which numbers of the best candidate are compared, while there may be others."""
         self._finished: list[str] = []
         """Names of the files of trainings that are over."""
+        self._stored = -math.inf
+        """When, of time.monotonic(), all that was known was written."""
 
     def run(self, on_fit: OnFit | None = None, fits: Fits | None = None) -> None:
         """Train until nothing is left to do or the budget is spent; `fits` go on beside it."""
@@ -96,20 +102,8 @@ class Search:
         trained, self.live.workers = training_seconds(self.table.rows), max(1, size)
         beside = nullcontext() if fits is None else fits.beside(self._last_moment())
         with self.live, beside, crew_of(self.problem, size, settings.silence, on_fit, self._on_wait) as crew:
-            while True:
-                while crew.free() and (job := self._next_job()) is not None:
-                    for one in job.wanted:
-                        self.table.start(one.place, one.repeat)
-                    crew.give(self.problem, job)
-                self._store()
-                if not any(row.running for row in self.table.rows):
-                    break
-                job, outcome = crew.take()
-                self._note(outcome)
-                if outcome.state in ("complete", "failed"):
-                    self._finished.append(job.name)
-                else:
-                    self.shelf.put(job.name)
+            self._train(crew)
+            self._store()
         with together(self.study):
             self.table.close()
             self.clock.keep(ended=True)
@@ -118,6 +112,24 @@ class Search:
         self.spent = Spent(wall=self.clock.running, workers=self.live.workers, training=trained,
                            disk=self.shelf.words())  # fmt: skip
         self.shelf.tidy(self.table.rows)
+
+    def _train(self, crew: Crew) -> None:
+        """Hand out jobs and take in what came of them, until nothing is left to do."""
+        while True:
+            while crew.free() and (job := self._next_job()) is not None:
+                for one in job.wanted:
+                    self.table.start(one.place, one.repeat)
+                crew.give(self.problem, job)
+            if time.monotonic() - self._stored >= STORE_EVERY:
+                self._store()
+            if not any(row.running for row in self.table.rows):
+                return
+            job, outcome = crew.take()
+            self._note(outcome)
+            if outcome.state in ("complete", "failed"):
+                self._finished.append(job.name)
+            else:
+                self.shelf.put(job.name)
 
     def _on_wait(self) -> None:
         self.clock.look()
@@ -130,6 +142,7 @@ class Search:
             self.clock.keep()
         self.shelf.remove(self._finished)
         self._finished.clear()
+        self._stored = time.monotonic()
         self.shelf.bound(self.table.rows, self.problem.rungs)
 
     def _first_candidate(self) -> Candidate:

@@ -198,6 +198,7 @@ def test_every_trial_says_how_it_was_computed_and_keeps_it_over_a_kill(
         return real(*args, **options)
 
     monkeypatch.setattr(Training, "advance", dies)
+    monkeypatch.setattr("pipeline.tuning.loop.STORE_EVERY", 0.0)
     with pytest.raises(KeyboardInterrupt):
         searched(tmp_path)
     before = [row.policy for row in Table(study(tmp_path), DATA.task).rows]

@@ -185,3 +185,15 @@ def test_a_start_that_leaps_over_the_first_rung_is_scored_where_it_lands(
     assert len(replace(row(0), outcome=found).scores(given.rungs)) == 2
     monkeypatch.setattr(Training, "start", real)
     assert run_job(given, replace(job, rung=2)).state == "complete"
+
+
+def test_files_of_another_candidate_at_the_same_place_are_not_gone_on_from(tmp_path: Path) -> None:
+    job = Job(place=3, candidate=CANDIDATE, rung=0, folder=tmp_path / "old")
+    assert run_job(problem(), job).state == "paused"
+    other = replace(job, candidate=replace(CANDIDATE, optimizer=replace(CANDIDATE.optimizer, lr=0.07)), rung=1)
+    found = run_job(problem(), other)
+    fresh = run_job(problem(), replace(other, folder=tmp_path / "new"))
+    assert found.curve == fresh.curve
+    assert len(found.curve) == 2
+    went_on = run_job(problem(), replace(job, folder=tmp_path / "third"))
+    assert run_job(problem(), replace(job, folder=tmp_path / "third", rung=1)).curve[:1] == went_on.curve
