@@ -3,7 +3,8 @@
 import logging
 import math
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,20 +117,31 @@ class Search:
     def _train(self, crew: Crew) -> None:
         """Hand out jobs and take in what came of them, until nothing is left to do."""
         while True:
-            while crew.free() and (job := self._next_job()) is not None:
-                for one in job.wanted:
-                    self.table.start(one.place, one.repeat)
-                crew.give(self.problem, job)
+            with self._losing_nothing():
+                while crew.free() and (job := self._next_job()) is not None:
+                    for one in job.wanted:
+                        self.table.start(one.place, one.repeat)
+                    crew.give(self.problem, job)
             if time.monotonic() - self._stored >= STORE_EVERY:
                 self._store()
             if not any(row.running for row in self.table.rows):
                 return
-            job, outcome = crew.take()
-            self._note(outcome)
+            with self._losing_nothing():
+                job, outcome = crew.take()
+                self._note(outcome)
             if outcome.state in ("complete", "failed"):
                 self._finished.append(job.name)
             else:
                 self.shelf.put(job.name)
+
+    @contextmanager
+    def _losing_nothing(self) -> Iterator[None]:
+        """Store what is known before an error ends the search: the trials that led to it are looked for there."""
+        try:
+            yield
+        except Exception:
+            self._store()
+            raise
 
     def _on_wait(self) -> None:
         self.clock.look()

@@ -290,6 +290,8 @@ def test_a_crash_of_ours_in_every_trial_keeps_its_traceback(tmp_path: Path, monk
         RuntimeError, match=r"(?s)the first 3 trials all failed; the last one:\nTraceback.*IndexError: ours"
     ):
         run(tmp_path)
+    kept = Table(study(tmp_path), DATA.task).rows  # and all of them are there to be looked at
+    assert [row.outcome.error if row.outcome else None for row in kept] == ["IndexError: ours"] * 3
 
 
 def test_a_storage_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
