@@ -41,7 +41,11 @@ def save_trial(path: Path, network: Network, score: float) -> None:
 
 
 def noted_score(path: Path) -> float | None:
-    """Return the score in the header of a file of weights, None where the file is damaged."""
+    """Return the score in the header of a file of weights, None where the file is damaged.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
     try:
         with safe_open(path, framework="pt") as weights:
             return float((weights.metadata() or {})["score"])

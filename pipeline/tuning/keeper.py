@@ -56,7 +56,10 @@ class Keeper:
     def _scores(self) -> dict[Which, float]:
         found = {}
         for path in self.folder.glob(MEMBER_FILES):
-            score = noted_score(path)
+            try:
+                score = noted_score(path)
+            except FileNotFoundError:
+                continue  # another worker keeps better ones and has just dropped it
             if score is None:
                 log.warning("%s is damaged; its trial is no member of an ensemble", path)
                 path.unlink(missing_ok=True)

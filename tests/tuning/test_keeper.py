@@ -82,6 +82,33 @@ def test_fewer_may_be_asked_for_later(tmp_path: Path) -> None:
     assert names(fewer) == {"trial-1.safetensors", "trial-2.safetensors"}
 
 
+def test_weights_that_another_worker_drops_meanwhile_are_no_error(tmp_path: Path) -> None:
+    keeper = open_keeper(tmp_path, "study", 2)
+    keep(keeper, 0.9, 0.5)
+    gone = keeper.path((7, 0))
+    gone.symlink_to(tmp_path / "nowhere")  # listed, and not there when it is opened
+    keeper.keep((2, 0), 0.7, network())
+    assert list(keeper.kept()) == [(1, 0), (2, 0)]
+
+
+def test_two_workers_keep_weights_in_one_folder(tmp_path: Path) -> None:
+    keeper = open_keeper(tmp_path, "study", 1)
+    one = network()
+    workers = []
+    for first in (0, 1):
+        if (pid := os.fork()) == 0:
+            code = 1
+            try:
+                for number in range(first, 200, 2):
+                    keeper.keep((number, 0), 1 / (1 + number), one)
+                code = 0
+            finally:
+                os._exit(code)
+        workers.append(pid)
+    assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in workers] == [0, 0]
+    assert list(keeper.kept()) == [(199, 0)]
+
+
 def test_damaged_weights_are_dropped_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     keeper = open_keeper(tmp_path, "study", 3)
     keep(keeper, 0.3, 0.1)
