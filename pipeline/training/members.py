@@ -51,6 +51,10 @@ def noted_score(path: Path) -> float | None:
             return float((weights.metadata() or {})["score"])
     except (SafetensorError, KeyError, ValueError):
         return None
+    except RuntimeError:  # safetensors has it opened a second time, and says in this way that it went in between
+        if path.exists():
+            raise
+        raise FileNotFoundError(path) from None
 
 
 def noted_temperature(path: Path) -> float:

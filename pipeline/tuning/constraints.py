@@ -85,6 +85,8 @@ class Gauge:
         A candidate that cannot be built has none, as above.
         """
         names = [name for name in self.others if name not in MEASURED]
+        if not names:
+            return {}
         try:
             weights_of(candidate, self.data.inputs, self.data.outputs)
         except Exception:  # noqa: BLE001  whatever a candidate breaks when it is built; its trial says it

@@ -30,8 +30,7 @@ from pipeline.tuning.paired import keep_losses
 FIRST_RUNG = 0.012
 """Smallest share of a trial's budget at which it is compared."""
 _FIRST_STEPS = 20
-"""And the fewest steps: earlier, a score says nothing."""
-
+"""And the fewest steps: earlier, a score says little, and to make and score a small network takes as long as 25."""
 
 _IN_TIME = 0.95
 """Share of what is left until the deadline that a schedule may use; the last step and the last scores need the rest."""

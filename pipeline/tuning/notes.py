@@ -13,6 +13,7 @@ import optuna
 
 from pipeline.core.bounds import violation_words
 from pipeline.core.contracts import TASKS, Optimizer, SearchRecord, Task
+from pipeline.tuning.study import keep_attributes
 
 if TYPE_CHECKING:
     from pipeline.tuning.table import Row
@@ -25,8 +26,7 @@ _TRACEBACK_LINES = 12
 def save_note(study: optuna.Study, trial: int | None, text: str, version: int = 1) -> None:
     """Keep a note (Markdown) of a trial by its id in the database, or of the study; a later version replaces it."""
     where = "dashboard:" if trial is None else f"dashboard:{trial}:"
-    study._storage.set_study_system_attr(study._study_id, f"{where}note_ver", version)
-    study._storage.set_study_system_attr(study._study_id, f"{where}note_str:0", text[:_MOST])
+    keep_attributes(study, None, kept={f"{where}note_ver": version, f"{where}note_str:0": text[:_MOST]})
 
 
 def name_objectives(study: optuna.Study, task: Task, others: Sequence[str] = ()) -> None:

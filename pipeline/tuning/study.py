@@ -1,8 +1,9 @@
 """The Optuna database behind a search, under state/; never an artifact."""
 
 import fcntl
+import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,17 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.storages import RDBStorage
-from optuna.storages._rdb.models import TrialModel, TrialParamModel, TrialValueModel
-from optuna.trial import TrialState, create_trial
+from optuna.storages._rdb.models import (
+    StudySystemAttributeModel,
+    StudyUserAttributeModel,
+    TrialIntermediateValueModel,
+    TrialModel,
+    TrialParamModel,
+    TrialSystemAttributeModel,
+    TrialUserAttributeModel,
+    TrialValueModel,
+)
+from optuna.trial import TrialState
 from sqlalchemy import delete, event, insert, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import scoped_session, sessionmaker
@@ -21,6 +31,9 @@ from pipeline.core.provenance import without_passwords
 from pipeline.core.settings import SearchSettings
 
 log = logging.getLogger("pipeline.search")
+
+_UNSEEN = {"synchronize_session": False}
+"""For changes in a session of its own, which holds no objects that they would have to reach."""
 
 
 def storage_url(declared: str | None, state: Path) -> str:
@@ -104,26 +117,70 @@ def add_running(
 ) -> int:
     """Add a trial that runs; return its id in the database.
 
-    Its parameters go in by one statement: Optuna asks the database twice for each of them, which takes three times as
-    long. `shown`, `kept`: user attributes and system attributes.
+    `shown`, `kept`: user attributes and system attributes.
     """
-    template = create_trial(state=TrialState.RUNNING, user_attrs=dict(shown), system_attrs=dict(kept))
-    trial = study._storage.create_new_trial(study._study_id, template_trial=template)
-    rows = [
+    trial = int(study._storage.create_new_trial(study._study_id))
+    asked = [
         {
-            "trial_id": trial,
             "param_name": name,
             "param_value": distributions[name].to_internal_repr(value),
             "distribution_json": distribution_to_json(distributions[name]),
         }
         for name, value in answers.items()
     ]
-    if rows:
-        session = _database(study).scoped_session()
-        session.execute(insert(TrialParamModel), rows)
+    with _at_once(study) as session:
+        _insert(session, TrialParamModel, "trial_id", trial, asked)
+        _insert(session, TrialUserAttributeModel, "trial_id", trial, _attributes(shown))
+        _insert(session, TrialSystemAttributeModel, "trial_id", trial, _attributes(kept))
+    return trial
+
+
+def keep_scores(study: optuna.Study, trial: int, scores: Mapping[int, float]) -> None:
+    """Keep intermediate values of steps that have none yet."""
+    stored = TrialIntermediateValueModel.intermediate_value_to_stored_repr
+    rows = []
+    for step, score in scores.items():
+        value, kind = stored(score)
+        rows.append({"step": step, "intermediate_value": value, "intermediate_value_type": kind})
+    with _at_once(study) as session:
+        _insert(session, TrialIntermediateValueModel, "trial_id", trial, rows)
+
+
+def keep_attributes(
+    study: optuna.Study, trial: int | None, *, shown: Mapping[str, Any] | None = None, kept: Mapping[str, Any]
+) -> None:
+    """Set user attributes and system attributes of a trial, or of the study; what they had is replaced."""
+    of_study = trial is None
+    owner = ("study_id", study._study_id) if trial is None else ("trial_id", trial)
+    with _at_once(study) as session:
+        for model, attributes in (
+            (StudyUserAttributeModel if of_study else TrialUserAttributeModel, shown or {}),
+            (StudySystemAttributeModel if of_study else TrialSystemAttributeModel, kept),
+        ):
+            if attributes:
+                mine = (getattr(model, owner[0]) == owner[1], model.key.in_(list(attributes)))
+                session.execute(delete(model).where(*mine), execution_options=_UNSEEN)
+            _insert(session, model, *owner, _attributes(attributes))
+
+
+@contextmanager
+def _at_once(study: optuna.Study) -> Iterator[Any]:
+    """Give a session for statements of many rows: Optuna asks the database twice for each, three times as slow."""
+    session = _database(study).scoped_session()
+    try:
+        yield session
         session.commit()
+    finally:
         session.close()
-    return int(trial)
+
+
+def _insert(session: Any, model: Any, owner: str, number: int, rows: Iterable[Mapping[str, Any]]) -> None:
+    if every := [{owner: number, **row} for row in rows]:
+        session.execute(insert(model), every)
+
+
+def _attributes(given: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [{"key": key, "value_json": json.dumps(value)} for key, value in given.items()]
 
 
 def reopen(study: optuna.Study, trial: int) -> None:
@@ -131,15 +188,13 @@ def reopen(study: optuna.Study, trial: int) -> None:
 
     Who has the study open, a dashboard, say, and saw the end may show it until opening the study anew.
     """
-    session = _database(study).scoped_session()
     running = {"state": TrialState.RUNNING, "datetime_complete": None}
-    for change in (
-        delete(TrialValueModel).where(TrialValueModel.trial_id == trial),
-        update(TrialModel).where(TrialModel.trial_id == trial).values(running),
-    ):
-        session.execute(change, execution_options={"synchronize_session": False})  # a new session holds no trial
-    session.commit()
-    session.close()
+    with _at_once(study) as session:
+        for change in (
+            delete(TrialValueModel).where(TrialValueModel.trial_id == trial),
+            update(TrialModel).where(TrialModel.trial_id == trial).values(running),
+        ):
+            session.execute(change, execution_options=_UNSEEN)
 
 
 def _database(study: optuna.Study) -> RDBStorage:

@@ -7,7 +7,8 @@ budget stopped is finished there too, and runs again if a larger budget lets it 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -20,7 +21,7 @@ from pipeline.core.strict import plain, read
 from pipeline.space import Scalar
 from pipeline.tuning.jobs import Outcome
 from pipeline.tuning.notes import save_note, trial_note
-from pipeline.tuning.study import add_running, reopen
+from pipeline.tuning.study import add_running, keep_attributes, keep_scores, reopen
 
 _SHOWN = ("quality", "reserve_score", "parameters", "multiply_adds", "epochs", "seconds", "error")
 """Of a record, as attributes that the dashboard has columns for; what only a search reads are system attributes."""
@@ -63,15 +64,9 @@ class Row:
         """How many trainings of it are at work."""
         return self.busy + len(self.repeating)
 
-    def scores(self, rungs: Sequence[float]) -> list[float]:
+    def scores(self, rungs: Sequence[float]) -> tuple[float, ...]:
         """Return the scores at the rungs reached, lowest rung first; one that was leapt over has the next one's."""
-        if self.outcome is None:
-            return []
-        found: list[float] = []
-        for share, score in self.outcome.curve:
-            reached = sum(rung <= share + 5e-5 for rung in rungs)  # shares are stored with four places
-            found += [score] * (reached - len(found))
-        return found
+        return () if self.outcome is None else _scores_at(self.outcome.curve, tuple(rungs))
 
     @property
     def complete(self) -> bool:
@@ -140,6 +135,16 @@ class Row:
             error=outcome.error,
             traceback=outcome.traceback,
         )
+
+
+@lru_cache(maxsize=1 << 16)
+def _scores_at(curve: tuple[tuple[float, float], ...], rungs: tuple[float, ...]) -> tuple[float, ...]:
+    """Decisions ask for the scores of all rows, over and over."""
+    found: list[float] = []
+    for share, score in curve:
+        reached = sum(rung <= share + 5e-5 for rung in rungs)  # shares are stored with four places
+        found += [score] * (reached - len(found))
+    return tuple(found)
 
 
 class Table:
@@ -253,16 +258,14 @@ class Table:
         self._ids.append(add_running(self.study, row.answers, row.distributions, {"origin": row.origin}, kept))
 
     def _store(self, row: Row, before: int, rungs: Sequence[float]) -> None:
-        trial = self._ids[row.place]
-        for rung, score in list(enumerate(row.scores(rungs)))[before:]:
-            self._storage.set_trial_intermediate_value(trial, rung, score)
-        self._storage.set_trial_system_attr(trial, "outcome", plain(row.outcome))
+        trial, scores = self._ids[row.place], dict(enumerate(row.scores(rungs)))
+        keep_scores(self.study, trial, {rung: score for rung, score in scores.items() if rung >= before})
+        keep_attributes(self.study, trial, kept={"outcome": plain(row.outcome)})
         if row.over:
             self._tell(row)
 
     def _store_repeat(self, row: Row, outcome: Outcome) -> None:
-        name = _repeat(row.place, outcome.repeat)
-        self._storage.set_study_system_attr(self.study._study_id, name, plain(outcome))
+        keep_attributes(self.study, None, kept={_repeat(row.place, outcome.repeat): plain(outcome)})
         if row.outcome is not None:
             note = trial_note(row, self.task)
             save_note(self.study, self._ids[row.place], note, version=1 + len(row.repeats))
@@ -274,11 +277,13 @@ class Table:
         """
         trial = self._ids[row.place]
         self._told.add(row.place)
-        if closed is not None:
-            self._storage.set_trial_system_attr(trial, "closed", closed)
-        for name, value in plain(row.record()).items():
-            if name in _SHOWN and value is not None:
-                self._storage.set_trial_user_attr(trial, name, value)
+        known = plain(row.record())
+        shown = {name: known[name] for name in _SHOWN if known[name] is not None}
+        kept: dict[str, Any] = {} if closed is None else {"closed": closed}
+        if row.amounts:
+            # optuna-dashboard knows no other form: without it every trial looks feasible
+            kept["constraints"] = [amount / bound - 1 for amount, bound in row.amounts.values()]
+        keep_attributes(self.study, trial, shown=shown, kept=kept)
         save_note(self.study, trial, trial_note(row, self.task))
         if row.amounts:
             told = Trial(self.study, trial)
@@ -286,10 +291,6 @@ class Table:
             for name, (amount, bound) in row.amounts.items():
                 if name not in had:
                     told.set_constraint(name, amount / bound - 1)
-            # optuna-dashboard knows no other form: without it every trial looks feasible
-            self._storage.set_trial_system_attr(
-                trial, "constraints", [a / bound - 1 for a, bound in row.amounts.values()]
-            )
         state = TrialState.COMPLETE if row.complete else TrialState.FAIL if row.failed else TrialState.PRUNED
         found = (row.last_score, *(row.objectives.get(name) for name in self.others))
         values = [value for value in found if value is not None]  # of a stopped one the score is where it stood

@@ -158,4 +158,4 @@ def test_one_rung_for_all_and_then_the_best() -> None:
 @pytest.mark.parametrize(("curve", "scores"), [([0.12, 0.4], [5, 6]), ([0.5], [5, 5]), ([1.0], [5, 5, 5]), ([], [])])
 def test_a_rung_that_was_leapt_over_has_the_next_score(curve: list[float], scores: list[float]) -> None:
     points = tuple((share, float(5 + i)) for i, share in enumerate(curve))
-    assert replace(row(0), outcome=Outcome(place=0, state="paused", curve=points)).scores(RUNGS) == scores
+    assert replace(row(0), outcome=Outcome(place=0, state="paused", curve=points)).scores(RUNGS) == tuple(scores)
