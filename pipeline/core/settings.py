@@ -77,6 +77,12 @@ class SearchSettings:
     """Budget of a trial that is never stopped; None: what is usual for the data (training/budgets.py)."""
     eta: int = 3
     """Of each rung's trials one in eta goes on; rungs lie at budget/eta^k."""
+    first_steps: int = 60
+    """No rung lies before so many steps, counted for the default and, with `seconds`, in the time that a trial has.
+
+    Rank correlations of scores at a rung with those at the end, over some 40 draws from the shipped spaces, trainings
+    of 4.5 s: 0.2 or less before 35 steps (but for small images), 0.5 to 0.8 from 60 steps on.
+    """
     trial_share: float = 0.15
     """No trial may use more than this share of `seconds`; its schedule then ends in time."""
     repeats: int = 2
@@ -115,8 +121,8 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         """A search needs at least one trial of at least one epoch."""
-        if self.n_trials < 1 or (self.epochs is not None and self.epochs < 1) or self.eta < 2:
-            raise ValueError("n_trials and epochs must be at least 1, eta at least 2")
+        if min(self.n_trials, self.first_steps, 1 if self.epochs is None else self.epochs) < 1 or self.eta < 2:
+            raise ValueError("n_trials, epochs and first_steps must be at least 1, eta at least 2")
         if min(self.seconds or 1, self.energy_wh or 1) <= 0 or 0 in (self.seconds, self.energy_wh):
             raise ValueError("seconds and energy_wh must be positive")
         if not 0 < self.trial_share <= 1:

@@ -4,6 +4,7 @@ Promote and resume: every candidate is trained to the first rung; of those that 
 the next, at once when they qualify (ASHA, Li et al. 2020), from where they paused. The default goes to its end first.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -167,6 +168,26 @@ def promotion(view: View, least: int = 0) -> Continue | None:
         if best:
             return _or_slow_starter(view, Continue(best[0].place, rung + 1))
     return None
+
+
+def to_beat(view: View, place: int) -> tuple[float, ...] | None:
+    """Return by rung the score below which the row of a place goes on at once, by the rule of `promotion`.
+
+    None where it has to pause: with several objectives the score alone does not say it; without seconds nothing is won
+    by it; later in the budget other rules hold.
+    """
+    if view.seconds is None or view.mode == "seeds" or view.share >= view.search_until or len(view.objectives) > 1:
+        return None
+    found = []
+    for rung in range(view.last):
+        others = [row for row in view.rows if len(row.scores(view.rungs)) > rung and not row.failed]
+        others = best_first([r for r in others if r.place != place], rung, view.rungs, view.objectives)
+        passed = others[(len(others) + 1) // view.eta - 1] if len(others) + 1 >= view.eta else None
+        if passed is None:
+            found.append(-math.inf)
+        else:
+            found.append(math.inf if passed.excess else passed.scores(view.rungs)[rung])
+    return tuple(found)
 
 
 def _or_slow_starter(view: View, usual: Continue) -> Continue:

@@ -5,7 +5,7 @@ A job knows no study and no other trial; it runs in the search's process or in a
 
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -29,9 +29,9 @@ from pipeline.tuning.paired import keep_losses
 
 FIRST_RUNG = 0.012
 """Smallest share of a trial's budget at which it is compared."""
-_FIRST_STEPS = 20
-"""And the fewest steps: earlier, a score says little, and to make and score a small network takes as long as 25."""
-
+_AT_ONCE = 2.0
+"""Seconds of the longest piece to which a trial goes on without a pause: others shall see its scores, and who is killed
+repeats no more than that."""
 _IN_TIME = 0.95
 """Share of what is left until the deadline that a schedule may use; the last step and the last scores need the rest."""
 
@@ -46,6 +46,8 @@ class Problem:
     seed: int
     trial_seconds: float | None = None
     """No trial may take longer; its schedule then ends in time. None: passes alone count."""
+    reach: float = 1.0
+    """Share of its passes that the default comes to in these seconds."""
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
 
     @property
@@ -53,19 +55,29 @@ class Problem:
         """What every trial may spend, if it is not stopped."""
         return budget_of(self.settings.epochs, self.trial_seconds, self.data.inputs, len(self.data.train.y))
 
-    def within(self, seconds: float | None) -> "Problem":
+    def within(self, seconds: float | None, reach: float | None = None) -> "Problem":
         """Return the same problem with another limit for a trial."""
-        return replace(self, trial_seconds=seconds)
+        return replace(self, trial_seconds=seconds, reach=self.reach if reach is None else reach)
 
     @property
     def rungs(self) -> tuple[float, ...]:
         """Shares of a trial's budget at which it is compared: …, 1/eta², 1/eta, 1."""
         rows, inputs = len(self.data.train.y), self.data.inputs
-        steps = self.budget.epochs * rows / usual_batch(inputs, rows)
+        steps = self.reach * self.budget.epochs * rows / usual_batch(inputs, rows)
         shares = [1.0]
-        while (share := shares[0] / self.settings.eta) >= FIRST_RUNG and share * steps >= _FIRST_STEPS:
+        while (share := shares[0] / self.settings.eta) >= FIRST_RUNG and share * steps >= self.settings.first_steps:
             shares.insert(0, share)
         return tuple(shares)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Onward:
+    """When a trial goes on to the next rung at once: pausing and going on takes as long as short pieces train."""
+
+    below: tuple[float, ...]
+    """By rung: the score that puts it among those which go on, as rows stood when its job was given."""
+    until: float
+    """Of time.monotonic(): nobody goes on so whose next piece would end later."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,6 +89,8 @@ class Job:
     rung: int
     """Index into the rungs at which to pause; the last ends the trial."""
     repeat: int = 0
+    onward: Onward | None = None
+    """When it may go beyond that rung."""
     deadline: float | None = None
     """Of time.monotonic(), the same in all processes of a machine."""
     policy: Policy | None = None
@@ -199,7 +213,7 @@ def _climb(problem: Problem, job: Job, training: Training, on_sign: OnSign | Non
     rungs = problem.rungs
     while training.pace.progress < 1:
         rung = sum(share <= training.pace.progress for share in rungs)
-        if rung > job.rung:
+        if rung > job.rung and not _at_once(job, training, rungs, rung):
             pause(job, training)
             return False
         if not training.advance(rungs[rung], deadline=job.deadline, on_step=on_sign):
@@ -208,6 +222,14 @@ def _climb(problem: Problem, job: Job, training: Training, on_sign: OnSign | Non
             return None
         training.record()
     return True
+
+
+def _at_once(job: Job, training: Training, rungs: Sequence[float], rung: int) -> bool:
+    """Say whether a trial that just came to the rung before `rung` goes on to it without a pause."""
+    if job.onward is None or training.records[-1].val_score >= job.onward.below[rung - 1]:
+        return False
+    piece = training.pace.seconds * (rungs[rung] / rungs[rung - 1] - 1)
+    return piece <= _AT_ONCE and time.monotonic() + piece <= job.onward.until
 
 
 def pause(job: Job, training: Training) -> None:

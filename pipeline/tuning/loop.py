@@ -22,15 +22,15 @@ from pipeline.tuning.clock import (
     start_of,
 )
 from pipeline.tuning.constraints import MARK, Gauge, refuse_uncounted, refuse_unmeasurable
-from pipeline.tuning.decisions import Continue, Refine, Repeat, Start, View, confirm_until
+from pipeline.tuning.decisions import Continue, Refine, Repeat, Start, View, confirm_until, to_beat
 from pipeline.tuning.defaults import defaults_within_bounds
 from pipeline.tuning.fits import Fits
 from pipeline.tuning.importance import importances
-from pipeline.tuning.jobs import Job, OnFit, Outcome, Problem
+from pipeline.tuning.jobs import Job, OnFit, Onward, Outcome, Problem
 from pipeline.tuning.live import Live, phase_of
 from pipeline.tuning.notes import name_objectives, save_note, study_note
 from pipeline.tuning.packs import Packs, Work, pack_job, unfinished
-from pipeline.tuning.plan import Plan, kept_raised, plan_for, plan_words
+from pipeline.tuning.plan import Plan, kept_plan, kept_raised, plan_for, plan_words
 from pipeline.tuning.policies import POLICIES, Policies
 from pipeline.tuning.proposals import Exhausted, First, feasible, proposal
 from pipeline.tuning.rising import raised_words, rise_of, risen
@@ -58,6 +58,8 @@ class Search:
         """`folder`: where paused trials and weights lie; `began`: when, of time.monotonic(), its seconds began."""
         self.problem, self.space, self.study, self.folder = problem, space, study, folder
         self.clock = Clock(study, meter_of(problem.trainer), start_of(began, problem.settings.seconds))
+        if (plan := kept_plan(study)) is not None:
+            self.problem = problem = problem.within(plan.trial_seconds, plan.reach)
         refuse_unmeasured(problem.settings, self.clock)
         others = problem.objective.others
         refuse_unmeasurable(problem.data, problem.settings.constraints, others)
@@ -94,7 +96,7 @@ class Search:
         self.clock.enter("probe")
         self.first = defaults_within_bounds(self.study, self.space, self.first, self.gauge)
         plan = self._planned(size)
-        self.problem = self.policies.problem = self.problem.within(plan.trial_seconds)
+        self.problem = self.policies.problem = self.problem.within(plan.trial_seconds, plan.reach)
         self.mode, self.refine = plan.mode, plan.refine
         words = plan_words(plan, self.clock.total(settings), settings.strategy)
         log.info("%s · %d worker%s · up to %s MB of disk for paused trials", words, size, "s" * (size != 1),
@@ -228,17 +230,17 @@ class Search:
             self.clock.enter(phase_of(view, decision))
         match decision:
             case Start(rung):
-                return self._started(rung)
+                return self._started(view, rung)
             case Refine():
                 return self._refined(decision)
             case Continue(place, rung):
-                return self._job(self.table.rows[place], rung)
+                return self._job(self.table.rows[place], rung, onward=self._onward(view, place))
             case Repeat(place, repeat):
                 return self._job(self.table.rows[place], view.last, repeat)
             case None:
                 return None
 
-    def _started(self, rung: int) -> Work | None:
+    def _started(self, view: View, rung: int) -> Work | None:
         try:
             row = self._proposed()
         except Exhausted as end:
@@ -255,7 +257,7 @@ class Search:
         self.table.add(row)
         if size > 1:
             self._gather(row)
-        return self._job(row, rung)
+        return self._job(row, rung, onward=self._onward(view, row.place))
 
     def _refined(self, wanted: Refine) -> Work | None:
         try:
@@ -282,9 +284,16 @@ class Search:
         seconds = self.clock.total(self.problem.settings)
         return None if seconds is None or math.isinf(seconds) else self.clock.moment(confirm_until(seconds) * seconds)
 
-    def _job(self, row: Row, rung: int, repeat: int = 0) -> Work:
+    def _onward(self, view: View, place: int) -> Onward | None:
+        """Return when the trial of a place goes on without a pause."""
+        below = to_beat(view, place) if self.problem.settings.strategy == "engine" else None
+        if below is None or view.seconds is None:
+            return None
+        return Onward(below=below, until=self.clock.moment(view.search_until * view.seconds))
+
+    def _job(self, row: Row, rung: int, repeat: int = 0, onward: Onward | None = None) -> Work:
         job = Job(place=row.place, candidate=row.candidate, rung=rung, repeat=repeat, policy=row.policy,
-                  deadline=self._last_moment(), folder=self.folder)  # fmt: skip
+                  onward=onward, deadline=self._last_moment(), folder=self.folder)  # fmt: skip
         return pack_job(job, row, self.table.rows)
 
     def _note(self, outcome: Outcome) -> None:

@@ -39,6 +39,8 @@ class Plan:
     """What one trial may take."""
     default_seconds: float | None = None
     """What the declared default would take for the usual passes, as estimated from its first steps."""
+    reach: float = 1.0
+    """Share of these passes that it comes to within `trial_seconds`."""
     refine: int | None = None
     """Rung at which numbers of the best candidate are compared; None: they are not refined."""
     raised: tuple[RaisedDefault, ...] = ()
@@ -90,7 +92,12 @@ def plan_for(
         plan = replace(plan, raised=before.raised)
     if before is not None and before.mode == plan.mode:
         plan = replace(plan, trial_seconds=before.trial_seconds)
-    plan = replace(plan, refine=_refine_rung(problem, plan, seconds * max(1, workers)))
+    assert plan.trial_seconds is not None
+    reach = before.reach if before is not None else min(1.0, plan.trial_seconds / takes)
+    plan = replace(plan, reach=reach)
+    plan = replace(
+        plan, refine=_refine_rung(problem.within(plan.trial_seconds, reach), plan, seconds * max(1, workers))
+    )
     study.set_user_attr("plan", {"budget": budget, "plan": plain(plan)})
     return plan
 
@@ -133,10 +140,16 @@ def _measured(problem: Problem, candidate: Candidate, policy: Policy) -> Measure
     return Measured(speed=speed_of(problem, candidate, policy, most), policy=policy)
 
 
+def kept_plan(study: optuna.Study) -> Plan | None:
+    """Return the plan that a study has, if it has one."""
+    kept = study.user_attrs.get("plan")
+    return None if kept is None else read(Plan, kept["plan"], "study")
+
+
 def kept_raised(study: optuna.Study, rows: Sequence[Row]) -> tuple[RaisedDefault, ...]:
     """Return the defaults that the first trial of a study has, if its plan said so."""
-    kept = study.user_attrs.get("plan")
-    raised = read(Plan, kept["plan"], "study").raised if kept is not None else ()
+    plan = kept_plan(study)
+    raised = () if plan is None else plan.raised
     return raised if rows and all(rows[0].answers.get(one.name) == one.value for one in raised) else ()
 
 

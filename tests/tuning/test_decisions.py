@@ -1,11 +1,24 @@
 """What to train next, on made-up tables: every rule by hand."""
 
+import math
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeline.core.contracts import Candidate, Optimizer
-from pipeline.tuning.decisions import Continue, Repeat, Start, View, confirm_until, engine, finishing, promotion
+from pipeline.tuning.decisions import (
+    Continue,
+    Repeat,
+    Start,
+    View,
+    confirm_until,
+    engine,
+    finishing,
+    promotion,
+    to_beat,
+)
 from pipeline.tuning.jobs import Outcome
 from pipeline.tuning.strategies import one_rung_then_best
 from pipeline.tuning.table import Row
@@ -66,6 +79,47 @@ def test_now_and_then_one_goes_on_that_does_not_lead() -> None:
     assert chosen.place >= 8 or chosen.rung == 2
     again = promotion(view(*rows[:-1], row(39, 1.0)))
     assert chosen == again
+
+
+def test_what_goes_on_without_a_pause_is_what_would_have_been_promoted() -> None:
+    rng = np.random.default_rng(3)
+    for count in range(1, 25):
+        rows = [row(0, *rng.random(3))]
+        rows += [row(place, *rng.random(rng.integers(1, 4))) for place in range(1, count)]
+        bounds = to_beat(view(*rows, seconds=100.0), count)
+        assert bounds is not None
+        for rung in (0, 1):
+            above = rng.random(rung)
+            for score in (*rng.random(3), np.nextafter(bounds[rung], -1), bounds[rung]):
+                if not 0 <= score <= 1:
+                    continue
+                new = row(count, *above, score)
+                rivals = sorted(scores[rung] for r in (*rows, new) if len(scores := r.scores(RUNGS)) > rung)
+                leads = score in rivals[: len(rivals) // 3] and rivals.index(score) < len(rivals) // 3
+                tie = any(r.scores(RUNGS)[rung : rung + 1] == (score,) for r in rows)
+                assert (score < bounds[rung]) == (leads and not (tie and rivals[len(rivals) // 3 - 1] == score))
+
+
+def test_of_one_row_nobody_goes_on() -> None:
+    assert to_beat(view(row(0, 0.9, 0.6, 0.5), seconds=100.0), 1) == (-math.inf, -math.inf)
+
+
+def test_a_row_that_broke_a_bound_is_passed_by_any_score() -> None:
+    broken = [replace(row(place, 0.1), gauged={"parameters": (2.0, 1.0)}) for place in (1, 2)]
+    assert to_beat(view(row(0, 0.9, 0.6, 0.5), *broken, seconds=100.0, eta=2), 3) == (math.inf, 0.6)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},  # trials alone count: nothing is won by it
+        {"seconds": 100.0, "used": 72.0},  # others decide who goes on
+        {"seconds": 100.0, "mode": "seeds"},
+        {"seconds": 100.0, "objectives": ("score", "parameters")},
+    ],
+)
+def test_elsewhere_every_trial_pauses(more: dict[str, Any]) -> None:
+    assert to_beat(view(row(0, 0.9, 0.6, 0.5), row(1, 0.8), row(2, 0.7), **more), 3) is None
 
 
 def test_when_all_were_started_the_best_of_each_rung_goes_on() -> None:

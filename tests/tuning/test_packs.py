@@ -49,7 +49,7 @@ SPACE: Mapping[str, Any] = {
 
 
 def problem(**settings: Any) -> Problem:
-    defaults: dict[str, Any] = {"n_trials": 16, "epochs": 140, "repeats": 0, "workers": 0, "pack": 4}
+    defaults: dict[str, Any] = {"n_trials": 16, "epochs": 140, "first_steps": 20, "repeats": 0, "workers": 0, "pack": 4}
     return Problem(data(), SearchSettings(**(defaults | settings)), CPU, 7)
 
 

@@ -26,7 +26,9 @@ CONTIGUOUS = replace(USUAL, memory_format="contiguous")
 
 
 def problem(trainer: TrainerSettings = FREE, **settings: Any) -> Problem:
-    given: dict[str, Any] = {"n_trials": 3, "epochs": 6, "repeats": 0, "workers": 0, "seconds": 500.0}
+    given: dict[str, Any] = {
+        "n_trials": 3, "epochs": 6, "first_steps": 20, "repeats": 0, "workers": 0, "seconds": 500.0,
+    }  # fmt: skip
     return Problem(DATA, SearchSettings(**(given | settings)), trainer, 7)
 
 

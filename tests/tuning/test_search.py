@@ -1,5 +1,7 @@
 """The search on a real study: totals, order, interruption, failure, export."""
 
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +12,16 @@ import pytest
 import yaml
 
 import pipeline.tuning.jobs as jobs
+import pipeline.tuning.packs as packs
 from pipeline.core.contracts import SearchRecord, TrialRecord
 from pipeline.core.errors import ConfigError, SpaceError
 from pipeline.core.settings import SearchSettings
-from pipeline.space import parse
+from pipeline.space import DefaultChooser, parse, sample
 from pipeline.training.training import Training
 from pipeline.tuning import Problem, Search, best_of, chosen_of, open_study, shown_url
 from pipeline.tuning.choice import choice_note
 from pipeline.tuning.clock import Clock
-from pipeline.tuning.jobs import OnFit
+from pipeline.tuning.jobs import Job, OnFit, Onward, Outcome, run_job
 from pipeline.tuning.paired import LOSSES
 from pipeline.tuning.speed import Speed
 from pipeline.tuning.table import Table
@@ -28,7 +31,7 @@ TINY: Mapping[str, Any] = yaml.safe_load(Path("search_spaces/tiny.yaml").read_te
 
 
 def problem(**settings: Any) -> Problem:
-    defaults: dict[str, Any] = {"n_trials": 5, "epochs": 40, "eta": 3, "repeats": 0, "workers": 0}
+    defaults: dict[str, Any] = {"n_trials": 5, "epochs": 40, "eta": 3, "first_steps": 20, "repeats": 0, "workers": 0}
     return Problem(DATA, SearchSettings(**(defaults | settings)), CPU, 7)
 
 
@@ -315,9 +318,69 @@ def test_a_password_is_never_shown() -> None:
         (20, 2, (1 / 4, 1 / 2, 1)),
     ],
 )
-def test_rungs_are_powers_of_eta_of_a_percent_and_twenty_steps(epochs: int, eta: int, rungs: tuple[float, ...]) -> None:
+def test_rungs_are_powers_of_eta_of_a_percent_and_so_many_steps(
+    epochs: int, eta: int, rungs: tuple[float, ...]
+) -> None:
     # 150 rows in steps of 32: 4.7 steps a pass
     assert problem(epochs=epochs, eta=eta).rungs == pytest.approx(rungs)
+
+
+def test_steps_before_the_first_rung_are_those_that_the_time_of_a_trial_allows() -> None:
+    long = problem(epochs=400, first_steps=60)  # 1,876 steps
+    assert long.rungs == pytest.approx((1 / 27, 1 / 9, 1 / 3, 1))
+    assert long.within(5.0, 0.2).rungs == pytest.approx((1 / 3, 1))
+    assert long.within(5.0, 0.2).within(4.0).rungs == pytest.approx((1 / 3, 1))
+
+
+def onward(below: tuple[float, ...], left: float = 100.0) -> Onward:
+    return Onward(below=below, until=time.monotonic() + left)
+
+
+@pytest.mark.parametrize(
+    ("told", "reached"),
+    [
+        (None, 1),
+        (onward((math.inf, math.inf)), 3),
+        (onward((math.inf, -math.inf)), 2),
+        (onward((-math.inf, math.inf)), 1),
+        (onward((math.inf, math.inf), left=0.0), 1),
+    ],
+)
+def test_a_trial_goes_on_without_a_pause_as_long_as_it_leads(tmp_path: Path, told: Onward | None, reached: int) -> None:
+    chosen = problem()
+    candidate = sample(parse(TINY), DefaultChooser({}))
+    found = run_job(chosen, Job(place=0, candidate=candidate, rung=0, onward=told, folder=tmp_path))
+    assert len(found.curve) == reached
+    assert found.state == ("complete" if reached == len(chosen.rungs) else "paused")
+    whole = run_job(chosen, Job(place=1, candidate=candidate, rung=2, folder=tmp_path))
+    assert found.curve == whole.curve[:reached]
+
+
+def test_long_pieces_are_never_gone_on_to_without_a_pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.tuning.jobs._AT_ONCE", 0.0)
+    candidate = sample(parse(TINY), DefaultChooser({}))
+    told = onward((math.inf, math.inf))
+    found = run_job(problem(), Job(place=0, candidate=candidate, rung=0, onward=told, folder=tmp_path))
+    assert (found.state, len(found.curve)) == ("paused", 1)
+
+
+def test_a_search_with_seconds_takes_fewer_jobs_than_rungs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Job] = []
+    real = packs.run_job
+
+    def counted(chosen: Problem, job: Job, *more: Any) -> Outcome:
+        given.append(job)
+        return real(chosen, job, *more)
+
+    monkeypatch.setattr("pipeline.tuning.packs.run_job", counted)
+    search = search_in(tmp_path, n_trials=30, seconds=1000.0, epochs=40, trial_share=1.0)
+    promoted = sum(len(row.scores(search.problem.rungs)) - 1 for row in search.table.rows[1:])
+    assert promoted >= 10
+    assert len(given) < len(search.table) + promoted
+    assert {row.outcome.state for row in search.table.rows if row.outcome} <= {"complete", "paused"}
+    trials = search.study.get_trials()
+    for row, trial in zip(search.table.rows, trials, strict=True):
+        assert tuple(trial.intermediate_values.values()) == row.scores(search.problem.rungs)
 
 
 @pytest.mark.parametrize("strategy", ["random", "grid", "tpe_hyperband", "one_epoch_topk", "default_only"])
