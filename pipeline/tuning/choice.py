@@ -47,7 +47,8 @@ def chosen_of(
     The lowest of many noisy scores is partly luck. The best few are compared where no proposal and no early stop ever
     looked: on the rows kept in reserve, and over fresh seeds; what was good before any search is the safer bet among
     equals (one-standard-error rule, Breiman et al. 1984). The error is that of the difference on the same rows, where
-    `against` tells it, else the larger one of the two scores. With several objectives the same rule leads to the
+    `against` tells it, else the larger one of the two scores. Who is behind a default on validation, where being chosen
+    flatters, has only luck on the reserve to be better by. With several objectives the same rule leads to the
     cheapest: of the front's trials whose score is within a standard error of the best, the one with the least of the
     second objective. A knee would need weights between objectives; this needs what the score itself is unsure of.
     """
@@ -60,7 +61,7 @@ def chosen_of(
         near = [r for r in ahead if final_score(r) - final_score(best) <= (best.standard_error or 0.0)]
         return min(near, key=lambda r: (*(r.objectives[name] for name in names[1:]), final_score(r), r.number))
     best = _leader(complete)
-    near = [r for r in complete if r.origin == "default" and _within_error(r, best, against)]
+    near = [r for r in complete if r.origin == "default" and _is_kept(r, best, against)]
     return near[0] if near else best
 
 
@@ -75,6 +76,18 @@ def final_score(record: TrialRecord) -> float:
     assert record.score is not None
     pairs = [(record.score, record.reserve_score), *record.repeats]
     return sum(score if reserve is None else reserve for score, reserve in pairs) / len(pairs)
+
+
+def _is_kept(default: TrialRecord, best: TrialRecord, against: Sequence[AgainstDefault]) -> bool:
+    """Say whether the reserve does not tell a default from the best, or validation rows contradict it."""
+    return _within_error(default, best, against) or _validation(default) <= _validation(best)
+
+
+def _validation(record: TrialRecord) -> float:
+    """Return the mean score over seeds on validation rows."""
+    assert record.score is not None
+    scores = [record.score, *(score for score, _ in record.repeats)]
+    return sum(scores) / len(scores)
 
 
 def _within_error(default: TrialRecord, best: TrialRecord, against: Sequence[AgainstDefault]) -> bool:
@@ -124,6 +137,8 @@ def choice_note(
         kept = "no more than a standard error apart, so the default was kept"
         if told is None:
             return f"{shown}: {kept}"
+        if told.difference > told.standard_error:
+            kept = "but behind on validation over all seeds, so the default was kept"
         ahead = f"trial {told.trial} is {told.difference:.4f} ± {told.standard_error:.4f} ahead"
         return f"{shown}; on the same {told.rows:,} rows {ahead}: {kept}"
     where = "over fresh seeds" if chosen.reserve_score is None else "on the reserve"

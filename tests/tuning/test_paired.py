@@ -78,6 +78,20 @@ def test_the_paired_error_decides_where_it_is_known(tmp_path: Path, error: float
         )
 
 
+def test_who_is_behind_the_default_on_validation_does_not_take_its_place(tmp_path: Path) -> None:
+    one = replace(done(tmp_path), standard_error=0.0)
+    first = replace(one, number=0, origin="default", score=0.44, reserve_score=0.50, repeats=((0.40, 0.50),))
+    found = replace(one, number=1, origin="random", score=0.40, reserve_score=0.30, repeats=((0.46, 0.30),))
+    told = (AgainstDefault(default=0, trial=1, difference=0.2, standard_error=0.05, rows=90, seeds=((0, 1), (0, 1))),)
+    assert chosen_of([first, found], against=told) is first
+    assert choice_note(found, first, against=told) == (
+        "trial 1 scored 0.4000, trial 0 0.4400; on the same 90 rows trial 1 is 0.2000 ± 0.0500 ahead: "
+        "but behind on validation over all seeds, so the default was kept"
+    )
+    ahead = replace(found, repeats=((0.42, 0.30),))
+    assert chosen_of([first, ahead], against=told) is ahead
+
+
 def test_a_search_compares_its_defaults_with_the_best_on_the_reserve(tmp_path: Path) -> None:
     spare = replace(problem(n_trials=9, repeats=1), data=replace(DATA, reserve=stripes(60, 5)))
     search = search_in(tmp_path, chosen=spare)
