@@ -262,6 +262,16 @@ def beside_the_default(view: View) -> Repeat | None:
     return None if repeat is None else Repeat(default.place, repeat)
 
 
+def after_all(view: View) -> Start | None:
+    """Return a candidate to be trained to its end where the default took less than it seemed that it would."""
+    default = view.rows[0]
+    seeds = {r.repeat for r in default.repeats} | default.repeating
+    if not default.complete or len(seeds) < view.repeats or len(view.rows) >= view.n_trials:
+        return None
+    assert default.outcome is not None
+    return Start(view.last) if view.time_for(default.outcome.seconds, view.confirm_until) else None
+
+
 def final_score(row: Row) -> float:
     """Return the mean over seeds of the score that decides: on the reserve where there is one, else on validation."""
     found = [r for r in (row.outcome, *row.repeats) if r is not None and r.state == "complete"]
@@ -276,7 +286,7 @@ def engine(view: View) -> Decision | None:
     if again := interrupted(view) or cut_default(view):
         return again
     if view.mode == "seeds":
-        return beside_the_default(view) or confirming(view)
+        return beside_the_default(view) or confirming(view) or after_all(view)
     if view.share < view.search_until and (up := promotion(view)):
         return up
     if view.open:

@@ -34,7 +34,8 @@ class Plan:
     """How the seconds are spent."""
 
     mode: Literal["search", "seeds"]
-    """seeds: the default alone, as long as there is time, then again with other seeds."""
+    """seeds: the default alone, as long as there is time, then again with other seeds; others if it
+    took less than it seemed that it would."""
     trial_seconds: float | None
     """What one trial may take."""
     default_seconds: float | None = None

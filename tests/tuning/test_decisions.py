@@ -180,6 +180,17 @@ def test_without_time_to_search_the_default_is_repeated() -> None:
     assert engine(view(*rows, mode="seeds", seconds=10.0, used=6.5, repeats=2)) is None
 
 
+def test_time_that_the_default_and_its_seeds_leave_goes_to_others() -> None:
+    again = tuple(Outcome(place=0, repeat=k, state="complete", curve=((1.0, 0.5),)) for k in (1, 2))
+    default = row(0, 0.9, 0.6, 0.5, seconds=2.0)
+    given = {"mode": "seeds", "seconds": 100.0, "repeats": 2}
+    assert engine(view(replace(default, repeats=again), used=6.0, **given)) == Start(2)
+    assert engine(view(replace(default, repeats=again[:1], repeating=frozenset({2})), used=6.0, **given)) == Start(2)
+    assert engine(view(replace(default, repeating=frozenset({1})), used=6.0, **given)) is None
+    assert engine(view(replace(default, repeats=again), used=96.0, **given)) is None
+    assert engine(view(replace(default, repeats=again), used=6.0, n_trials=1, **given)) is None
+
+
 def test_workers_without_work_train_the_default_with_other_seeds_beside_it() -> None:
     begun = replace(row(0), outcome=None, busy=True)
     given = {"mode": "seeds", "seconds": 10.0, "used": 1.0, "repeats": 2}
