@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.core.contracts import ForecastInputs, SeriesInputs, TextInputs
+from pipeline.models.once import once
 from pipeline.models.ridge import Sums, solved, squared_error, sums, together
-from pipeline.models.word_vectors import training_texts, word_vectors
+from pipeline.models.word_vectors import vectors_from
 
 if TYPE_CHECKING:
     from pipeline.models.network import TrainingRows
@@ -62,7 +63,7 @@ class TextStem(nn.Module):
         if self.vectors:
             table = self.embedding.weight
             words, width = table.shape
-            found = torch.from_numpy(word_vectors(training_texts(rows, seed), words, width, seed)).to(table)
+            found = torch.from_numpy(vectors_from(rows, words, width, seed)).to(table)
             table.copy_(torch.where(found == 0, table, found))
 
     def forward(self, x_BL: Tensor) -> Tensor:
@@ -178,22 +179,29 @@ class RelativeWindows(nn.Module):
         some, evenly spread, are read. Targets nobody knows are filled with the map's own forecasts, over a few rounds,
         which solves the equations without them (Healy and Westmacott 1956).
         """
+        shape = (self.past, self.targets, self.window, self.horizon, self.linear.in_features)
+        self._set(once(rows, ("linear map", *shape), lambda: self._solved(rows)))
+
+    def _solved(self, rows: Windows) -> Tensor:
+        """Return the map's weights and, below them, its constants."""
         wanted = max(_LEAST_WINDOWS, int(_MOST_PRODUCTS / self.linear.in_features**2 / self.targets))
         at = torch.linspace(0, len(rows) - 1, min(wanted, len(rows))).round().long()
         cut = len(at) - len(at) // 5
         gap = max(cut // 2, int((at < at[min(cut, len(at) - 1)] - self.horizon).sum()))
         fitted, between, held = (self._sums(rows, part) for part in (at[:gap], at[gap:cut], at[cut:]))
         if fitted is None:
-            return
+            return torch.cat([self.linear.weight.T, self.linear.bias[None]])
         penalty = _PENALTIES[len(_PENALTIES) // 2]
         if held is not None:
             penalty = min(_PENALTIES, key=lambda p: squared_error(solved(fitted, p), held))
         whole = functools.reduce(together, [part for part in (fitted, between, held) if part is not None])
-        self._set(solved(whole, penalty))
+        found = solved(whole, penalty)
         for _ in range(_ROUNDS if self._unknown(rows, at) else 0):
+            self._set(found)
             filled = self._sums(rows, at)
             assert filled is not None
-            self._set(solved(filled, penalty))
+            found = solved(filled, penalty)
+        return found
 
     def _set(self, weights: Tensor) -> None:
         self.linear.weight.copy_(weights[:-1].T)

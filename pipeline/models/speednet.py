@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from pipeline.core.contracts import ImageInputs, Inputs
 from pipeline.models.blocks import Residual, conv, halvings, shortest_side, stem_stride
 from pipeline.models.network import ImageStem, Network, TrainingRows, network_for, stem_for
+from pipeline.models.once import once
 
 _SMALLEST_POOLED_SIDE = 6
 _PATCH = 2
@@ -75,7 +76,8 @@ class Whitening(nn.Module):
     def start_from(self, rows: TrainingRows, seed: int) -> None:
         """Take the filters from up to 5,000 training images, fewer if they are large."""
         shape = self.filters.shape[1:]
-        covariance = patch_covariance(rows, seed, self.inputs, shape[1])
+        kernel = shape[1]
+        covariance = once(rows, ("patches", kernel, seed), lambda: patch_covariance(rows, seed, self.inputs, kernel))
         variances, vectors = torch.linalg.eigh(covariance)
         basis = (vectors / (variances.clamp(min=0) + _FLOOR).sqrt()).T.flip(0)
         self.filters.copy_(both_signs(basis, shape))

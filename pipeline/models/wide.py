@@ -11,8 +11,17 @@ from torch import Tensor, nn
 
 from pipeline.core.contracts import TextInputs
 from pipeline.models.network import Network
+from pipeline.models.once import once
 from pipeline.models.sequence import TextStem
-from pipeline.models.word_vectors import frequent_pairs, letter_grams, rarity, texts_with_word, training_texts
+from pipeline.models.word_vectors import (
+    Numbers,
+    drawn_by,
+    frequent_pairs,
+    letter_grams,
+    rarity,
+    texts_with_word,
+    training_texts,
+)
 
 if TYPE_CHECKING:
     from pipeline.models.network import TrainingRows
@@ -52,20 +61,25 @@ class Wide(nn.Module):
         self.register_buffer("rarity", weights)
         self.register_buffer("pairs", torch.full((_PAIRS,), _NO_PAIR))
         self.register_buffer("flat", torch.from_numpy(self.grams.flat + self.words), persistent=False)
-        self.register_buffer("starts", torch.from_numpy(self.grams.starts), persistent=False)
+        self.register_buffer("starts", torch.tensor(self.grams.starts), persistent=False)
 
     @torch.no_grad()
     def start_from(self, rows: "TrainingRows", seed: int) -> None:
         """Choose the pairs, and count in how many training texts each feature occurs."""
-        x_NL = training_texts(rows, seed)
-        pairs, with_pair = frequent_pairs(x_NL, self.words, _PAIRS)
+        key = ("wide", self.words, self.first_pair, drawn_by(rows, seed))
+        pairs, weights = once(rows, key, lambda: self._counted(training_texts(rows, seed)))
         self.pairs.fill_(_NO_PAIR)
-        self.pairs[: len(pairs)] = torch.from_numpy(pairs).to(self.pairs)
-        self.rarity.zero_()
+        self.pairs[: len(pairs)] = pairs.to(self.pairs)
+        self.rarity.copy_(weights)
+
+    def _counted(self, x_NL: Numbers) -> tuple[Tensor, Tensor]:
+        """Return the pairs, and the rarity of every feature."""
+        pairs, with_pair = frequent_pairs(x_NL, self.words, _PAIRS)
+        weights = torch.zeros(len(self.table.weight))
         with_word, with_gram = texts_with_word(x_NL, self.words), self.grams.texts(x_NL)
         for first, holding in ((0, with_word), (self.words, with_gram), (self.first_pair, with_pair)):
-            weights = torch.from_numpy(rarity(len(x_NL), holding))
-            self.rarity[first : first + len(holding)] = weights.to(self.rarity)
+            weights[first : first + len(holding)] = torch.from_numpy(rarity(len(x_NL), holding))
+        return torch.from_numpy(pairs), weights
 
     def forward(self, x_BL: Tensor, words_U: Tensor, at_BL: Tensor) -> Tensor:
         """Return what each word adds; `words_U` are the different words, and word (b, l) is number `at_BL` of them."""

@@ -12,7 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipeline.models.once import once
+
 if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
     from pipeline.models.network import TrainingRows
 
 Numbers = NDArray[np.int64]
@@ -30,23 +34,41 @@ _PIECE = "\u2581"
 """Stands for the blank before a word where the vocabulary is one of pieces."""
 
 
+def drawn_by(rows: "TrainingRows", seed: int) -> int | None:
+    """Return the seed by which training texts are drawn; None where all of them are read."""
+    longest = rows.take(torch.zeros(1, dtype=torch.long))[0].shape[1]
+    return seed if len(rows) * longest > _MOST_WORDS else None
+
+
 def training_texts(rows: "TrainingRows", seed: int) -> Numbers:
     """Return word numbers of all training texts (N, L), or of as many drawn ones as hold about three million words."""
     longest = rows.take(torch.zeros(1, dtype=torch.long))[0].shape[1]
     at = torch.arange(len(rows))
-    if len(rows) * longest > _MOST_WORDS:
+    if drawn_by(rows, seed) is not None:
         rng = np.random.default_rng(seed)
         at = torch.from_numpy(np.sort(rng.choice(len(rows), max(1, _MOST_WORDS // longest), replace=False)))
     return rows.take(at)[0].cpu().numpy().astype(np.int64)
 
 
 def word_vectors(x_NL: Numbers, words: int, width: int, seed: int) -> NDArray[np.float32]:
-    """Return a vector of each word number, (words, width), of deviation 0.1; zeros for words without company.
+    """Return a vector of each word number, (words, width), of deviation 0.1; zeros for words without company."""
+    return vectors_of(company(x_NL, words), width, seed)
 
-    Factors of the positive pointwise mutual information of words at most 5 apart (Levy and Goldberg 2014, "Neural Word
-    Embedding as Implicit Matrix Factorization", U · √S), by a randomised SVD (Halko et al. 2011, algorithm 4.4).
-    """
-    from scipy.sparse import coo_matrix
+
+def vectors_from(rows: "TrainingRows", words: int, width: int, seed: int) -> NDArray[np.float32]:
+    """Return the vectors that training texts give; what was computed for these rows is not computed again."""
+    drawn = drawn_by(rows, seed)
+
+    def found() -> NDArray[np.float32]:
+        counted = once(rows, ("company", words, drawn), lambda: company(training_texts(rows, seed), words))
+        return vectors_of(counted, width, seed)
+
+    return once(rows, ("word vectors", words, width, seed), found)
+
+
+def company(x_NL: Numbers, words: int) -> "csr_matrix":
+    """Return the positive pointwise mutual information of words at most 5 apart, (words, words)."""
+    from scipy.sparse import coo_matrix, csr_matrix
 
     keys = [
         x_NL[:, :-far][both] * words + x_NL[:, far:][both]
@@ -54,16 +76,27 @@ def word_vectors(x_NL: Numbers, words: int, width: int, seed: int) -> NDArray[np
         for both in ((x_NL[:, :-far] > 1) & (x_NL[:, far:] > 1),)
     ]
     seen, counts = np.unique(np.concatenate(keys) if keys else np.zeros(0, np.int64), return_counts=True)
-    found = np.zeros((words, width), np.float32)
     if len(seen) == 0:
-        return found
+        return csr_matrix((words, words))
     once = coo_matrix((counts.astype(np.float64), (seen // words, seen % words)), shape=(words, words))
     both = (once + once.T).tocoo()
     of_word = np.asarray(both.sum(axis=1)).ravel()
     of_context = of_word**_SMOOTHING
     information = np.log(both.data * of_context.sum() / (of_word[both.row] * of_context[both.col]))
     kept = information > 0
-    ppmi = coo_matrix((information[kept], (both.row[kept], both.col[kept])), shape=both.shape).tocsr()
+    return coo_matrix((information[kept], (both.row[kept], both.col[kept])), shape=both.shape).tocsr()
+
+
+def vectors_of(ppmi: "csr_matrix", width: int, seed: int) -> NDArray[np.float32]:
+    """Return factors of the mutual information of words, (words, width).
+
+    U · √S (Levy and Goldberg 2014, "Neural Word Embedding as Implicit Matrix Factorization"), by a randomised SVD
+    (Halko et al. 2011, algorithm 4.4).
+    """
+    words = ppmi.shape[0]
+    found = np.zeros((words, width), np.float32)
+    if ppmi.nnz == 0:
+        return found
     rng, rank = np.random.default_rng(seed), min(width, words)
     basis = ppmi @ rng.normal(size=(words, min(rank + _SPARE, words)))
     for _ in range(_ITERATIONS):
