@@ -7,6 +7,7 @@ the next, at once when they qualify (ASHA, Li et al. 2020), from where they paus
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from pipeline.core.seeds import stream
@@ -67,7 +68,7 @@ class Refine:
 Decision = Start | Continue | Repeat | Refine
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class View:
     """What a decision may depend on."""
 
@@ -94,6 +95,16 @@ class View:
     def share(self) -> float:
         """Of the seconds that is used; 0 where only trials count."""
         return self.used / self.seconds if self.seconds else 0.0
+
+    @cached_property
+    def standings(self) -> tuple[Sequence[Row], ...]:
+        """For each rung but the last: rows that reached it and did not fail, best first."""
+        going = [row for row in self.rows if not row.failed]
+        found = []
+        for rung in range(self.last):
+            going = [row for row in going if len(row.scores(self.rungs)) > rung]
+            found.append(best_first(going, rung, self.rungs, self.objectives))
+        return tuple(found)
 
     @property
     def last(self) -> int:
@@ -160,8 +171,7 @@ def promotion(view: View, least: int = 0) -> Continue | None:
     `least` rows of a rung go on however few there are. A row that broke a bound at its end leaves its share to others.
     """
     for rung in reversed(range(view.last)):
-        here = [row for row in view.rows if len(row.scores(view.rungs)) > rung and not row.failed]
-        here = best_first(here, rung, view.rungs, view.objectives)
+        here = view.standings[rung]
         best = [
             row for row in here[: max(least, len(here) // view.eta)] if row.paused and view.reached(row) == rung + 1
         ]
@@ -179,9 +189,8 @@ def to_beat(view: View, place: int) -> tuple[float, ...] | None:
     if view.seconds is None or view.mode == "seeds" or view.share >= view.search_until or len(view.objectives) > 1:
         return None
     found = []
-    for rung in range(view.last):
-        others = [row for row in view.rows if len(row.scores(view.rungs)) > rung and not row.failed]
-        others = best_first([r for r in others if r.place != place], rung, view.rungs, view.objectives)
+    for rung, here in enumerate(view.standings):
+        others = [row for row in here if row.place != place]
         passed = others[(len(others) + 1) // view.eta - 1] if len(others) + 1 >= view.eta else None
         if passed is None:
             found.append(-math.inf)

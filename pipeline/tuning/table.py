@@ -101,6 +101,8 @@ class Row:
     @property
     def excess(self) -> float:
         """By which share of its bound an amount exceeds it; 0 as long as nothing says so."""
+        if not self.gauged and (self.outcome is None or not self.outcome.amounts):
+            return 0.0
         return bounds.excess(self.amounts)
 
     @property

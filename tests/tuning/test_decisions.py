@@ -20,6 +20,7 @@ from pipeline.tuning.decisions import (
     to_beat,
 )
 from pipeline.tuning.jobs import Outcome
+from pipeline.tuning.samplers import told
 from pipeline.tuning.strategies import one_rung_then_best
 from pipeline.tuning.table import Row
 
@@ -120,6 +121,21 @@ def test_a_row_that_broke_a_bound_is_passed_by_any_score() -> None:
 )
 def test_elsewhere_every_trial_pauses(more: dict[str, Any]) -> None:
     assert to_beat(view(row(0, 0.9, 0.6, 0.5), row(1, 0.8), row(2, 0.7), **more), 3) is None
+
+
+def test_of_very_many_rows_the_best_and_the_latest_are_told() -> None:
+    rng = np.random.default_rng(1)
+    rows = [row(place, *rng.random(2)) for place in range(400)]
+    assert told(rows[:250], 1, RUNGS) == rows[:250]
+    chosen = told(rows, 1, RUNGS)
+    assert [r.place for r in chosen] == sorted({r.place for r in chosen})
+    assert 200 <= len(chosen) <= 250
+    assert set(range(200, 400)) <= {r.place for r in chosen}
+    best = sorted(range(400), key=lambda place: rows[place].scores(RUNGS)[1])[:50]
+    assert set(best) <= {r.place for r in chosen}
+    broken = replace(rows[best[0]], gauged={"parameters": (2.0, 1.0)})
+    again = [broken if r.place == broken.place else r for r in rows[:200]] + rows[200:]
+    assert (broken in told(again, 1, RUNGS)) == (broken.place >= 200)
 
 
 def test_when_all_were_started_the_best_of_each_rung_goes_on() -> None:

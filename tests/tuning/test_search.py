@@ -332,21 +332,20 @@ def test_steps_before_the_first_rung_are_those_that_the_time_of_a_trial_allows()
     assert long.within(5.0, 0.2).within(4.0).rungs == pytest.approx((1 / 3, 1))
 
 
-def onward(below: tuple[float, ...], left: float = 100.0) -> Onward:
-    return Onward(below=below, until=time.monotonic() + left)
-
-
 @pytest.mark.parametrize(
-    ("told", "reached"),
+    ("below", "left", "reached"),
     [
-        (None, 1),
-        (onward((math.inf, math.inf)), 3),
-        (onward((math.inf, -math.inf)), 2),
-        (onward((-math.inf, math.inf)), 1),
-        (onward((math.inf, math.inf), left=0.0), 1),
+        (None, 0.0, 1),
+        ((math.inf, math.inf), 100.0, 3),
+        ((math.inf, -math.inf), 100.0, 2),
+        ((-math.inf, math.inf), 100.0, 1),
+        ((math.inf, math.inf), 0.0, 1),
     ],
 )
-def test_a_trial_goes_on_without_a_pause_as_long_as_it_leads(tmp_path: Path, told: Onward | None, reached: int) -> None:
+def test_a_trial_goes_on_without_a_pause_as_long_as_it_leads(
+    tmp_path: Path, below: tuple[float, ...] | None, left: float, reached: int
+) -> None:
+    told = None if below is None else Onward(below=below, until=time.monotonic() + left)
     chosen = problem()
     candidate = sample(parse(TINY), DefaultChooser({}))
     found = run_job(chosen, Job(place=0, candidate=candidate, rung=0, onward=told, folder=tmp_path))
@@ -359,7 +358,7 @@ def test_a_trial_goes_on_without_a_pause_as_long_as_it_leads(tmp_path: Path, tol
 def test_long_pieces_are_never_gone_on_to_without_a_pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.tuning.jobs._AT_ONCE", 0.0)
     candidate = sample(parse(TINY), DefaultChooser({}))
-    told = onward((math.inf, math.inf))
+    told = Onward(below=(math.inf, math.inf), until=time.monotonic() + 100.0)
     found = run_job(problem(), Job(place=0, candidate=candidate, rung=0, onward=told, folder=tmp_path))
     assert (found.state, len(found.curve)) == ("paused", 1)
 
@@ -500,7 +499,7 @@ def test_workers_without_work_train_the_default_with_fresh_seeds_from_the_start(
         start(self, place, repeat)
 
     monkeypatch.setattr(Table, "start", noted)
-    search = search_in(tmp_path, seconds=30.0, workers=2, repeats=2)
+    search = search_in(tmp_path, n_trials=1, seconds=30.0, workers=2, repeats=2)
     record = search.export("db")
     assert search.mode == "seeds"
     assert began[:2] == [(0, 0), (1, 1)]
@@ -508,6 +507,17 @@ def test_workers_without_work_train_the_default_with_fresh_seeds_from_the_start(
     assert len(record.trials) == 1
     assert record.trials[0].state == "complete"
     assert len(record.trials[0].repeats) == 2
-    again = search_in(tmp_path, seconds=30.0, workers=2, repeats=2).export("db")
+    again = search_in(tmp_path, n_trials=1, seconds=30.0, workers=2, repeats=2).export("db")
     assert outcome(again) == outcome(record)
     assert len(began) == 3
+
+
+def test_a_default_that_took_less_than_it_seemed_leaves_time_for_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.tuning.plan.speed_of", lambda *_: Speed(start=0.0, each=1.0))  # 40 passes: 40 s
+    search = search_in(tmp_path, n_trials=3, seconds=30.0, repeats=1)
+    record = search.export("db")
+    assert search.mode == "seeds"
+    assert [(t.state, t.origin) for t in record.trials] == [("complete", "default")] * 3
+    assert [len(t.repeats) for t in record.trials] == [1, 1, 1]
