@@ -42,7 +42,7 @@ def best_of(done: Sequence[TrialRecord]) -> TrialRecord | None:
 def chosen_of(
     done: Sequence[TrialRecord], names: Sequence[str] = ALONE, against: Sequence[AgainstDefault] = ()
 ) -> TrialRecord | None:
-    """Return the trial to hand on: the best, or the first default that is worse by no more than a standard error.
+    """Return the trial to hand on: the best, or the default that is worse by no more than a standard error.
 
     The lowest of many noisy scores is partly luck. The best few are compared where no proposal and no early stop ever
     looked: on the rows kept in reserve, and over fresh seeds; what was good before any search is the safer bet among
@@ -61,8 +61,17 @@ def chosen_of(
         near = [r for r in ahead if final_score(r) - final_score(best) <= (best.standard_error or 0.0)]
         return min(near, key=lambda r: (*(r.objectives[name] for name in names[1:]), final_score(r), r.number))
     best = _leader(complete)
-    near = [r for r in complete if r.origin == "default" and _is_kept(r, best, against)]
-    return near[0] if near else best
+    default = _default_of(complete)
+    return default if default is not None and _is_kept(default, best, against) else best
+
+
+def _default_of(complete: Sequence[TrialRecord]) -> TrialRecord | None:
+    """Return the space's default, or of those of other families the first that came to its end in its place.
+
+    The others compete like any candidate: they differ more from the leader, so that an error of the difference wide
+    enough for any of them would be found too easily.
+    """
+    return next((r for r in complete if r.origin == "default"), None)
 
 
 def _leader(complete: Sequence[TrialRecord]) -> TrialRecord:
@@ -104,7 +113,7 @@ def _paired(default: TrialRecord, best: TrialRecord, against: Sequence[AgainstDe
 def against_default_of(
     problem: Problem, rows: Sequence[Row], done: Sequence[TrialRecord], folder: Path
 ) -> tuple[AgainstDefault, ...]:
-    """Return each default beside the leader, where rows are kept in reserve: others chose the leader.
+    """Return the default beside the leader, where rows are kept in reserve: others chose the leader.
 
     None for forecasts: their rows overlap and tell less than their number.
     """
@@ -113,10 +122,12 @@ def against_default_of(
     if not complete or not alone or problem.data.reserve is None or problem.data.task == "forecast":
         return ()
     best, seeds = _leader(complete), {row.place: (row.place, row.seeds) for row in rows}
-    defaults = [r.number for r in complete if r.origin == "default" and r is not best]
-    losses = losses_in(folder, *(seeds[number] for number in (*defaults, best.number)))
-    found = (row_by_row(seeds[number], seeds[best.number], losses) for number in defaults)
-    return tuple(one for one in found if one is not None)
+    default = _default_of(complete)
+    if default is None or default is best:
+        return ()
+    losses = losses_in(folder, seeds[default.number], seeds[best.number])
+    found = row_by_row(seeds[default.number], seeds[best.number], losses)
+    return () if found is None else (found,)
 
 
 def choice_note(
@@ -132,7 +143,8 @@ def choice_note(
                 f"handed on, {amount_words(less)} against {amount_words(more)}"
             )
     shown = f"trial {best.number} scored {best.score:.4f}, trial {chosen.number} {chosen.score:.4f}"
-    if chosen.origin == "default" and len(names) == 1:
+    led = chosen.reserve_score is not None and final_score(chosen) <= final_score(best)
+    if chosen.origin == "default" and len(names) == 1 and not led:
         told = next((b for b in against if b.default == chosen.number), None)
         kept = "no more than a standard error apart, so the default was kept"
         if told is None:

@@ -25,6 +25,8 @@ _WRITING = (0.01, 4.0, 0.03)
 and no more than these shares."""
 _LEADERS = 3
 """So many, and the default, are trained again."""
+_HALF = 0.5
+"""Of the default's seconds: what a candidate beside it has to have at least."""
 _SLOW_STARTER = 8
 """Of so many promotions one goes to a candidate that does not lead: some good ones start slowly."""
 
@@ -156,7 +158,7 @@ def interrupted(view: View) -> Decision | None:
     for row in view.rows:
         if row.outcome is None and not row.busy and not row.over:
             refined = view.refine if row.origin == "refine" and view.refine is not None else 0
-            return Continue(row.place, view.last if row.place == 0 else refined)
+            return Continue(row.place, view.last if row.place == 0 or view.mode == "seeds" else refined)
     return None
 
 
@@ -272,13 +274,17 @@ def beside_the_default(view: View) -> Repeat | None:
 
 
 def after_all(view: View) -> Start | None:
-    """Return a candidate to be trained to its end where the default took less than it seemed that it would."""
+    """Return a candidate to be trained to its end where the default took less than it seemed that it would.
+
+    Also beside the default, for a worker that is left when all its seeds are trained; its schedule ends in time.
+    """
     default = view.rows[0]
     seeds = {r.repeat for r in default.repeats} | default.repeating
-    if not default.complete or len(seeds) < view.repeats or len(view.rows) >= view.n_trials:
+    if len(seeds) < view.repeats or len(view.rows) >= view.n_trials:
         return None
-    assert default.outcome is not None
-    return Start(view.last) if view.time_for(default.outcome.seconds, view.confirm_until) else None
+    takes = default.outcome.seconds if default.complete and default.outcome else _HALF * (view.trial_seconds or 0.0)
+    able = default.complete or default.busy
+    return Start(view.last) if able and view.time_for(takes, view.confirm_until) else None
 
 
 def final_score(row: Row) -> float:

@@ -215,7 +215,11 @@ def test_workers_without_work_train_the_default_with_other_seeds_beside_it() -> 
     assert engine(view(one, **given)) == Repeat(0, 2)  # type: ignore[arg-type]
     assert (begun.running, one.running) == (1, 2)
     both = replace(begun, repeating=frozenset({1, 2}))
-    assert engine(view(both, **given)) is None  # type: ignore[arg-type]
+    assert engine(view(both, trial_seconds=9.0, **given)) == Start(2)  # type: ignore[arg-type]  # at least half of it
+    late = {**given, "used": 5.5}
+    assert engine(view(both, trial_seconds=9.0, **late)) is None  # type: ignore[arg-type]
+    other = replace(row(1), outcome=None)
+    assert engine(view(both, other, trial_seconds=9.0, **late)) == Continue(1, 2)  # type: ignore[arg-type]  # as it was
     early = replace(begun, repeats=(Outcome(place=0, repeat=1, state="complete", curve=((1.0, 0.5),)),))
     assert engine(view(early, **given)) is None  # type: ignore[arg-type]  # what came of it early leaves no time
     done = replace(row(0, 0.9, 0.6, 0.5, seconds=4.0), repeating=frozenset({1}))

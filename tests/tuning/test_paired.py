@@ -92,6 +92,28 @@ def test_who_is_behind_the_default_on_validation_does_not_take_its_place(tmp_pat
     assert chosen_of([first, ahead], against=told) is ahead
 
 
+def test_defaults_of_other_families_compete_like_any_candidate(tmp_path: Path) -> None:
+    one = replace(done(tmp_path), standard_error=0.0)
+    scores = [(0.41, 0.50), (0.45, 0.47), (0.39, 0.45)]
+    origins = ("default", "default", "tpe")
+    trials = [replace(one, number=i, origin=origins[i], score=s, reserve_score=r) for i, (s, r) in enumerate(scores)]  # type: ignore[arg-type]
+    told = tuple(
+        AgainstDefault(default=i, trial=2, difference=d, standard_error=0.03, rows=90, seeds=((0,), (0,)))
+        for i, d in ((0, 0.05), (1, 0.02))
+    )
+    assert chosen_of(trials, against=told) is trials[2]
+
+
+def test_a_default_that_leads_on_the_reserve_is_said_to(tmp_path: Path) -> None:
+    one = replace(done(tmp_path), standard_error=0.0)
+    first = replace(one, number=0, origin="default", score=0.44, reserve_score=0.30)
+    found = replace(one, number=1, origin="random", score=0.40, reserve_score=0.35)
+    assert chosen_of([first, found]) is first
+    assert choice_note(found, first) == (
+        "trial 1 scored 0.4000, trial 0 0.4400; on the reserve 0.3500 and 0.3000, which decided"
+    )
+
+
 def test_a_search_compares_its_defaults_with_the_best_on_the_reserve(tmp_path: Path) -> None:
     spare = replace(problem(n_trials=9, repeats=1), data=replace(DATA, reserve=stripes(60, 5)))
     search = search_in(tmp_path, chosen=spare)
