@@ -5,7 +5,7 @@ from functools import cache
 from html.parser import HTMLParser
 from typing import Any
 
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.contracts import Provenance
@@ -22,7 +22,8 @@ INPUTS: dict[str, AnyInputs] = {"image": IMAGE, "table": TABLE, "text": TEXT, "s
 PARTS = ("<script>", "</script>", "<img src=x onerror=x>", '"', "'", '" onload="', "</title>", "</style>", "</svg>",
          "<!--", "-->", "]]>", "<![CDATA[", "&lt;", "&#60;", "&", "<", ">", "=", "`", "javascript:x", "//host/x",
          "http://host/x", "url(http://host/x)", "{{ 7*7 }}", "{% raw %}", "\\", "\0", "\n", "\r", "\t", "\u202e",
-         "\u2028", "\ufeff", "<a href=//host>", "<svg/onload=x>", "</", "/", "~1", "#")  # fmt: skip
+         "\u2028", "\ufeff", "<a href=//host>", "<svg/onload=x>", "</", "/", "~1", "#", "error",
+         "disadvantaged: x", "default")  # fmt: skip
 STRINGS = st.lists(st.sampled_from(PARTS) | st.text(max_size=6), min_size=1, max_size=6).map("".join).filter(bool)
 VALUES = {"src", "href", "style", "id", "class", "role", "data-json-pointer", "content", "http-equiv", "rel", "action",
           "srcset", "aria-details", "d", "points", "viewbox"}  # fmt: skip
@@ -107,6 +108,7 @@ def test_the_strings_stand_in_the_report() -> None:
 
 
 @settings(max_examples=200, phases=(Phase.explicit, Phase.reuse, Phase.generate))  # to shrink takes minutes
+@example("table", ("signed_error", "absolute_error", "error", "_error", "an error", "error."))
 @given(
     st.sampled_from(list(INPUTS)), st.lists(STRINGS, min_size=len(PLACES), max_size=len(PLACES), unique=True).map(tuple)
 )
