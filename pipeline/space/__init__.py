@@ -12,6 +12,7 @@ from pipeline.space.choosers import (
 from pipeline.space.grammar import (
     Choice,
     Condition,
+    Confidence,
     Constant,
     FloatRange,
     Group,
@@ -30,6 +31,7 @@ __all__ = [
     "Choice",
     "Chooser",
     "Condition",
+    "Confidence",
     "Constant",
     "DefaultChooser",
     "FloatRange",

@@ -57,6 +57,7 @@ def _array(name: str) -> NDArray[Any]:
 
 def search_part(records: Records) -> Part:
     """Compare the record with the table of trials, and choose again who is handed on and who is on the front."""
+    from pipeline.training.folds import fold_rows
     from pipeline.tuning import chosen_of, front_of
 
     search, path = records.search, SEARCH / "trials.parquet"
@@ -64,8 +65,10 @@ def search_part(records: Records) -> Part:
         raise missing(path)
     chosen = chosen_of(search.trials, search.objectives, search.against_default)
     again: dict[str, Any] = {"best": None if chosen is None else chosen.number}
-    if not any(trial.repeats for trial in search.trials):  # the seconds of repeats stand nowhere else
+    if not any(trial.repeats or trial.folds for trial in search.trials):  # their seconds stand nowhere else
         again["seconds"] = round(sum(trial.seconds for trial in search.trials), 3)
+    rows = records.card.rows
+    again["fold_rows"] = fold_rows(rows["train"], rows["val"]) if any(trial.folds for trial in search.trials) else 0
     if search.against_default:
         again["against_default"] = _against_default(search.against_default)
     reported = {key: part for key, part in plain(search).items() if key != "trials"}

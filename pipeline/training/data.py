@@ -44,6 +44,10 @@ class Data:
     targets: tuple[Target, ...] = ()
     sensitive: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     """Group of each validation row, by sensitive feature; no network reads them."""
+    exchangeable: bool = False
+    """Whether rows may change places between splits: neither time nor whose they are splits them."""
+    folded: "dict[tuple[int, int], Data]" = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Of these rows, by number of the fold and seed; see folds.py."""
     _placed: "dict[tuple[str, str], Rows]" = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def placed(self, split: Literal["train", "val", "reserve"], device: str) -> "Rows":
@@ -106,6 +110,7 @@ def load_data(card: DatasetCard, folder: Path) -> Data:
         task=card.task,
         targets=card.targets,
         sensitive=scored.groups,
+        exchangeable=card.task != "forecast" and card.unit is None and card.time is None,
     )
 
 

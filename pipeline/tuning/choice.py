@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean as mean
 
 import optuna
 
@@ -11,6 +12,7 @@ from pipeline.core.contracts import TASKS, AgainstDefault, SearchRecord, TrialRe
 from pipeline.core.errors import SpaceError
 from pipeline.core.settings import SearchSettings
 from pipeline.metrics.fronts import front
+from pipeline.training.folds import fold_rows
 from pipeline.tuning.aims import ALONE
 from pipeline.tuning.clock import kept_energy, kept_phases
 from pipeline.tuning.constraints import MARK
@@ -45,12 +47,13 @@ def chosen_of(
     """Return the trial to hand on: the best, or the default that is worse by no more than a standard error.
 
     The lowest of many noisy scores is partly luck. The best few are compared where no proposal and no early stop ever
-    looked: on the rows kept in reserve, and over fresh seeds; what was good before any search is the safer bet among
-    equals (one-standard-error rule, Breiman et al. 1984). The error is that of the difference on the same rows, where
-    `against` tells it, else the larger one of the two scores. Who is behind a default on validation, where being chosen
-    flatters, has only luck on the reserve to be better by. With several objectives the same rule leads to the
-    cheapest: of the front's trials whose score is within a standard error of the best, the one with the least of the
-    second objective. A knee would need weights between objectives; this needs what the score itself is unsure of.
+    looked: on the rows kept in reserve, and over fresh seeds, or on folds of few training rows; what was good before
+    any search is the safer bet among equals (one-standard-error rule, Breiman et al. 1984). The error is that of the
+    difference on the same rows, where `against` tells it, else the larger one of the two scores. Who is behind a
+    default on validation, where being chosen flatters, has only luck on the reserve to be better by. With several
+    objectives the same rule leads to the cheapest: of the front's trials whose score is within a standard error of the
+    best, the one with the least of the second objective. A knee would need weights between objectives; this needs what
+    the score itself is unsure of.
     """
     complete = [r for r in done if r.state == "complete" and r.score is not None and not r.violations]
     if not complete:
@@ -77,12 +80,17 @@ def _default_of(complete: Sequence[TrialRecord]) -> TrialRecord | None:
 def _leader(complete: Sequence[TrialRecord]) -> TrialRecord:
     """Return the best of the few with the lowest scores, by what decides; of those trained again if there are any."""
     leaders = sorted(complete, key=lambda r: (r.score or 0.0, r.number))[:LEADERS]
+    if folded := [r for r in leaders if r.folds]:
+        shared = min(len(r.folds) for r in folded)  # folds differ in how hard they are
+        return min(folded, key=lambda r: (mean(r.folds[:shared]), r.number))
     return min([r for r in leaders if r.repeats] or leaders, key=lambda r: (final_score(r), r.number))
 
 
 def final_score(record: TrialRecord) -> float:
-    """Return what decides: the mean over seeds, on the reserve where there is one, else on the validation rows."""
+    """Return what decides: the mean over folds where there are any, else over seeds, on the reserve or validation."""
     assert record.score is not None
+    if record.folds:
+        return mean(record.folds)
     pairs = [(record.score, record.reserve_score), *record.repeats]
     return sum(score if reserve is None else reserve for score, reserve in pairs) / len(pairs)
 
@@ -93,9 +101,9 @@ def _is_kept(default: TrialRecord, best: TrialRecord, against: Sequence[AgainstD
 
 
 def _validation(record: TrialRecord) -> float:
-    """Return the mean score over seeds on validation rows."""
+    """Return the mean score over seeds on validation rows, and over folds."""
     assert record.score is not None
-    scores = [record.score, *(score for score, _ in record.repeats)]
+    scores = [record.score, *(score for score, _ in record.repeats), *record.folds]
     return sum(scores) / len(scores)
 
 
@@ -113,18 +121,23 @@ def _paired(default: TrialRecord, best: TrialRecord, against: Sequence[AgainstDe
 def against_default_of(
     problem: Problem, rows: Sequence[Row], done: Sequence[TrialRecord], folder: Path
 ) -> tuple[AgainstDefault, ...]:
-    """Return the default beside the leader, where rows are kept in reserve: others chose the leader.
+    """Return the default beside the leader, on rows that did not choose it: those in reserve, or of shared folds.
 
     None for forecasts: their rows overlap and tell less than their number.
     """
     complete = [r for r in done if r.state == "complete" and r.score is not None and not r.violations]
     alone = len(problem.objective.minimise) == 1
-    if not complete or not alone or problem.data.reserve is None or problem.data.task == "forecast":
+    if not complete or not alone or problem.data.task == "forecast":
         return ()
-    best, seeds = _leader(complete), {row.place: (row.place, row.seeds) for row in rows}
-    default = _default_of(complete)
+    best, default = _leader(complete), _default_of(complete)
     if default is None or default is best:
         return ()
+    if folds := min(len(default.folds), len(best.folds)):
+        seeds = {place: (place, tuple(range(-1, -1 - folds, -1))) for place in (default.number, best.number)}
+    elif problem.data.reserve is None:
+        return ()
+    else:
+        seeds = {row.place: (row.place, row.seeds) for row in rows}
     losses = losses_in(folder, seeds[default.number], seeds[best.number])
     found = row_by_row(seeds[default.number], seeds[best.number], losses)
     return () if found is None else (found,)
@@ -149,11 +162,16 @@ def choice_note(
         kept = "no more than a standard error apart, so the default was kept"
         if told is None:
             return f"{shown}: {kept}"
+        apart = f"trial {told.trial} is {abs(told.difference):.4f} ± {told.standard_error:.4f}"
         if told.difference > told.standard_error:
             kept = "but behind on validation over all seeds, so the default was kept"
-        ahead = f"trial {told.trial} is {told.difference:.4f} ± {told.standard_error:.4f} ahead"
-        return f"{shown}; on the same {told.rows:,} rows {ahead}: {kept}"
+        elif told.difference < -told.standard_error:
+            kept = "so the default was kept"
+        way = "behind" if told.difference < 0 else "ahead"
+        return f"{shown}; on the same {told.rows:,} rows {apart} {way}: {kept}"
     where = "over fresh seeds" if chosen.reserve_score is None else "on the reserve"
+    if chosen.folds and best.folds:
+        where = "on folds of the training rows"
     if chosen.reserve_score is not None and chosen.repeats:
         where = "on the reserve, over fresh seeds,"
     return f"{shown}; {where} {final_score(best):.4f} and {final_score(chosen):.4f}, which decided"
@@ -261,6 +279,7 @@ def export(problem: Problem, rows: Sequence[Row], kept: Kept) -> SearchRecord:
         energy_wh=kept.energy_wh,
         energy_of=kept.energy_of,
         against_default=against,
+        fold_rows=fold_rows(len(problem.data.train.y), len(problem.data.val.y)) if any(r.folds for r in done) else 0,
         gap_fronts=gap_fronts(done),
         notes=tuple(notes),
     )

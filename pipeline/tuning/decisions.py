@@ -54,10 +54,11 @@ class Continue:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """The candidate of a place is trained again with another seed."""
+    """The candidate of a place is trained again with another seed, or without a fold of the training rows."""
 
     place: int
     repeat: int
+    """As in Job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,8 @@ class View:
     eta: int
     seed: int
     repeats: int
+    folds: int = 0
+    """Few rows decide: instead of fresh seeds so many folds of the training rows, each predicted without it."""
     mode: Literal["search", "seeds"] = "search"
     """seeds: there is no time to search; the default alone is trained, with several seeds."""
     seconds: float | None = None
@@ -246,17 +249,18 @@ def _in_front(view: View, paused: Sequence[Row]) -> list[Row]:
 
 
 def confirming(view: View) -> Repeat | None:
-    """Return one of the best few, to be trained again with a fresh seed: their scores are partly luck.
+    """Return one of the best few, to be trained again with a fresh seed or on a fold: their scores are partly luck.
 
     Those that broke a bound are not among them: luck with their score would change nothing. With several objectives the
     best few are of the front, of which one is handed on.
     """
     done = [row for row in view.rows if row.complete and not row.excess]
     able = done if len(view.objectives) == 1 else front_rows(done, view.last, view.rungs, view.objectives)
-    leaders = sorted(able, key=lambda row: (final_score(row), row.place))[:_LEADERS]
+    by = validation_score if view.folds else final_score  # all are compared by what all have
+    leaders = sorted(able, key=lambda row: (by(row), row.place))[:_LEADERS]
     if done and done[0].place == 0 and done[0] not in leaders:
         leaders.append(done[0])
-    for repeat in range(1, view.repeats + 1):
+    for repeat in range(-1, -1 - view.folds, -1) if view.folds else range(1, view.repeats + 1):
         for row in leaders:
             had = {r.repeat for r in row.repeats}
             assert row.outcome is not None
@@ -287,9 +291,15 @@ def after_all(view: View) -> Start | None:
     return Start(view.last) if able and view.time_for(takes, view.confirm_until) else None
 
 
+def validation_score(row: Row) -> float:
+    """Return the score on validation rows where a row stands."""
+    assert row.last_score is not None
+    return row.last_score
+
+
 def final_score(row: Row) -> float:
     """Return the mean over seeds of the score that decides: on the reserve where there is one, else on validation."""
-    found = [r for r in (row.outcome, *row.repeats) if r is not None and r.state == "complete"]
+    found = [r for r in (row.outcome, *row.repeats) if r is not None and r.state == "complete" and r.repeat >= 0]
     scores = [r.curve[-1][1] if r.reserve_score is None else r.reserve_score for r in found]
     return sum(scores) / len(scores)
 

@@ -23,9 +23,10 @@ from pipeline.training.budgets import budget_of, usual_batch
 from pipeline.training.checkpoints import load_checkpoint, save_checkpoint
 from pipeline.training.data import Data
 from pipeline.training.fit import Fit, finished
+from pipeline.training.folds import fold
 from pipeline.training.training import Training
 from pipeline.tuning.constraints import amounts_of, gaps_of, measured, weights_of
-from pipeline.tuning.paired import keep_losses
+from pipeline.tuning.paired import keep_losses, name_of
 
 FIRST_RUNG = 0.012
 """Smallest share of a trial's budget at which it is compared."""
@@ -82,13 +83,14 @@ class Onward:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """Train the candidate of a place until a rung; with a fresh seed where `repeat` is not 0."""
+    """Train the candidate of a place until a rung."""
 
     place: int
     candidate: Candidate
     rung: int
     """Index into the rungs at which to pause; the last ends the trial."""
     repeat: int = 0
+    """With a fresh seed where above 0; below 0, trained without fold -repeat of the training rows and scored on it."""
     onward: Onward | None = None
     """When it may go beyond that rung."""
     deadline: float | None = None
@@ -111,7 +113,7 @@ class Job:
     @property
     def name(self) -> str:
         """Of its files."""
-        return f"trial-{self.place}" if self.repeat == 0 else f"trial-{self.place}-seed-{self.repeat}"
+        return name_of(self.place, self.repeat)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,14 +166,16 @@ def run_job(problem: Problem, job: Job, on_sign: OnSign | None = None, on_fit: O
         outcome = standing(training, outcome, done)
         if done:
             fit = finished(training, stopped=False)
+            if fit.losses is not None:
+                keep_losses(job.folder, job.place, job.repeat, fit.losses)
+            if job.repeat < 0:
+                return replace(outcome, standard_error=fit.standard_error)
             cost = cost_of(job.candidate.architecture, problem.data.inputs, problem.data.outputs)
             amounts = amounts_of(fit.network, problem.data, problem.settings.constraints, training.device)
             objectives = measured(fit.network, problem.data, problem.objective.others, training.device)
             gaps = gaps_of(fit.network, problem.data, training.device)
             outcome = replace(outcome, gaps=gaps, standard_error=fit.standard_error, reserve_score=fit.reserve_score,
                               multiply_adds=cost.multiply_adds, amounts=amounts, objectives=objectives)  # fmt: skip
-            if fit.losses is not None:
-                keep_losses(job.folder, job.place, job.repeat, fit.losses)
             if on_fit is not None:
                 on_fit(job, fit)
     except DeviceError:
@@ -191,11 +195,12 @@ def failure(outcome: Outcome, wrong: Exception, seconds: float) -> Outcome:
 def _continued(problem: Problem, job: Job) -> Training:
     """Return the training where it paused, or before its first step."""
     seed = problem.seed if job.repeat == 0 else stream_seed(problem.seed, "repeat", job.repeat)
+    data = problem.data if job.repeat >= 0 else fold(problem.data, -job.repeat, problem.seed)
     saved = load_checkpoint(job.folder / job.name)
     if saved is not None and saved.get("candidate") != plain(job.candidate):
         saved = None  # of a candidate that a killed search had at this place and did not come to store
     policy = job.policy if saved is None else read(Policy, saved["policy"], "checkpoint")
-    training = Training(job.candidate, problem.data, problem.budget, seed=seed, trainer=problem.trainer,
+    training = Training(job.candidate, data, problem.budget, seed=seed, trainer=problem.trainer,
                         rung_average=True, policy=policy)  # fmt: skip
     if saved is not None:
         training.resume(saved)

@@ -43,7 +43,7 @@ def ended_words(row: Row, outcome: Outcome, rows: Sequence[Row], quality: str) -
     """Say what came of a job; None where it only paused."""
     what = f"trial {row.place} ({row.candidate.architecture['kind']}, {row.origin.replace('_', ' ')})"
     if outcome.repeat:
-        what += f" again with seed {outcome.repeat}"
+        what += f" again with seed {outcome.repeat}" if outcome.repeat > 0 else f" on fold {-outcome.repeat}"
     if outcome.state == "paused":
         return None
     if outcome.state == "failed":

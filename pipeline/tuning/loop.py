@@ -13,6 +13,7 @@ import optuna
 from pipeline.core.contracts import Candidate, SearchRecord
 from pipeline.models import read_architecture
 from pipeline.space import DefaultChooser, Space, first_answers, sample
+from pipeline.training.folds import folds_of
 from pipeline.tuning.choice import export, kept_of
 from pipeline.tuning.clock import (
     Clock,
@@ -98,7 +99,7 @@ class Search:
         plan = self._planned(size)
         self.problem = self.policies.problem = self.problem.within(plan.trial_seconds, plan.reach)
         self.mode, self.refine = plan.mode, plan.refine
-        words = plan_words(plan, self.clock.total(settings), settings.strategy)
+        words = plan_words(plan, self.clock.total(settings), settings.strategy, self._folds())
         log.info("%s · %d worker%s · up to %s MB of disk for paused trials", words, size, "s" * (size != 1),
                  f"{settings.disk_mb:,.0f}")  # fmt: skip
         name_objectives(self.study, self.problem.data.task, self.problem.objective.others)
@@ -206,6 +207,7 @@ class Search:
             eta=settings.eta,
             seed=self.problem.seed,
             repeats=settings.repeats,
+            folds=self._folds(),
             mode=self.mode,
             seconds=self.clock.total(settings),
             used=self.clock.used,
@@ -215,6 +217,10 @@ class Search:
             most_refined=settings.refine,
             lost=self.shelf.lost(self.table.rows),
         )
+
+    def _folds(self) -> int:
+        """Return on how many folds the best few are compared; the default trained alone has nobody beside it."""
+        return folds_of(self.problem.data) if self.mode == "search" and self.problem.settings.repeats else 0
 
     def _next_job(self) -> Work | None:
         refuse_hopeless(self.table.rows)

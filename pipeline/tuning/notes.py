@@ -79,8 +79,10 @@ def _result_lines(row: "Row", task: Task) -> Iterator[str]:
         yield f"{score} {outcome.reserve_score:.4f} on the reserve"
     if row.excess:
         yield violation_words(row.amounts)
-    if again := [f"{r.curve[-1][1]:.4f}" for r in row.repeats if r.state == "complete"]:
+    if again := [f"{r.curve[-1][1]:.4f}" for r in row.repeats if r.repeat in row.seeds]:
         yield f"again with fresh seeds: {', '.join(again)}"
+    if row.folds:
+        yield f"on folds of the training rows: {', '.join(f'{score:.4f}' for score in row.folds)}"
 
 
 def architecture_words(architecture: Mapping[str, Any]) -> str:

@@ -2,7 +2,8 @@
 
 Two scores on the same rows err together: what is hard for one network is hard for the other. The error of their
 difference is therefore taken over differences of rows, not over the rows of each. To it comes what fresh seeds tell of
-the luck of a training. Losses of rows lie in a file per training under state/; those that were compared are handed on.
+the luck of a training; of folds, each with a training of its own, their means tell it. Losses of rows lie in a file per
+training under state/; those that were compared are handed on.
 """
 
 import io
@@ -23,7 +24,7 @@ LOSSES = "losses"
 
 Losses = NDArray[np.float32]
 Trained = tuple[int, Sequence[int]]
-"""Number of a trial, and the seeds it was trained with: 0 is that of the search."""
+"""Number of a trial, and the seeds it was trained with: 0 is that of the search, -k the training without fold k."""
 
 
 def keep_losses(folder: Path, number: int, seed: int, losses: Losses) -> None:
@@ -49,13 +50,21 @@ def losses_table(compared: Sequence[AgainstDefault], folder: Path) -> pd.DataFra
 
 
 def row_by_row(default: Trained, trial: Trained, losses: Mapping[str, Losses]) -> AgainstDefault | None:
-    """Return how far the default is behind, over the seeds of both; None where losses of a seed are not there."""
+    """Return how far the default is behind, over the seeds of both; None where losses of a seed are not there.
+
+    Of folds both sides have the same ones.
+    """
     sides = [_all_losses(losses, *trained) for trained in (default, trial)]
     first, second = sides
     if first is None or second is None or first.shape[1] != second.shape[1] or first.shape[1] < 2:
         return None
-    each = first.mean(0) - second.mean(0)
-    squared = each.var(ddof=1) / len(each) + sum(_of_seeds(side) for side in sides if side is not None)
+    if min(default[1]) < 0:
+        apart = first - second
+        each = apart.ravel()
+        squared = max(each.var(ddof=1) / len(each), _of_seeds(apart))
+    else:
+        each = first.mean(0) - second.mean(0)
+        squared = each.var(ddof=1) / len(each) + _of_seeds(first) + _of_seeds(second)
     return AgainstDefault(
         default=default[0],
         trial=trial[0],
@@ -85,7 +94,8 @@ def _all_losses(losses: Mapping[str, Losses], number: int, seeds: Sequence[int])
 
 def name_of(number: int, seed: int) -> str:
     """Return the name of a training's file, and of its column."""
-    return f"trial-{number}" if seed == 0 else f"trial-{number}-seed-{seed}"
+    again = f"-seed-{seed}" if seed > 0 else f"-fold-{-seed}" if seed < 0 else ""
+    return f"trial-{number}{again}"
 
 
 def _path(folder: Path, number: int, seed: int) -> Path:

@@ -154,8 +154,11 @@ def kept_raised(study: optuna.Study, rows: Sequence[Row]) -> tuple[RaisedDefault
     return raised if rows and all(rows[0].answers.get(one.name) == one.value for one in raised) else ()
 
 
-def plan_words(plan: Plan, seconds: float | None, strategy: str) -> str:
-    """Say how the budget of time is spent, or that of energy as the seconds it comes to."""
+def plan_words(plan: Plan, seconds: float | None, strategy: str, folds: int = 0) -> str:
+    """Say how the budget of time is spent, or that of energy as the seconds it comes to.
+
+    `folds`: of the training rows, on which the best few are compared; 0: they have fresh seeds.
+    """
     if seconds is not None and math.isinf(seconds):
         return "plan: as long as search.energy_wh last; nothing was counted yet"
     if seconds is None or strategy != "engine":
@@ -168,7 +171,7 @@ def plan_words(plan: Plan, seconds: float | None, strategy: str) -> str:
     parts = [
         ("search", SEARCH_UNTIL),
         ("best ones to their end", FINISH_UNTIL),
-        ("fresh seeds", confirm_until(seconds)),
+        (f"{folds} folds of the training rows" if folds else "fresh seeds", confirm_until(seconds)),
     ]
     if plan.refine is not None:
         parts[:1] = [("search", SEARCH_UNTIL - REFINE_SHARE), ("numbers of the best one", SEARCH_UNTIL)]

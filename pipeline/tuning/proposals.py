@@ -3,7 +3,8 @@
 Every proposal is a function of (seed, place, rows before it), so a study that was killed proposes what it would have.
 Arms: draws around the defaults, changes of the best so far (of the front, where there are several objectives), TPE over
 the highest rung that has enough rows, and blind draws. The share of each depends on how many rows there are (PriorBand,
-Mallik et al. 2023, with TPE as a fourth arm). The arm `refine` has a phase of its own (refining.py).
+Mallik et al. 2023, with TPE as a fourth arm), and so does how far a draw around the defaults goes: a search that ends
+soon looks close to them. The arm `refine` has a phase of its own (refining.py).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from pipeline.core.seeds import stream, stream_seed
 from pipeline.models import read_architecture
 from pipeline.space import (
     Chooser,
+    Confidence,
     DefaultChooser,
     Forbidden,
     GridChooser,
@@ -172,13 +174,24 @@ def feasible(space: Space, chooser: Chooser) -> Candidate:
 
 def arm_shares(sampled: int, has_scores: bool) -> dict[Origin, float]:
     """Return how likely each arm is once so many rows were sampled; TPE needs scores."""
-    late = min(1.0, sampled / 30)
+    late = _lateness(sampled)
     shares: dict[Origin, float] = {
-        "prior": 0.5 - 0.4 * late, "mutation": 0.25 + 0.15 * late, "tpe": 0.15 + 0.25 * late, "random": 0.1,
+        "prior": 0.5 - 0.4 * late, "mutation": 0.35 + 0.05 * late, "tpe": 0.15 + 0.25 * late, "random": 0.1 * late,
     }  # fmt: skip
     if not has_scores:
         shares["prior"] += shares.pop("tpe")
     return shares
+
+
+def _lateness(sampled: int) -> float:
+    """Return how far a search is from its first proposals (0) to where shares stay as they are (1)."""
+    return min(1.0, sampled / 30)
+
+
+def nearness(sampled: int) -> dict[Confidence, float]:
+    """Return how likely each width is of a draw around the defaults, where a space says none."""
+    late = _lateness(sampled)
+    return {"high": 0.6 - 0.3 * late, "medium": 0.3 + 0.05 * late, "low": 0.1 + 0.25 * late}
 
 
 def _mixture(
@@ -186,17 +199,20 @@ def _mixture(
 ) -> tuple[Origin, Chooser]:
     place = len(rows)
     rng = stream(seed, "arm", place, attempt)
-    sampled = sum(row.origin not in ("default", "warm_start") for row in rows)
-    parents = best_rows(rows, rungs, names)
+    sampled = attempt + sum(row.origin not in ("default", "warm_start") for row in rows)  # near ones may be used up
+    parents = best_rows(rows, rungs, names) or [row for row in rows if row.complete]
     shares = arm_shares(sampled, best_rung(rows, rungs, STARTUP) is not None)
     if not parents:
         shares.pop("mutation")
     arms = list(shares)
     weights = np.array([shares[name] for name in arms])
     arm = arms[int(rng.choice(len(arms), p=weights / weights.sum()))]
+    if arm == "prior":
+        near = nearness(sampled)
+        return arm, PriorChooser(rng, unsure=list(near)[int(rng.choice(len(near), p=list(near.values())))])
     if arm == "mutation":
         parent = parents[int(rng.integers(len(parents)))]
         return arm, MutationChooser(parent.answers, rng)
     if arm == "tpe":
         return arm, tpe(rows, rungs, stream_seed(seed, "sampler", place, attempt), names)
-    return arm, PriorChooser(rng, unsure="low") if arm == "prior" else RandomChooser(rng)
+    return arm, RandomChooser(rng)

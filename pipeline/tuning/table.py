@@ -8,6 +8,7 @@ budget stopped is finished there too, and runs again if a larger budget lets it 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
+from itertools import count, takewhile
 from typing import Any
 
 import optuna
@@ -108,7 +109,13 @@ class Row:
     @property
     def seeds(self) -> tuple[int, ...]:
         """Of its trainings that came to their end, if its own did: 0 is that of the search."""
-        return (0, *(again.repeat for again in self.repeats if again.state == "complete"))
+        return (0, *(again.repeat for again in self.repeats if again.state == "complete" and again.repeat > 0))
+
+    @property
+    def folds(self) -> tuple[float, ...]:
+        """Score on each fold, in their order, until one that was not trained to its end."""
+        done = {-again.repeat: again.curve[-1][1] for again in self.repeats if again.state == "complete"}
+        return tuple(done[k] for k in takewhile(done.__contains__, count(1)))
 
     def record(self) -> TrialRecord:
         """Return what later stages may know of it."""
@@ -133,7 +140,8 @@ class Row:
             amounts=self.amounts,
             gaps=outcome.gaps,
             objectives=self.objectives,
-            repeats=tuple((r.curve[-1][1], r.reserve_score) for r in self.repeats if r.state == "complete"),
+            repeats=tuple((r.curve[-1][1], r.reserve_score) for r in self.repeats if r.repeat in self.seeds),
+            folds=self.folds,
             error=outcome.error,
             traceback=outcome.traceback,
         )
@@ -166,7 +174,7 @@ class Table:
                         key=lambda t: t.system_attrs["place"])  # fmt: skip
         for trial in trials:
             kept = trial.system_attrs
-            named = (_repeat(kept["place"], k) for k in range(1, 100))
+            named = (_repeat(kept["place"], k) for k in (*range(1, 100), *range(-1, -10, -1)))
             repeats = [read(Outcome, attributes[name], "study") for name in named if name in attributes]
             outcome = read(Outcome, kept["outcome"], "study") if "outcome" in kept else None
             self._ids.append(trial._trial_id)
@@ -218,7 +226,8 @@ class Table:
         if outcome.repeat:
             kept = {r.repeat: r for r in row.repeats} | {outcome.repeat: outcome}
             left = row.repeating - {outcome.repeat}
-            row = replace(row, repeating=left, repeats=tuple(kept[k] for k in sorted(kept)))
+            order = sorted(kept, key=lambda k: (k < 0, abs(k)))
+            row = replace(row, repeating=left, repeats=tuple(kept[k] for k in order))
             self._waiting.append(partial(self._store_repeat, row, outcome))
         else:
             before = len(row.scores(rungs))
@@ -305,4 +314,4 @@ def _may_go_on(outcome: Outcome | None, closed: bool) -> bool:
 
 
 def _repeat(place: int, k: int) -> str:
-    return f"repeat-{place}-{k}"
+    return f"repeat-{place}-{k}" if k > 0 else f"fold-{place}-{-k}"

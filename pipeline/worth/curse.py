@@ -73,6 +73,8 @@ def _points(card: DatasetCard, search: SearchRecord, model: ModelCard, level: fl
         yield CursePoint(label=f"again {k}, validation", score=normal(score, None, val, level), quality=None)
         if other is not None:
             yield CursePoint(label=f"again {k}, reserve", score=normal(other, None, reserve, level), quality=None)
+    for k, score in enumerate(trial.folds, 1):
+        yield CursePoint(label=f"fold {k}", score=normal(score, None, search.fold_rows, level), quality=None)
     for training in model.seeds:
         yield CursePoint(
             label=_TRAINED + training.name,

@@ -193,6 +193,8 @@ class DatasetCard:
     audit: tuple[AuditFeature, ...]
     unit: str | None = None
     """Column of persons, patients, … that have several rows (data.group_by)."""
+    time: str | None = None
+    """Column that splits rows (data.time): the last are tested on."""
     source_digest: str
     """SHA-256 over the raw files (or arrays) in name order."""
     notes: tuple[str, ...]

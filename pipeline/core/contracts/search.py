@@ -50,6 +50,8 @@ class TrialRecord:
     """(share of the trial's budget spent, score) at each rung."""
     repeats: tuple[tuple[float, float | None], ...] = ()
     """(score, score on the reserve) of trainings with fresh seeds."""
+    folds: tuple[float, ...] = ()
+    """Scores on folds of the training rows, in their order, of trainings without the fold; where rows are few."""
     amounts: Amounts = field(default_factory=dict)
     """(amount, its bound) of each constraint that was measured: some before training, some at the end of a complete
     trial, on validation rows."""
@@ -146,11 +148,11 @@ class AgainstDefault:
     difference: float
     """Of the means over seeds; above 0 where the default is worse."""
     standard_error: float
-    """Of the difference: over rows, and over seeds where there are several."""
+    """Of the difference: over rows, and over seeds or folds where there are several."""
     rows: int
-    """Of the reserve."""
+    """Of the reserve, or of the folds."""
     seeds: tuple[tuple[int, ...], tuple[int, ...]]
-    """Of the trainings of the default and of the trial: 0 is that of the search."""
+    """Of the trainings of the default and of the trial: 0 is that of the search, -k the one without fold k."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -187,8 +189,10 @@ class SearchRecord:
     raised: tuple[RaisedDefault, ...] = ()
     """Defaults of the first candidate that may rise as time allows; none where the search had no seconds."""
     against_default: tuple[AgainstDefault, ...] = ()
-    """Each default beside the best of the few that lead, on the reserve; none in older records, for forecasts (their
-    rows overlap) and with several objectives."""
+    """Each default beside the best of the few that lead, on the reserve or on folds; none in older records, for
+    forecasts (their rows overlap) and with several objectives."""
+    fold_rows: int = 0
+    """Rows of each fold of the training rows on which the best few were compared; 0: on none."""
     gap_fronts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """By gap, the trials that no other betters in score and gap at once, lowest score first."""
     notes: tuple[str, ...] = ()
