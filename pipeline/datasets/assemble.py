@@ -68,7 +68,7 @@ def assemble(
         class_rows=counts,
         audit=tuple(features),
         unit=settings.group_by if "train" in joined and _has(joined["train"], settings.group_by) else None,
-        time=settings.time,
+        time=settings.time if settings.series_id is None else None,  # else it orders the steps of each series
         source_digest=digest,
         notes=(*notes, *weight_notes, *side_notes, *_imbalance(labels, counts)),
     )

@@ -141,7 +141,10 @@ def test_dates_are_told_and_how_to_split_by_them(tmp_path: Path) -> None:
         "inputs like other numbers and categories"
     )
     assert f"{told}; data.time=day would split the rows by it" in prepared.card.notes
-    by_time = read(tmp_path, dated.drop(columns="joined").assign(month=days.astype(str)), time="day").card.notes
+    assert prepared.card.time is None
+    split = read(tmp_path, dated.drop(columns="joined").assign(month=days.astype(str)), time="day").card
+    assert split.time == "day"
+    by_time = split.notes
     assert any(note.startswith("dates or years: column 'month'") for note in by_time)
     assert not any("data.time=" in note for note in by_time)
 

@@ -130,6 +130,7 @@ def long_series(series: int = 40, steps: int = 6) -> pd.DataFrame:
 
 def test_series_have_one_weight_each() -> None:
     long = read(long_series(), format="series", series_id="id", time="t")
+    assert long.card.time is None
     wide = long_series().pivot(index=["id", "w", "y"], columns="t", values="v").add_prefix("s").reset_index()
     for prepared in (long, read(wide, "wide.csv", format="series", series_id="id")):
         assert isinstance(prepared.card.inputs, SeriesInputs)

@@ -217,6 +217,9 @@ def test_weights_that_prepare_wrote_are_loaded_or_missed(tmp_path: Any) -> None:
     loaded = load_data(card, tmp_path)
     assert loaded.train.weight is not None
     assert loaded.train.weight.tolist() == WEIGHT.tolist()
+    assert loaded.exchangeable
+    assert not load_data(replace(card, time="day"), tmp_path).exchangeable
+    assert not load_data(replace(card, unit="patient"), tmp_path).exchangeable
     (tmp_path / "train_weight.npy").unlink()
     with pytest.raises(ArtifactError) as caught:
         load_data(card, tmp_path)
