@@ -278,16 +278,16 @@ def beside_the_default(view: View) -> Repeat | None:
 
 
 def after_all(view: View) -> Start | None:
-    """Return a candidate to be trained to its end where the default took less than it seemed that it would.
+    """Return a candidate to be trained to its end where the default took less than it seemed that it would, or failed.
 
     Also beside the default, for a worker that is left when all its seeds are trained; its schedule ends in time.
     """
     default = view.rows[0]
     seeds = {r.repeat for r in default.repeats} | default.repeating
-    if len(seeds) < view.repeats or len(view.rows) >= view.n_trials:
+    if (len(seeds) < view.repeats and not default.failed) or len(view.rows) >= view.n_trials:
         return None
     takes = default.outcome.seconds if default.complete and default.outcome else _HALF * (view.trial_seconds or 0.0)
-    able = default.complete or default.busy
+    able = default.complete or default.busy or default.failed
     return Start(view.last) if able and view.time_for(takes, view.confirm_until) else None
 
 

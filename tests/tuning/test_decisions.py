@@ -207,6 +207,13 @@ def test_time_that_the_default_and_its_seeds_leave_goes_to_others() -> None:
     assert engine(view(replace(default, repeats=again), used=6.0, n_trials=1, **given)) is None
 
 
+def test_where_the_default_fails_another_candidate_has_its_time() -> None:
+    failed, given = row(0, state="failed"), {"mode": "seeds", "seconds": 10.0, "repeats": 2, "trial_seconds": 5.0}
+    assert engine(view(failed, used=1.0, **given)) == Start(2)
+    assert engine(view(failed, used=8.0, **given)) is None  # less than half of what one takes
+    assert engine(view(failed, row(1, 0.9, 0.6, 0.5, seconds=2.0), used=4.0, **given)) == Repeat(1, 1)
+
+
 def test_workers_without_work_train_the_default_with_other_seeds_beside_it() -> None:
     begun = replace(row(0), outcome=None, busy=True)
     given = {"mode": "seeds", "seconds": 10.0, "used": 1.0, "repeats": 2}
