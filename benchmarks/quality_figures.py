@@ -143,14 +143,21 @@ def worse_on_validation(outcomes: Iterable[Outcome], methods: Sequence[str]) -> 
     return {m: mean_of(of[m]) for m in methods}
 
 
-def worse_on_test(outcomes: Iterable[Outcome], methods: Sequence[str], default: str) -> dict[str, Mean]:
-    """Return the share of runs that end below the method `default` with the same task and seed."""
+def worse_on_test(
+    outcomes: Iterable[Outcome], methods: Sequence[str], default: str, by_choice: bool = False
+) -> dict[str, Mean]:
+    """Return the share of runs that end below the method `default` with the same task and seed.
+
+    `by_choice`: runs that hand on their own default are not counted as worse: it is the same candidate, trained as far
+    as time and the machine's load allowed.
+    """
     of: dict[str, dict[str, list[float]]] = {m: defaultdict(list) for m in methods}
     for (task, _), by_method in blocks(outcomes).items():
         bar = by_method[default].test if default in by_method else None
         for method, outcome in by_method.items():
             if method in of and method != default and bar is not None:
-                of[method][task].append(float(outcome.test is None or outcome.test < bar))
+                excused = by_choice and outcome.chosen is not None and outcome.chosen == outcome.default
+                of[method][task].append(float(outcome.test is None or (outcome.test < bar and not excused)))
     return {m: mean_of(of[m]) for m in methods}
 
 

@@ -19,7 +19,8 @@ Written by `python benchmarks/quality.py DATA_FOLDER`. Means are over tasks, of 
 * regret: area under (best validation score so far - best of all) / (default - best of all), over the seconds; 1 before
   the first complete trial and while nothing is better than the default. Only tasks on which something was.
 * worse than default: share of runs whose choice ends below the default, on validation rows the run's own, on test rows
-  that of `{DEFAULT_ONLY}` with the same task and seed. Failed runs count as worse.
+  that of `{DEFAULT_ONLY}` with the same task and seed. Failed runs count as worse. By choice: only where another
+  candidate than the run's own default was handed on; the default differs from that of `{DEFAULT_ONLY}` by its time.
 """
 _EMPTY = "–"
 
@@ -57,9 +58,10 @@ def summary(records: Sequence[Mapping[str, Any]], methods: Sequence[str], budget
         mean_regrets(outcomes, methods, budget),
         worse_on_validation(outcomes, methods),
         worse_on_test(outcomes, methods, DEFAULT_ONLY),
+        worse_on_test(outcomes, methods, DEFAULT_ONLY, by_choice=True),
     )
     head = ["method", "mean rank on test", "area under regret", "worse than default, validation",
-            "worse than default, test", "runs", "failed", "seconds of search", "trials"]  # fmt: skip
+            "worse than default, test", "by choice", "runs", "failed", "seconds of search", "trials"]  # fmt: skip
     rows: list[list[object]] = [head, ["---"] * len(head)]
     for method in methods:
         of = [r for r in records if r["settings"]["method"] == method]

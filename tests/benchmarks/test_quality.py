@@ -110,6 +110,10 @@ def test_share_that_ends_worse_than_the_default() -> None:
     test = figures.worse_on_test(runs, ["x", "d"], "d")
     assert (test["x"].value, test["x"].runs) == (pytest.approx((0.5 + 1) / 2), 3)
     assert test["d"].value is None
+    chosen = [*runs[:3], *runs[5:], outcome("b", 2, "x", 0.0, default=0.5, chosen=0.5), outcome("b", 2, "d", 0.1),
+              outcome("b", 3, "x", 0.0, default=0.5, chosen=0.4), outcome("b", 3, "d", 0.1)]  # fmt: skip
+    assert figures.worse_on_test(chosen, ["x"], "d")["x"].value == pytest.approx((0.5 + 1) / 2)
+    assert figures.worse_on_test(chosen, ["x"], "d", by_choice=True)["x"].value == pytest.approx((0.5 + 0.5) / 2)
 
 
 def test_the_bootstrap_has_the_variance_of_two_stages() -> None:
