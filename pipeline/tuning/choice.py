@@ -97,21 +97,31 @@ def final_score(record: TrialRecord) -> float:
 
 def _is_kept(default: TrialRecord, best: TrialRecord, against: Sequence[AgainstDefault]) -> bool:
     """Say whether the reserve does not tell a default from the best, or validation rows contradict it."""
-    return _within_error(default, best, against) or _validation(default) <= _validation(best)
+    shared = min(len(default.folds), len(best.folds))
+    return _within_error(default, best, against) or _validation(default, shared) <= _validation(best, shared)
 
 
-def _validation(record: TrialRecord) -> float:
-    """Return the mean score over seeds on validation rows, and over folds."""
+def _validation(record: TrialRecord, folds: int) -> float:
+    """Return the mean score over seeds on validation rows, and over so many folds."""
     assert record.score is not None
-    scores = [record.score, *(score for score, _ in record.repeats), *record.folds]
+    scores = [record.score, *(score for score, _ in record.repeats), *record.folds[:folds]]
     return sum(scores) / len(scores)
 
 
 def _within_error(default: TrialRecord, best: TrialRecord, against: Sequence[AgainstDefault]) -> bool:
-    gap = final_score(default) - final_score(best)
+    gap = _gap(default, best)
     if default is best or (found := _paired(default, best, against)) is None:
         return gap <= max(default.standard_error or 0.0, best.standard_error or 0.0)
     return gap <= found.standard_error
+
+
+def _gap(default: TrialRecord, best: TrialRecord) -> float:
+    """Return how much worse a default is, by what both have: folds are other rows than those of validation."""
+    if shared := min(len(default.folds), len(best.folds)):
+        return mean(default.folds[:shared]) - mean(best.folds[:shared])
+    if default.folds or best.folds:
+        return (default.score or 0.0) - (best.score or 0.0)
+    return final_score(default) - final_score(best)
 
 
 def _paired(default: TrialRecord, best: TrialRecord, against: Sequence[AgainstDefault]) -> AgainstDefault | None:

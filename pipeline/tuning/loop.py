@@ -219,8 +219,12 @@ class Search:
         )
 
     def _folds(self) -> int:
-        """Return on how many folds the best few are compared; the default trained alone has nobody beside it."""
-        return folds_of(self.problem.data) if self.mode == "search" and self.problem.settings.repeats else 0
+        """Return on how many folds the best few are compared.
+
+        The default trained alone has nobody beside it; scores of a whole front would be of folds for some of it only.
+        """
+        alone = self.mode == "search" and len(self.problem.objective.minimise) == 1
+        return folds_of(self.problem.data) if alone and self.problem.settings.repeats else 0
 
     def _next_job(self) -> Work | None:
         refuse_hopeless(self.table.rows)

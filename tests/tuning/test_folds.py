@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from pipeline.core.contracts import AgainstDefault
+from pipeline.core.objectives import ObjectiveSettings
 from pipeline.core.seeds import stream_seed
 from pipeline.core.strict import plain
+from pipeline.space import parse
 from pipeline.training.folds import fold
 from pipeline.training.training import Training
 from pipeline.tuning import Search, chosen_of
@@ -20,10 +22,11 @@ from pipeline.tuning.live import ended_words
 from pipeline.tuning.notes import trial_note
 from pipeline.tuning.paired import LOSSES, keep_losses, losses_in, losses_table, row_by_row
 from pipeline.tuning.plan import Plan, plan_words
+from pipeline.tuning.study import open_study
 from tests.training.test_fit import CPU
 from tests.training.test_folds import FEW
 from tests.tuning.test_decisions import RUNGS, row, view
-from tests.tuning.test_search import done, problem, search_in, study
+from tests.tuning.test_search import TINY, done, problem, search_in, study
 
 
 def few(**settings: object) -> Problem:
@@ -137,6 +140,27 @@ def test_leaders_are_compared_on_the_folds_that_all_have(tmp_path: Path) -> None
     assert choice_note(trials[0], trials[1]) == (
         "trial 1 scored 0.2000, trial 2 0.2100; on folds of the training rows 0.3500 and 0.4000, which decided"
     )
+
+
+def test_scores_on_folds_are_not_compared_with_those_on_validation_rows(tmp_path: Path) -> None:
+    one = replace(done(tmp_path), standard_error=0.01)
+    first = replace(one, number=0, origin="default", score=0.44)
+    found = replace(one, number=1, origin="random", score=0.40, folds=(0.60, 0.60))
+    assert chosen_of([first, found]) is found  # 0.04 behind on the rows that both were scored on
+    near, easy = replace(first, score=0.405), replace(found, folds=(0.20, 0.20))
+    assert chosen_of([near, easy]) is near
+    one_fold, two_folds = replace(first, folds=(0.43,)), replace(found, folds=(0.40, 0.90))
+    assert chosen_of([one_fold, two_folds]) is two_folds
+
+
+def test_with_several_objectives_there_are_fresh_seeds(tmp_path: Path) -> None:
+    chosen = replace(few(n_trials=3), objective=ObjectiveSettings(kind="pareto", minimise=("score", "parameters")))
+    optuna_study = open_study("two", f"sqlite:///{tmp_path / 'study.db'}", 2)
+    search = Search(chosen, parse(TINY), optuna_study, tmp_path / "files")
+    search.run()
+    record = search.export("db")
+    assert not any(t.folds for t in record.trials)
+    assert any(t.repeats for t in record.trials)
 
 
 def test_a_leader_behind_the_default_is_said_to_be(tmp_path: Path) -> None:
