@@ -1,6 +1,7 @@
 """The declarative language of search spaces: text to tree (`parse`), tree to candidate (`sample`)."""
 
 from pipeline.space.choosers import (
+    FAMILY,
     Chooser,
     DefaultChooser,
     GridChooser,
@@ -28,6 +29,7 @@ from pipeline.space.rising import Rising, rising, values_above
 from pipeline.space.sample import Forbidden, answers, first_answers, sample
 
 __all__ = [
+    "FAMILY",
     "Choice",
     "Chooser",
     "Condition",

@@ -14,7 +14,8 @@ _DEVIATION: Mapping[Confidence, float] = {"low": 0.5, "medium": 0.25, "high": 0.
 """Of the normal around a default, as a share of the range; NePS, the code beside PriorBand (Mallik et al. 2023)."""
 
 
-_FAMILY = "architecture.kind"
+FAMILY = "architecture.kind"
+"""The question for the family."""
 _NEW_FAMILY = 0.1
 
 
@@ -67,14 +68,18 @@ class PriorChooser(RandomChooser):
     minus that deviation (1/2, 3/4, 7/8), the others share the rest, as in NePS.
     """
 
-    def __init__(self, rng: np.random.Generator, unsure: Confidence | None = None) -> None:
-        """`unsure`: how sure to be where a node does not say."""
+    def __init__(
+        self, rng: np.random.Generator, unsure: Confidence | None = None, family: Scalar | None = None
+    ) -> None:
+        """`unsure`: how sure to be where a node does not say; `family`: around whose defaults, where it does not."""
         super().__init__(rng)
-        self._unsure = unsure
+        self._unsure, self._family = unsure, family
 
     def choice(self, name: str, node: Choice) -> Scalar:
         """Draw the default, or one of the other options."""
         others = [option for option in node.options if option != node.default]
+        if name == FAMILY and node.prior is None and self._family in node.options:
+            return self._family
         prior = node.prior or self._unsure
         if prior is None or not others:
             return super().choice(name, node)
@@ -128,11 +133,11 @@ class MutationChooser(RandomChooser):
     def __init__(self, parent: Mapping[str, Scalar], rng: np.random.Generator) -> None:
         super().__init__(rng)
         self._parent = parent
-        names = [name for name in parent if name != _FAMILY]
+        names = [name for name in parent if name != FAMILY]
         most = min(len(names), 1 + int(rng.choice(3, p=[0.4, 0.4, 0.2])))
         self._changed = {names[int(i)] for i in rng.permutation(len(names))[:most]}
-        if _FAMILY in parent and rng.uniform() < _NEW_FAMILY:
-            self._changed.add(_FAMILY)
+        if FAMILY in parent and rng.uniform() < _NEW_FAMILY:
+            self._changed.add(FAMILY)
 
     def choice(self, name: str, node: Choice) -> Scalar:
         """Return the parent's option, or another one."""

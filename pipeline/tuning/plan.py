@@ -21,6 +21,9 @@ log = logging.getLogger("pipeline.search")
 
 _LEAST_DEFAULTS = 3
 """With less time than for so many trainings of the default nothing is searched."""
+_SLOWER, _SLOWER_SHARE = 2.0, 0.5
+"""A trial may take so many times what the default takes, as far as this part of its share of the seconds pays for it:
+slower families need it, and some are better."""
 _EXPENSIVE = 5.0
 """Seconds of a trial from which its numbers are worth a Gaussian process."""
 _LEAST_REFINED = 8
@@ -86,7 +89,8 @@ def plan_for(
         plan = Plan(mode="seeds", trial_seconds=min(takes, _left(seconds, clock)), default_seconds=takes)
     else:
         share = settings.trial_share * seconds
-        plan = Plan(mode="search", trial_seconds=min(takes, share), default_seconds=takes)
+        slower = min(_SLOWER * takes, _SLOWER_SHARE * share)
+        plan = Plan(mode="search", trial_seconds=min(share, max(takes, slower)), default_seconds=takes)
     if measured is not None and rise is not None and settings.seconds is not None:
         plan = _with_raised(plan, problem, measured, rise, lambda: _left(seconds, clock))
     if before is not None:
@@ -109,10 +113,10 @@ def _refine_rung(problem: Problem, plan: Plan, seconds: float) -> int | None:
     `seconds`: of all workers. Without a budget of time nothing is refined: which trials take long differs from run to
     run, and a search of so many trials repeats.
     """
-    settings, takes = problem.settings, plan.trial_seconds
-    if settings.strategy != "engine" or not settings.refine or plan.mode == "seeds" or (takes or 0.0) <= _EXPENSIVE:
+    settings = problem.settings
+    takes = min(plan.trial_seconds or 0.0, plan.default_seconds or math.inf)
+    if settings.strategy != "engine" or not settings.refine or plan.mode == "seeds" or takes <= _EXPENSIVE:
         return None
-    assert takes is not None
     most = REFINE_SHARE * seconds / _LEAST_REFINED
     return max((rung for rung, share in enumerate(problem.rungs[:-1]) if share * takes <= most), default=None)
 
@@ -125,12 +129,15 @@ def _left(seconds: float, clock: Clock) -> float:
 def _with_raised(plan: Plan, problem: Problem, at: Measured, rise: Rise, left: Callable[[], float]) -> Plan:
     """Return the plan with the default raised.
 
-    In a search a trial keeps its seconds, and so do all others; a default that is trained alone takes what it needs.
+    In a search it rises within what the declared one would take, so that others have their time; a default that is
+    trained alone takes what it needs.
     """
     alone, whole = plan.mode == "seeds", problem.settings.seconds
     assert plan.trial_seconds is not None
+    assert plan.default_seconds is not None
     assert whole is not None
-    raised, at = rise(at, max(1e-3, left() - RISING_SHARE * whole) if alone else plan.trial_seconds)
+    usual = min(plan.trial_seconds, plan.default_seconds)
+    raised, at = rise(at, max(1e-3, left() - RISING_SHARE * whole) if alone else usual)
     takes = min(at.speed.seconds(problem.budget.epochs), left()) if alone else plan.trial_seconds
     return replace(plan, trial_seconds=takes, raised=raised)
 

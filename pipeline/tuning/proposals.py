@@ -19,6 +19,7 @@ from pipeline.core.errors import SpaceError
 from pipeline.core.seeds import stream, stream_seed
 from pipeline.models import read_architecture
 from pipeline.space import (
+    FAMILY,
     Chooser,
     Confidence,
     DefaultChooser,
@@ -194,6 +195,30 @@ def nearness(sampled: int) -> dict[Confidence, float]:
     return {"high": 0.6 - 0.3 * late, "medium": 0.3 + 0.05 * late, "low": 0.1 + 0.25 * late}
 
 
+def families(rows: Sequence[Row], rungs: Sequence[float]) -> list[Scalar]:
+    """Return the families that were scored: first those that came furthest, of these the best."""
+    best: dict[Scalar, tuple[float, ...]] = {}
+    for row in rows:
+        scores = row.scores(rungs)
+        if FAMILY in row.answers and scores and not row.failed:
+            rank = (row.excess, -len(scores), scores[-1], row.place)
+            family = row.answers[FAMILY]
+            best[family] = min(best.get(family, rank), rank)
+    return sorted(best, key=lambda family: best[family])
+
+
+def _family(rows: Sequence[Row], rungs: Sequence[float], sampled: int, rng: np.random.Generator) -> Scalar | None:
+    """Return around whose defaults to draw: each family has a share of what the one before it has, later a larger one.
+
+    None: nothing is known yet.
+    """
+    ranked = families(rows, rungs)
+    if not ranked:
+        return None
+    weights = (0.25 + 0.25 * _lateness(sampled)) ** np.arange(len(ranked))
+    return ranked[int(rng.choice(len(ranked), p=weights / weights.sum()))]
+
+
 def _mixture(
     rows: Sequence[Row], rungs: Sequence[float], seed: int, attempt: int, names: Sequence[str]
 ) -> tuple[Origin, Chooser]:
@@ -209,7 +234,8 @@ def _mixture(
     arm = arms[int(rng.choice(len(arms), p=weights / weights.sum()))]
     if arm == "prior":
         near = nearness(sampled)
-        return arm, PriorChooser(rng, unsure=list(near)[int(rng.choice(len(near), p=list(near.values())))])
+        width = list(near)[int(rng.choice(len(near), p=list(near.values())))]
+        return arm, PriorChooser(rng, unsure=width, family=_family(rows, rungs, sampled, rng))
     if arm == "mutation":
         parent = parents[int(rng.integers(len(parents)))]
         return arm, MutationChooser(parent.answers, rng)

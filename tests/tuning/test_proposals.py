@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from pipeline.tuning.proposals import arm_shares, nearness
+from pipeline.space import PriorChooser, parse, sample
+from pipeline.tuning.chooser import Noted
+from pipeline.tuning.proposals import arm_shares, families, nearness
+from tests.tuning.test_decisions import RUNGS, row
 from tests.tuning.test_search import problem, run, search_in
 
 WIDE = {
@@ -51,3 +55,47 @@ def test_a_small_space_is_tried_in_full(tmp_path: Path) -> None:
     record = run(tmp_path, tree, n_trials=40, epochs=1)
     assert len(record.trials) == 8
     assert len({str(t.candidate) for t in record.trials}) == 8
+
+
+def test_families_that_came_furthest_lead_and_of_these_the_best() -> None:
+    """On made-up rows: a family that came to its end leads over one with a lower score at the first rung."""
+    rows = [
+        row(0, 0.9, 0.6, 0.5, answers={"architecture.kind": "mlp"}),
+        row(1, 0.8, 0.5, 0.4, answers={"architecture.kind": "table_resnet"}),
+        row(2, 0.1, answers={"architecture.kind": "cnn"}),
+        row(3, 0.7, 0.55, answers={"architecture.kind": "rnn"}),
+        row(4, state="failed", answers={"architecture.kind": "tabm"}),
+        row(5, 0.9, 0.6, 0.6, answers={"architecture.kind": "table_resnet"}),
+    ]
+    assert families(rows, RUNGS) == ["table_resnet", "mlp", "rnn", "cnn"]
+    assert families([], RUNGS) == []
+    assert families([row(0, 0.9)], RUNGS) == []  # a space with one family does not ask
+
+
+def test_who_breaks_a_bound_lifts_no_family() -> None:
+    heavy = row(1, 0.8, 0.5, 0.1, gauged={"parameters": (2e6, 1e6)}, answers={"architecture.kind": "tabm"})
+    kept = row(0, 0.9, answers={"architecture.kind": "mlp"})
+    assert heavy.excess > 0
+    assert families([heavy, kept], RUNGS) == ["mlp", "tabm"]
+
+
+def test_draws_stay_around_the_defaults_of_the_family_given() -> None:
+    tree = {"architecture": {"default": "cnn",
+                             "cnn": {"width": {"choice": [4, 8, 16, 32], "default": 8}},
+                             "resnet": {"width": {"choice": [4, 8, 16, 32], "default": 16}}}}  # fmt: skip
+    space = parse(tree)
+    drawn = [Noted(PriorChooser(np.random.default_rng(i), unsure="high", family="resnet")) for i in range(40)]
+    for chooser in drawn:
+        sample(space, chooser)
+    assert {chooser.answers["architecture.kind"] for chooser in drawn} == {"resnet"}
+    assert sum(chooser.answers["architecture.resnet.width"] == 16 for chooser in drawn) > 25
+
+
+def test_a_declared_belief_in_a_family_is_kept() -> None:
+    """A space that says how sure it is of its family is asked as before, whatever came furthest."""
+    tree = {"architecture": {"default": "cnn", "prior": "high", "cnn": {"width": 8}, "resnet": {"width": 16}}}
+    space = parse(tree)
+    drawn = [Noted(PriorChooser(np.random.default_rng(i), family="resnet")) for i in range(40)]
+    for chooser in drawn:
+        sample(space, chooser)
+    assert sum(chooser.answers["architecture.kind"] == "cnn" for chooser in drawn) > 25

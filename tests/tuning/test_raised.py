@@ -23,9 +23,9 @@ from tests.tuning.test_search import TINY, outcome, problem, run, search_in, stu
 
 
 def test_what_a_smaller_budget_left_paused_is_promoted_in_a_larger_one(tmp_path: Path) -> None:
-    few = run(tmp_path, n_trials=9)
+    few = run(tmp_path, n_trials=12)
     paused = {t.number: t.curve for t in few.trials if t.state == "pruned"}
-    many = run(tmp_path, n_trials=18)
+    many = run(tmp_path, n_trials=27)
     went_on = [t for t in many.trials if len(t.curve) > len(paused.get(t.number, t.curve))]
     assert went_on
     assert all(t.curve[: len(paused[t.number])] == paused[t.number] for t in went_on)

@@ -164,7 +164,7 @@ def test_the_arm_has_the_last_tenth_of_the_search_and_no_more_than_its_count() -
 
 @pytest.mark.parametrize(
     ("seconds", "workers", "refine"),
-    [(600.0, 1, 1), (100.0, 2, 0), (100.0, 1, None), (40.0, 1, None), (40.0, 2, 0), (30.0, 2, None)],
+    [(600.0, 1, 1), (100.0, 2, 0), (100.0, 1, None), (40.0, 1, None), (40.0, 2, None), (30.0, 2, None)],
 )
 def test_numbers_are_refined_where_trials_are_long_and_enough_of_them_fit(
     tmp_path: Path, seconds: float, workers: int, refine: int | None
@@ -175,7 +175,8 @@ def test_numbers_are_refined_where_trials_are_long_and_enough_of_them_fit(
     study(tmp_path).set_user_attr("plan", {"budget": {}, "plan": kept})
     policy = Policy(device="cpu", precision="fp32", memory_format=None, compile=False)
     found = plan_for(chosen, candidate(), study(tmp_path), Clock(study(tmp_path)), lambda _: policy, workers)
-    assert found.trial_seconds == pytest.approx(min(0.15 * seconds, takes))
+    slower = max(takes, min(2 * takes, 0.125 * seconds))  # families that need it, as far as half the share pays for it
+    assert found.trial_seconds == pytest.approx(min(0.25 * seconds, slower))
     assert found.refine == refine
     words = plan_words(found, seconds, "engine")
     assert ("numbers of the best one until" in words) == (refine is not None)

@@ -302,6 +302,6 @@ def test_a_default_trained_alone_rises_for_nearly_all_seconds_and_takes_what_it_
     assert found.default_seconds == 40.0
 
 
-def test_in_a_search_a_trial_keeps_its_seconds(tmp_path: Path) -> None:
+def test_in_a_search_it_rises_within_what_the_declared_one_takes(tmp_path: Path) -> None:
     found, granted = planned(tmp_path, 100.0, 0.25)
-    assert (found.mode, granted, found.trial_seconds) == ("search", [10.0], 10.0)
+    assert (found.mode, granted, found.trial_seconds) == ("search", [10.0], 12.5)  # of others, half the share
