@@ -15,17 +15,21 @@ import numpy as np
 from pipeline.core.contracts import Best, DatasetCard, EpochRecord, ModelCard, SearchRecord
 from pipeline.core.settings import SearchSlice
 from pipeline.core.store import FIT, SEARCH, TRAIN, fresh_folder, read_record, sha256_file, write_json
-from pipeline.stage import compose, slice_for
+from pipeline.stage import compose, slice_for, state_folder
 from pipeline.training.budgets import settled
 from pipeline.training.data import load_data
 from pipeline.training.held_out import held_out
 from pipeline.training.weights import load_model
+from pipeline.tuning import open_study, storage_url
+from pipeline.tuning.plan import kept_plan
 
 
 def plan(overrides: Sequence[str]) -> None:
-    """Print the epochs and seconds that a trial of this search may spend."""
+    """Print the epochs and seconds that a trial of this search might spend."""
     search = slice_for("search", SearchSlice, compose(overrides)).search
-    seconds = None if search.seconds is None else search.trial_share * search.seconds
+    record = read_record(SearchRecord, SEARCH / "search.json")
+    kept = kept_plan(open_study(record.study, storage_url(search.storage, state_folder())))
+    seconds = None if kept is None else kept.trial_seconds
     sys.stdout.write(json.dumps({"epochs": search.epochs, "seconds": seconds}) + "\n")
 
 

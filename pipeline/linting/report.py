@@ -14,7 +14,7 @@ from pipeline.linting.tree import Ends, Size, families, family_answer, missing_l
 from pipeline.models import FAMILIES
 from pipeline.models.cost import cost_of
 from pipeline.space import Space
-from pipeline.training.budgets import batch_of, usual_epochs
+from pipeline.training.budgets import batch_of, trial_limit, usual_epochs
 
 _COSTED = 12  # draws beside the lightest, the heaviest and the default of each family: shapes take longer than weights
 
@@ -240,10 +240,12 @@ def _warnings(lines: Sequence[FamilyLines], subject: Subject, limits: Limits) ->
     whole = limits.search.seconds
     if subject.rows and whole is not None:
         share = limits.search.trial_share * whole
-        slow = [line for line in lines if line.seconds is not None and line.seconds > share]
+        first = next((line.seconds for line in lines if line.seconds is not None), share)  # the space's default leads
+        limit = trial_limit(first, share)
+        slow = [line for line in lines if line.seconds is not None and line.seconds > limit]
         found += [
-            f"{line.name}: a trial of the default would take {line.seconds:.0f} s and is cut to {share:.0f} "
-            "(search.seconds times search.trial_share)"
+            f"{line.name}: a trial of the default would take {line.seconds:.0f} s and is cut to {limit:.0f} "
+            "(search.seconds, search.trial_share)"
             for line in slow
         ]
     return found

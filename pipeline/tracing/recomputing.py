@@ -96,7 +96,9 @@ def _against_default(compared: Sequence[AgainstDefault]) -> list[AgainstDefault 
     if not (path := SEARCH / "losses.parquet").exists():
         raise missing(path)
     losses = {str(name): column.to_numpy() for name, column in pd.read_parquet(path).items()}
-    return [row_by_row((one.default, one.seeds[0]), (one.trial, one.seeds[1]), losses) for one in compared]
+    return [
+        row_by_row((one.default, one.seeds[0]), (one.trial, one.seeds[1]), losses, one.reserve_rows) for one in compared
+    ]
 
 
 def _ensemble(records: Records) -> dict[str, Any]:

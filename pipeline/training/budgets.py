@@ -41,6 +41,22 @@ def budget_of(epochs: int | None, seconds: float | None, inputs: Inputs, rows: i
     return Budget(epochs=epochs or usual_epochs(inputs, rows), seconds=seconds)
 
 
+_SLOWER, _SLOWER_SHARE = 2.0, 0.5
+
+
+def trial_limit(default: float, share: float) -> float:
+    """Return the seconds that no trial of a search may exceed.
+
+    What the default takes, at most the share of one trial in the search's seconds. Slower families need more, and some
+    are better: up to twice as much as the default, as far as half the share pays for it.
+
+    Args:
+        default: seconds of the default's usual passes.
+        share: seconds, `search.trial_share` of those of the search.
+    """
+    return min(share, max(default, min(_SLOWER * default, _SLOWER_SHARE * share)))
+
+
 def usual_batch(inputs: Inputs, rows: int) -> int:
     """Return the rows of a step that serve `rows` training rows: few rows need small steps to take enough of them."""
     match inputs:

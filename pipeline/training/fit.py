@@ -46,7 +46,7 @@ class Fit:
     stopped: bool
     """Whether `on_score` or the deadline ended it early."""
     losses: NDArray[np.float32] | None = None
-    """Of each row of the reserve, or of the validation split where there is none."""
+    """Of each validation row, and after these of each row of the reserve where there is one."""
     unseen: Network | None = None
     """The network before it was trained once more with the validation rows; None: it never was."""
 
@@ -141,5 +141,9 @@ def finished(training: Training, *, stopped: bool) -> Fit:
         device=device_words(device),
         policy=training.policy,
         stopped=stopped,
-        losses=(spare or final).losses,
+        losses=final.losses if spare is None else _joined(final.losses, spare.losses),
     )
+
+
+def _joined(first: NDArray[np.float32] | None, second: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+    return None if first is None or second is None else np.concatenate([first, second])

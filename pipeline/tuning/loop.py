@@ -14,7 +14,6 @@ from pipeline.core.contracts import Candidate, SearchRecord
 from pipeline.models import read_architecture
 from pipeline.space import DefaultChooser, Space, first_answers, sample
 from pipeline.training.folds import folds_of
-from pipeline.tuning.choice import export, kept_of
 from pipeline.tuning.clock import (
     Clock,
     kept_processor,
@@ -34,6 +33,7 @@ from pipeline.tuning.packs import Packs, Work, pack_job, unfinished
 from pipeline.tuning.plan import Plan, kept_plan, kept_raised, plan_for, plan_words
 from pipeline.tuning.policies import POLICIES, Policies
 from pipeline.tuning.proposals import Exhausted, First, feasible, proposal
+from pipeline.tuning.record import export, kept_of
 from pipeline.tuning.rising import raised_words, rise_of, risen
 from pipeline.tuning.samplers import stock_study
 from pipeline.tuning.shelf import Shelf

@@ -49,10 +49,12 @@ def losses_table(compared: Sequence[AgainstDefault], folder: Path) -> pd.DataFra
     return pd.DataFrame(dict(sorted(losses_in(folder, *trained).items())))
 
 
-def row_by_row(default: Trained, trial: Trained, losses: Mapping[str, Losses]) -> AgainstDefault | None:
+def row_by_row(
+    default: Trained, trial: Trained, losses: Mapping[str, Losses], reserve: int = 0
+) -> AgainstDefault | None:
     """Return how far the default is behind, over the seeds of both; None where losses of a seed are not there.
 
-    Of folds both sides have the same ones.
+    Of folds both sides have the same ones. `reserve`: the last so many rows are those in reserve.
     """
     sides = [_all_losses(losses, *trained) for trained in (default, trial)]
     first, second = sides
@@ -71,6 +73,7 @@ def row_by_row(default: Trained, trial: Trained, losses: Mapping[str, Losses]) -
         difference=float(each.mean()),
         standard_error=float(squared**0.5),
         rows=len(each),
+        reserve_rows=reserve,
         seeds=(tuple(default[1]), tuple(trial[1])),
     )
 

@@ -10,6 +10,7 @@ import optuna
 
 from pipeline.core.contracts import Candidate, Policy, RaisedDefault
 from pipeline.core.strict import plain, read
+from pipeline.training.budgets import trial_limit
 from pipeline.tuning.clock import Clock
 from pipeline.tuning.decisions import FINISH_UNTIL, REFINE_SHARE, SEARCH_UNTIL, confirm_until
 from pipeline.tuning.jobs import Problem
@@ -21,9 +22,6 @@ log = logging.getLogger("pipeline.search")
 
 _LEAST_DEFAULTS = 3
 """With less time than for so many trainings of the default nothing is searched."""
-_SLOWER, _SLOWER_SHARE = 2.0, 0.5
-"""A trial may take so many times what the default takes, as far as this part of its share of the seconds pays for it:
-slower families need it, and some are better."""
 _EXPENSIVE = 5.0
 """Seconds of a trial from which its numbers are worth a Gaussian process."""
 _LEAST_REFINED = 8
@@ -88,9 +86,8 @@ def plan_for(
     if settings.strategy == "engine" and seconds < _LEAST_DEFAULTS * takes:
         plan = Plan(mode="seeds", trial_seconds=min(takes, _left(seconds, clock)), default_seconds=takes)
     else:
-        share = settings.trial_share * seconds
-        slower = min(_SLOWER * takes, _SLOWER_SHARE * share)
-        plan = Plan(mode="search", trial_seconds=min(share, max(takes, slower)), default_seconds=takes)
+        limit = trial_limit(takes, settings.trial_share * seconds)
+        plan = Plan(mode="search", trial_seconds=limit, default_seconds=takes)
     if measured is not None and rise is not None and settings.seconds is not None:
         plan = _with_raised(plan, problem, measured, rise, lambda: _left(seconds, clock))
     if before is not None:

@@ -10,9 +10,9 @@ from optuna.storages import RDBStorage
 
 from pipeline.core.contracts import SearchRecord
 from pipeline.core.errors import SpaceError
-from pipeline.tuning.choice import export, kept_of
 from pipeline.tuning.jobs import Problem
 from pipeline.tuning.plan import kept_raised
+from pipeline.tuning.record import export, kept_of
 from pipeline.tuning.study import shown_url, storage_url
 from pipeline.tuning.table import Table
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.core.contracts import AgainstDefault
+from pipeline.core.contracts import AgainstDefault, TrialRecord
 from pipeline.tuning import chosen_of
 from pipeline.tuning.choice import choice_note, final_score
 from pipeline.tuning.paired import LOSSES, Trained, keep_losses, losses_in, losses_table, row_by_row
@@ -82,11 +82,14 @@ def test_who_is_behind_the_default_on_validation_does_not_take_its_place(tmp_pat
     one = replace(done(tmp_path), standard_error=0.0)
     first = replace(one, number=0, origin="default", score=0.44, reserve_score=0.50, repeats=((0.40, 0.50),))
     found = replace(one, number=1, origin="random", score=0.40, reserve_score=0.30, repeats=((0.46, 0.30),))
-    told = (AgainstDefault(default=0, trial=1, difference=0.2, standard_error=0.05, rows=90, seeds=((0, 1), (0, 1))),)
+    told = (
+        AgainstDefault(default=0, trial=1, difference=0.2, standard_error=0.05, rows=90, reserve_rows=30,
+                       seeds=((0, 1), (0, 1))),
+    )  # fmt: skip
     assert chosen_of([first, found], against=told) is first
     assert choice_note(found, first, against=told) == (
         "trial 1 scored 0.4000, trial 0 0.4400; on the same 90 rows trial 1 is 0.2000 ± 0.0500 ahead: "
-        "but behind on validation over all seeds, so the default was kept"
+        "but not on validation and reserve alike, so the default was kept"
     )
     ahead = replace(found, repeats=((0.42, 0.30),))
     assert chosen_of([first, ahead], against=told) is ahead
@@ -114,6 +117,28 @@ def test_a_default_that_leads_on_the_reserve_is_said_to(tmp_path: Path) -> None:
     )
 
 
+def mean_of(trial: TrialRecord, part: int) -> float:
+    """Return the mean over seeds of the score on validation (0) or the reserve (1)."""
+    assert trial.score is not None
+    assert trial.reserve_score is not None
+    pairs = [(trial.score, trial.reserve_score), *trial.repeats]
+    return sum(pair[part] or 0.0 for pair in pairs) / len(pairs)
+
+
+def test_all_held_out_rows_tell_what_the_reserve_alone_cannot(tmp_path: Path) -> None:
+    """On the reserve within the error of the scores; on all rows ahead by more than that of the difference."""
+    one = replace(done(tmp_path), standard_error=0.05)
+    first = replace(one, number=0, origin="default", score=0.44, reserve_score=0.42)
+    found = replace(one, number=1, origin="random", score=0.40, reserve_score=0.40)
+    told = AgainstDefault(default=0, trial=1, difference=0.033, standard_error=0.02, rows=90, reserve_rows=30,
+                          seeds=((0,), (0,)))  # fmt: skip
+    assert chosen_of([first, found], against=(told,)) is found
+    assert chosen_of([first, found], against=(replace(told, difference=0.019),)) is first
+    assert chosen_of([first, found]) is first
+    leads_there = replace(found, reserve_score=0.43)  # and so the default leads by what decides
+    assert chosen_of([first, leads_there], against=(told,)) is first
+
+
 def test_a_search_compares_its_defaults_with_the_best_on_the_reserve(tmp_path: Path) -> None:
     spare = replace(problem(n_trials=9, repeats=1), data=replace(DATA, reserve=stripes(60, 5)))
     search = search_in(tmp_path, chosen=spare)
@@ -123,9 +148,12 @@ def test_a_search_compares_its_defaults_with_the_best_on_the_reserve(tmp_path: P
     for one in record.against_default:
         default, trial = complete[one.default], complete[one.trial]
         assert default.origin == "default"
-        assert one.rows == 60
+        assert (one.rows, one.reserve_rows) == (len(DATA.val.y) + 60, 60)
         assert [len(seeds) for seeds in one.seeds] == [1 + len(default.repeats), 1 + len(trial.repeats)]
-        assert one.difference == pytest.approx(final_score(default) - final_score(trial), abs=1e-6)
+        apart = [mean_of(default, i) - mean_of(trial, i) for i in (0, 1)]
+        pooled = (len(DATA.val.y) * apart[0] + 60 * apart[1]) / one.rows
+        assert apart[1] == pytest.approx(final_score(default) - final_score(trial), abs=1e-6)
+        assert one.difference == pytest.approx(pooled, abs=1e-6)
         assert one.standard_error >= 0
     assert search_in(tmp_path / "bare", n_trials=9).export("db").against_default == ()  # no row but those that chose
     chosen = chosen_of(record.trials, against=record.against_default)
@@ -134,6 +162,7 @@ def test_a_search_compares_its_defaults_with_the_best_on_the_reserve(tmp_path: P
     table = losses_table(record.against_default, search.folder)
     again = {str(name): column.to_numpy() for name, column in table.items()}
     found = [
-        row_by_row((one.default, one.seeds[0]), (one.trial, one.seeds[1]), again) for one in record.against_default
+        row_by_row((one.default, one.seeds[0]), (one.trial, one.seeds[1]), again, one.reserve_rows)
+        for one in record.against_default
     ]
     assert found == list(record.against_default)

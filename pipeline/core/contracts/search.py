@@ -146,11 +146,13 @@ class AgainstDefault:
     """Number of its trial."""
     trial: int
     difference: float
-    """Of the means over seeds; above 0 where the default is worse."""
+    """Of the means over rows and seeds; above 0 where the default is worse."""
     standard_error: float
     """Of the difference: over rows, and over seeds or folds where there are several."""
     rows: int
-    """Of the reserve, or of the folds."""
+    """Of validation and, after these, of the reserve; or of the folds."""
+    reserve_rows: int = 0
+    """Of these, in reserve."""
     seeds: tuple[tuple[int, ...], tuple[int, ...]]
     """Of the trainings of the default and of the trial: 0 is that of the search, -k the one without fold k."""
 
