@@ -63,12 +63,13 @@ def search_part(records: Records) -> Part:
     search, path = records.search, SEARCH / "trials.parquet"
     if not path.exists():
         raise missing(path)
-    chosen = chosen_of(search.trials, search.objectives, search.against_default)
+    chosen = chosen_of(search.trials, search.objectives, search.against_default, search.reserve_share)
     again: dict[str, Any] = {"best": None if chosen is None else chosen.number}
     if not any(trial.repeats or trial.folds for trial in search.trials):  # their seconds stand nowhere else
         again["seconds"] = round(sum(trial.seconds for trial in search.trials), 3)
     rows = records.card.rows
     again["fold_rows"] = fold_rows(rows["train"], rows["val"]) if any(trial.folds for trial in search.trials) else 0
+    again["reserve_share"] = rows["reserve"] / (rows["val"] + rows["reserve"]) if rows.get("reserve") else 0.0
     if search.against_default:
         again["against_default"] = _against_default(search.against_default)
     reported = {key: part for key, part in plain(search).items() if key != "trials"}

@@ -61,6 +61,11 @@ class Data:
             self._placed[split, device] = rows
         return self._placed[split, device]
 
+    @property
+    def reserve_share(self) -> float:
+        """Of the validation rows and those in reserve, the share of the latter; 0 where there are none."""
+        return 0.0 if self.reserve is None else len(self.reserve.y) / (len(self.val.y) + len(self.reserve.y))
+
     def with_validation_rows(self) -> "Data":
         """Return the same data with the validation and reserve rows among the training rows.
 

@@ -7,11 +7,13 @@ the next, at once when they qualify (ASHA, Li et al. 2020), from where they paus
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from statistics import fmean as mean
 from typing import Literal
 
 from pipeline.core.seeds import stream
 from pipeline.tuning.aims import ALONE, best_first, front_rows
+from pipeline.tuning.choice import pooled_score
 from pipeline.tuning.table import Row
 
 SEARCH_UNTIL = 0.72
@@ -83,6 +85,8 @@ class View:
     repeats: int
     folds: int = 0
     """Few rows decide: instead of fresh seeds so many folds of the training rows, each predicted without it."""
+    reserve_share: float = 1.0
+    """Of the reserve in the rows that decide."""
     mode: Literal["search", "seeds"] = "search"
     """seeds: there is no time to search; the default alone is trained, with several seeds."""
     seconds: float | None = None
@@ -256,7 +260,8 @@ def confirming(view: View) -> Repeat | None:
     """
     done = [row for row in view.rows if row.complete and not row.excess]
     able = done if len(view.objectives) == 1 else front_rows(done, view.last, view.rungs, view.objectives)
-    by = validation_score if view.folds else final_score  # all are compared by what all have
+    # All are compared by what all have.
+    by = validation_score if view.folds else partial(final_score, share=view.reserve_share)
     leaders = sorted(able, key=lambda row: (by(row), row.place))[:_LEADERS]
     if done and done[0].place == 0 and done[0] not in leaders:
         leaders.append(done[0])
@@ -297,11 +302,10 @@ def validation_score(row: Row) -> float:
     return row.last_score
 
 
-def final_score(row: Row) -> float:
-    """Return the mean over seeds of the score that decides: on the reserve where there is one, else on validation."""
+def final_score(row: Row, share: float = 1.0) -> float:
+    """Return the mean over seeds of the score that decides, on all held-out rows; `share`: of the reserve in these."""
     found = [r for r in (row.outcome, *row.repeats) if r is not None and r.state == "complete" and r.repeat >= 0]
-    scores = [r.curve[-1][1] if r.reserve_score is None else r.reserve_score for r in found]
-    return sum(scores) / len(scores)
+    return mean(pooled_score(r.curve[-1][1], r.reserve_score, share) for r in found)
 
 
 def engine(view: View) -> Decision | None:

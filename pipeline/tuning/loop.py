@@ -208,6 +208,7 @@ class Search:
             seed=self.problem.seed,
             repeats=settings.repeats,
             folds=self._folds(),
+            reserve_share=self.problem.data.reserve_share,
             mode=self.mode,
             seconds=self.clock.total(settings),
             used=self.clock.used,

@@ -91,8 +91,8 @@ def export(problem: Problem, rows: Sequence[Row], kept: Kept) -> SearchRecord:
     rows = [row for row in rows[: settings.n_trials] if row.outcome is not None]
     done = [row.record() for row in rows]
     names = problem.objective.minimise
-    against = against_default_of(problem, rows, done, kept.folder)
-    best, chosen = best_of(done), chosen_of(done, names, against)
+    against, share = against_default_of(problem, rows, done, kept.folder), problem.data.reserve_share
+    best, chosen = best_of(done), chosen_of(done, names, against, share)
     if best is None or chosen is None:
         failed = [r for r in done if r.state == "failed"]
         why = failed[-1].error if failed else "none came to a score"
@@ -110,7 +110,7 @@ def export(problem: Problem, rows: Sequence[Row], kept: Kept) -> SearchRecord:
         share = 100 * best.curve[-1][0]
         notes.append(f"no trial came to its end; trial {best.number}, handed on, spent {share:.0f} % of its budget")
     if chosen is not best:
-        notes.append(choice_note(best, chosen, names, against))
+        notes.append(choice_note(best, chosen, names, against, share))
     return SearchRecord(
         study=kept.name,
         storage=kept.storage,
@@ -125,6 +125,7 @@ def export(problem: Problem, rows: Sequence[Row], kept: Kept) -> SearchRecord:
         energy_wh=kept.energy_wh,
         energy_of=kept.energy_of,
         against_default=against,
+        reserve_share=share,
         fold_rows=fold_rows(len(problem.data.train.y), len(problem.data.val.y)) if any(r.folds for r in done) else 0,
         gap_fronts=gap_fronts(done),
         notes=tuple(notes),

@@ -151,12 +151,14 @@ def test_a_search_compares_its_defaults_with_the_best_on_the_reserve(tmp_path: P
         assert (one.rows, one.reserve_rows) == (len(DATA.val.y) + 60, 60)
         assert [len(seeds) for seeds in one.seeds] == [1 + len(default.repeats), 1 + len(trial.repeats)]
         apart = [mean_of(default, i) - mean_of(trial, i) for i in (0, 1)]
-        pooled = (len(DATA.val.y) * apart[0] + 60 * apart[1]) / one.rows
-        assert apart[1] == pytest.approx(final_score(default) - final_score(trial), abs=1e-6)
+        share = 60 / one.rows
+        pooled = (1 - share) * apart[0] + share * apart[1]
+        assert record.reserve_share == share
+        assert pooled == pytest.approx(final_score(default, share) - final_score(trial, share), abs=1e-6)
         assert one.difference == pytest.approx(pooled, abs=1e-6)
         assert one.standard_error >= 0
     assert search_in(tmp_path / "bare", n_trials=9).export("db").against_default == ()  # no row but those that chose
-    chosen = chosen_of(record.trials, against=record.against_default)
+    chosen = chosen_of(record.trials, against=record.against_default, share=record.reserve_share)
     assert chosen is not None
     assert record.best == chosen.number
     table = losses_table(record.against_default, search.folder)
@@ -166,3 +168,19 @@ def test_a_search_compares_its_defaults_with_the_best_on_the_reserve(tmp_path: P
         for one in record.against_default
     ]
     assert found == list(record.against_default)
+
+
+def test_who_leads_is_decided_on_all_held_out_rows(tmp_path: Path) -> None:
+    """Who is best on the reserve alone, a third of the rows, is not best on all; who was trained again leads."""
+    one = replace(done(tmp_path), origin="random", standard_error=0.0)
+    steady = replace(one, number=0, score=0.40, reserve_score=0.42)
+    lucky = replace(one, number=1, score=0.46, reserve_score=0.40)
+    assert chosen_of([steady, lucky], share=1 / 3) is steady
+    assert chosen_of([steady, lucky]) is lucky
+    many = [replace(one, number=10 + i, score=0.39, reserve_score=0.60) for i in range(6)]  # ahead on validation alone
+    again = replace(lucky, repeats=((0.41, 0.41),))
+    assert chosen_of([*many, again], share=1 / 3) is again
+    assert choice_note(many[0], again, share=1 / 3) == (
+        "trial 10 scored 0.3900, trial 1 0.4600; on validation and reserve, over fresh seeds, 0.4600 and 0.4250, "
+        "which decided"
+    )

@@ -191,6 +191,8 @@ class SearchRecord:
     raised: tuple[RaisedDefault, ...] = ()
     """Defaults of the first candidate that may rise as time allows; none where the search had no seconds."""
     against_default: tuple[AgainstDefault, ...] = ()
+    reserve_share: float = 0.0
+    """Of validation rows and those in reserve, which decide together; 0 where none are in reserve."""
     """Each default beside the best of the few that lead, on the reserve or on folds; none in older records, for
     forecasts (their rows overlap) and with several objectives."""
     fold_rows: int = 0
