@@ -163,7 +163,7 @@ def run_job(problem: Problem, job: Job, on_sign: OnSign | None = None, on_fit: O
             refuse_size(job.candidate, problem)
         training = _continued(problem, job)
         done = _climb(problem, job, training, on_sign)
-        outcome = standing(training, outcome, done)
+        outcome = standing(training, outcome, done, None if job.onward else problem.rungs[job.rung])
         if done:
             fit = finished(training, stopped=False)
             if fit.losses is not None:
@@ -244,14 +244,20 @@ def pause(job: Job, training: Training) -> None:
     save_checkpoint(folder, training.state() | {"candidate": plain(job.candidate)}, spare=False)
 
 
-def standing(training: Training, outcome: Outcome, done: bool | None) -> Outcome:
-    """Return the outcome of a training as it stands: at its end, at a pause (False) or at the deadline (None)."""
-    points = zip(training.shares, training.records, strict=True)
+def standing(training: Training, outcome: Outcome, done: bool | None, until: float | None = None) -> Outcome:
+    """Return the outcome of a training as it stands: at its end, at a pause (False) or at the deadline (None).
+
+    `until`: share of the budget at which it was to pause. Files of a killed search may be further than what it stored;
+    what they say beyond is told when it is asked for, or else it would decide what it did not decide before the kill.
+    """
+    points = list(zip(training.shares, training.records, strict=True))
+    if done is False and until is not None:
+        points = points[: 1 + next((i for i, (share, _) in enumerate(points) if share >= until), len(points))]
     return replace(
         outcome,
         state="complete" if done else "stopped" if done is None else "paused",
         curve=tuple((round(share, 4), record.val_score) for share, record in points),
-        quality=training.records[-1].val_quality,
+        quality=points[-1][1].val_quality,
         parameters=parameter_count(training.network),
         passes=round(training.pace.passes, 3),
         seconds=round(training.pace.seconds, 3),

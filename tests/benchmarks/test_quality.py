@@ -227,7 +227,7 @@ def test_runs_are_scored_kept_and_known_again(tmp_path: Path, capsys: pytest.Cap
 
 @pytest.mark.slow
 def test_weights_that_are_handed_on_are_scored_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = ["data=digits", "space=tiny", "search=tiny", "search.n_trials=1", "search.seconds=300", "seed=3"]
+    told = ["data=digits", "space=tiny", "search=tiny", "search.n_trials=1", "seed=3"]
     with scratch_project() as top:
         steps = Steps(top, tmp_path)
         shutil.copy(Path(quality.__file__).with_name("quality_steps.py"), top)

@@ -197,3 +197,15 @@ def test_files_of_another_candidate_at_the_same_place_are_not_gone_on_from(tmp_p
     assert len(found.curve) == 2
     went_on = run_job(problem(), replace(job, folder=tmp_path / "third"))
     assert run_job(problem(), replace(job, folder=tmp_path / "third", rung=1)).curve[:1] == went_on.curve
+
+
+def test_files_that_are_further_than_the_database_do_not_tell_before_they_are_asked(tmp_path: Path) -> None:
+    """As a killed search leaves them: what a trial scored at a later rung must not decide what it did not before."""
+    first = Job(place=0, candidate=CANDIDATE, rung=0, folder=tmp_path)
+    further = replace(first, rung=1)
+    run_job(problem(), first)
+    whole = run_job(problem(), further)
+    assert len(whole.curve) == 2
+    again = run_job(problem(), first)
+    assert (again.state, again.curve) == ("paused", whole.curve[:1])
+    assert run_job(problem(), further).curve == whole.curve
