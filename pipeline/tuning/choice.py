@@ -13,7 +13,7 @@ from pipeline.tuning.paired import losses_in, row_by_row
 from pipeline.tuning.table import Row
 
 LEADERS = 5
-"""So many trials with the lowest scores are compared on the reserve and over seeds."""
+"""So many trials with the lowest scores are compared where none was trained again."""
 
 
 def best_of(done: Sequence[TrialRecord]) -> TrialRecord | None:

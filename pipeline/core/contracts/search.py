@@ -191,10 +191,10 @@ class SearchRecord:
     raised: tuple[RaisedDefault, ...] = ()
     """Defaults of the first candidate that may rise as time allows; none where the search had no seconds."""
     against_default: tuple[AgainstDefault, ...] = ()
+    """Each default beside the best of the few that lead, on validation and reserve or on folds; none in older records,
+    for forecasts (their rows overlap) and with several objectives."""
     reserve_share: float = 0.0
-    """Of validation rows and those in reserve, which decide together; 0 where none are in reserve."""
-    """Each default beside the best of the few that lead, on the reserve or on folds; none in older records, for
-    forecasts (their rows overlap) and with several objectives."""
+    """Of the reserve in validation rows and those in reserve, which decide together; 0 where none are in reserve."""
     fold_rows: int = 0
     """Rows of each fold of the training rows on which the best few were compared; 0: on none."""
     gap_fronts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
