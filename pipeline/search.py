@@ -108,16 +108,19 @@ def run(settings: SearchSlice) -> None:
 
     from pipeline.training.data import load_data
     from pipeline.tuning import (
+        About,
         Fits,
         Problem,
         Search,
         front_of,
         front_words,
         hand_over,
+        look_back,
         losses_table,
         only_one,
         open_keeper,
         open_study,
+        refusals,
         show_weights,
         shown_url,
         storage_url,
@@ -125,12 +128,16 @@ def run(settings: SearchSlice) -> None:
 
     problem = Problem(load_data(card, FIT), settings.search, settings.trainer, settings.seed,
                       objective=settings.objective)  # fmt: skip
-    name, state = study_name(settings, sha256_folder(FIT)), state_folder()
+    about = About(data=card.name, task=card.task, objectives=settings.objective.minimise, seed=settings.seed,
+                  space=digest_of(settings.space), rows=sha256_folder(FIT))  # fmt: skip
+    name, state = study_name(settings, about.rows), state_folder()
     log.info("study %s · watch it with: %s", name, dashboard_command(shown_url(settings.search.storage)))
-    with only_one(state, name) as waited:
+    with only_one(state, name) as waited, refusals():
         study = open_study(name, storage_url(settings.search.storage, state), len(settings.objective.minimise))
         keeper = open_keeper(state, name, settings.search.keep)
         fits = Fits(problem, keeper.folder)
+        wanted = settings.search.reuse and settings.search.strategy == "engine"
+        look_back(study, about, space, FIT, state, wanted=wanted)
         search = Search(problem, space, study, state / name, None if waited else began())
         search.run(keeper.keep_fit, fits)
         show_weights(study, keeper, state / SHOWN)

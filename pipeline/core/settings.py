@@ -92,6 +92,9 @@ class SearchSettings:
     `seconds` or `energy_wh` whose trials take longer than five seconds; 0: none."""
     grid_points: int = 3
     """strategy=grid: values per float."""
+    reuse: bool = True
+    """strategy=engine: candidates of an earlier study of the same task, over another space or other rows, are tried
+    early."""
     workers: int | None = None
     """Processes that train; None: one per core or GPU; 0: this process, without isolation."""
     pack: int | None = 1

@@ -143,14 +143,15 @@ def model_part(records: Records, behind: Behind) -> Part:
     cost = cost_of(model.candidate.architecture, model.inputs, model.outputs)
     best = read_record(Best, SEARCH / "best.json")
     slice_ = settings_of(behind, "train", TrainSlice)
-    at_once = rows_at_once(best.candidate.optimizer, card.inputs, card.rows["train"], slice_.trainer)
+    processes = slice_.trainer.processes
+    at_once = rows_at_once(best.candidate.optimizer, card.inputs, card.rows["train"], processes, model.parts)
     again = {
         "candidate": plain(as_built(best.candidate, card.inputs, card.outputs, card.rows["train"])),
         "outputs": card.outputs,
         "parameters": cost.parameters,
         "multiply_adds": cost.multiply_adds,
         "activation_mb": round(at_once * cost.activation_bytes / 1e6, 3),
-        "processes": slice_.trainer.processes,
+        "processes": processes,
         "seed": slice_.seed,
         "search_score": best.score,
         "layers": layers_of(model.candidate.architecture, model.inputs, model.outputs) if model.layers else (),

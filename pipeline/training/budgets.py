@@ -14,7 +14,6 @@ from pipeline.core.contracts import (
     TableInputs,
     TextInputs,
 )
-from pipeline.core.settings import TrainerSettings
 
 
 def usual_epochs(inputs: Inputs, rows: int) -> int:
@@ -82,9 +81,9 @@ def batch_of(optimizer: Optimizer, inputs: Inputs, rows: int) -> int:
     return usual_batch(inputs, rows) if optimizer.batch_size == "auto" else optimizer.batch_size
 
 
-def rows_at_once(optimizer: Optimizer, inputs: Inputs, rows: int, trainer: TrainerSettings) -> int:
+def rows_at_once(optimizer: Optimizer, inputs: Inputs, rows: int, processes: int, parts: int) -> int:
     """Return the rows of a step that go through the network together: a part of what one of the processes takes."""
-    return -(-batch_of(optimizer, inputs, rows) // (trainer.processes * trainer.accumulate))
+    return -(-batch_of(optimizer, inputs, rows) // (processes * parts))
 
 
 def settled(candidate: Candidate, inputs: Inputs, rows: int) -> Candidate:

@@ -45,7 +45,8 @@ def model_card(
     cost, latency = priced(settings, card, best, done)
     rows = card.rows["train"]
     candidate = as_built(best.candidate, card.inputs, card.outputs, rows)
-    at_once = rows_at_once(best.candidate.optimizer, card.inputs, rows, settings.trainer)
+    processes, parts = settings.trainer.processes, done.policy.parts
+    at_once = rows_at_once(best.candidate.optimizer, card.inputs, rows, processes, parts)
     last = done.records[-1]
     notes = []
     if done.passes < budget.epochs:
@@ -62,10 +63,11 @@ def model_card(
         latency=latency,
         seed=settings.seed,
         device=done.device,
-        processes=settings.trainer.processes,
+        processes=processes,
         precision=done.policy.precision,
         memory_format=done.policy.memory_format,
         compiled=done.policy.compile,
+        parts=parts,
         refit_rows=sum(n for split, n in card.rows.items() if split != "test") if settings.train.refit else None,
         epochs=done.records,
         seconds=round(done.seconds, 3),

@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+import gc
 import hashlib
 import platform
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ _NATIVE_BF16 = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 """Of glibc's malloc.h."""
 _KEPT_BYTES = 2**30
+_NO_MEMORY = ("can't allocate memory", "could not create a primitive", "could not create a memory")
+"""What torch says on the CPU, where it has no class for it; the last two of convolutions and the like (oneDNN)."""
 
 
 @functools.cache
@@ -56,6 +59,23 @@ def keep_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
         return bool(mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES))
     return False
+
+
+def out_of_memory(wrong: BaseException) -> bool:
+    """Say whether an error says that memory, of a GPU or of this machine, was asked for and is not there."""
+    if isinstance(wrong, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(wrong, RuntimeError) and any(words in str(wrong) for words in _NO_MEMORY)
+
+
+def free_memory() -> None:
+    """Give back what nobody holds any more, also what keep_memory kept."""
+    gc.collect()
+    if platform.libc_ver()[0] == "glibc":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 @contextmanager

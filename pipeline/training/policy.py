@@ -23,7 +23,7 @@ from pipeline.training.machine import has_bf16
 def policy_for(settings: TrainerSettings, inputs: Inputs, recorded: Policy | None = None) -> Policy:
     """Return what is declared; where that is `auto`, what is recorded of this kind of device, else what is usual."""
     device, precision = choose_device(settings)
-    usual = Policy(device=device, precision=precision, compile=False,
+    usual = Policy(device=device, precision=precision, compile=False, parts=settings.accumulate,
                    memory_format="channels_last" if isinstance(inputs, ImageInputs) else None)  # fmt: skip
     had = recorded if recorded is not None and recorded.device == device else usual
     memory_format = had.memory_format if settings.memory_format == "auto" else settings.memory_format
@@ -32,6 +32,7 @@ def policy_for(settings: TrainerSettings, inputs: Inputs, recorded: Policy | Non
         precision=had.precision if settings.precision == "auto" else settings.precision,
         memory_format=memory_format if isinstance(inputs, ImageInputs) else None,
         compile=had.compile if settings.compile == "auto" else settings.compile,
+        parts=max(settings.accumulate, had.parts),
     )
     if policy.compile and device == "cpu" and shutil.which(os.environ.get("CXX", "g++")) is None:
         raise DeviceError("conf.trainer.compile: there is no C++ compiler here", fix="trainer.compile=false")
@@ -49,7 +50,7 @@ def variants(settings: TrainerSettings, network: nn.Module, usual: Policy, *, co
     more_layouts: list[Literal["contiguous"]] = ["contiguous"] if free_layout else []
     more_code = [True] if settings.compile == "auto" and compiled else []
     found = [
-        Policy(device=usual.device, precision=precision, memory_format=layout, compile=whole)
+        replace(usual, precision=precision, memory_format=layout, compile=whole)
         for precision in [usual.precision, *more_precisions]
         for layout in [usual.memory_format, *more_layouts]
         for whole in [usual.compile, *more_code]

@@ -71,7 +71,7 @@ class Training:
         if self.policy.compile:
             self.module.members = torch.compile(self.network.members)
         self._learner = self.module
-        self._parts = trainer.accumulate
+        self._parts = self.policy.parts
         self.team = ALONE
         self.optimizer = self.module.configure_optimizers()
         for group in self.optimizer.param_groups:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import optuna
 
+from pipeline.core.contracts import Origin
 from pipeline.core.errors import SpaceError
 from pipeline.space import DefaultChooser, Scalar, Space
 from pipeline.tuning.constraints import Gauge, OutOfBounds
@@ -20,7 +21,7 @@ def defaults_within_bounds(study: optuna.Study, space: Space, first: First, gaug
         return first
     kept = study.user_attrs.get("defaults")
     if kept is None:
-        kept = [_broken(space, known, gauge) for _, known in first]
+        kept = [_broken(space, origin, known, gauge) for origin, known in first]
         study.set_user_attr("defaults", kept)
     for reason in filter(None, kept):
         log.info("%s", reason)
@@ -30,10 +31,11 @@ def defaults_within_bounds(study: optuna.Study, space: Space, first: First, gaug
     return within
 
 
-def _broken(space: Space, known: Mapping[str, Scalar], gauge: Gauge) -> str | None:
-    """Say which bound a default breaks, if it does."""
+def _broken(space: Space, origin: Origin, known: Mapping[str, Scalar], gauge: Gauge) -> str | None:
+    """Say which bound a default, or what else is given, breaks, if it does."""
     try:
         gauge.kept(feasible(space, DefaultChooser(known)))
     except OutOfBounds as wrong:
-        return f"a default is passed over: {wrong.words}"
+        who = "a candidate of an earlier study" if origin == "earlier" else "a default"
+        return f"{who} is passed over: {wrong.words}"
     return None

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+import torch
+
 from pipeline.core.bounds import Amounts
 from pipeline.core.contracts import Budget, Candidate, Number, Policy
 from pipeline.core.errors import DeviceError, SpaceError
@@ -19,11 +21,13 @@ from pipeline.core.settings import SearchSettings, TrainerSettings
 from pipeline.core.strict import plain, read
 from pipeline.models import parameter_count
 from pipeline.models.cost import cost_of
-from pipeline.training.budgets import budget_of, usual_batch
+from pipeline.training.budgets import batch_of, budget_of, usual_batch
 from pipeline.training.checkpoints import load_checkpoint, save_checkpoint
 from pipeline.training.data import Data
 from pipeline.training.fit import Fit, finished
 from pipeline.training.folds import fold
+from pipeline.training.machine import free_memory, out_of_memory
+from pipeline.training.policy import policy_for
 from pipeline.training.training import Training
 from pipeline.tuning.constraints import amounts_of, gaps_of, measured, weights_of
 from pipeline.tuning.paired import keep_losses, name_of
@@ -97,6 +101,8 @@ class Job:
     """Of time.monotonic(), the same in all processes of a machine."""
     policy: Policy | None = None
     """As the row's record says; None: as is usual."""
+    parts: int = 1
+    """The rows of a step in so many parts at least: memory ran out before."""
     folder: Path
     """Where paused trials and the weights of finished ones lie."""
 
@@ -141,6 +147,8 @@ class Outcome:
     passes: float = 0.0
     seconds: float = 0.0
     """Of training and scoring, over all pieces."""
+    parts: int = 1
+    """As in Policy: twice as many as were asked for where memory ran out."""
     ended: float | None = None
     """Wall seconds of the search when it was noted."""
     error: str | None = None
@@ -154,10 +162,13 @@ OnFit = Callable[[Job, Fit], None]
 
 
 def run_job(problem: Problem, job: Job, on_sign: OnSign | None = None, on_fit: OnFit | None = None) -> Outcome:
-    """Train and return the outcome, also when the candidate fails; a device that is not there is nobody's candidate."""
+    """Train and return the outcome, also when the candidate fails; a device that is not there is nobody's candidate.
+
+    Where memory runs out it goes on once with half as many rows of a step at once; the step itself stays the same.
+    """
     began = time.monotonic()
     training: Training | None = None
-    outcome = Outcome(place=job.place, repeat=job.repeat, state="failed")
+    outcome = Outcome(place=job.place, repeat=job.repeat, state="failed", parts=job.parts)
     try:
         if not (job.folder / job.name).exists():
             refuse_size(job.candidate, problem)
@@ -178,11 +189,24 @@ def run_job(problem: Problem, job: Job, on_sign: OnSign | None = None, on_fit: O
                               multiply_adds=cost.multiply_adds, amounts=amounts, objectives=objectives)  # fmt: skip
             if on_fit is not None:
                 on_fit(job, fit)
-    except DeviceError:
+    except (DeviceError, torch.AcceleratorError):
         raise
     except Exception as wrong:  # noqa: BLE001  one bad candidate must not end a study; its traceback is kept
-        return failure(outcome, wrong, training.pace.seconds if training else time.monotonic() - began)
-    return outcome
+        smaller = _in_parts(problem, job, training) if out_of_memory(wrong) else None
+        if smaller is None:
+            return failure(outcome, wrong, training.pace.seconds if training else time.monotonic() - began)
+    else:
+        return outcome
+    del training  # with the error, which held it as well, all that it took
+    free_memory()
+    return run_job(problem, smaller, on_sign, on_fit)
+
+
+def _in_parts(problem: Problem, job: Job, training: Training | None) -> Job | None:
+    """Return a job that needs less memory at once; None where it was tried, or a step has no rows to part."""
+    parts = 2 * training.policy.parts if training is not None else 2
+    rows = batch_of(job.candidate.optimizer, problem.data.inputs, len(problem.data.train.y))
+    return replace(job, parts=parts) if job.parts == 1 and parts <= rows else None
 
 
 def failure(outcome: Outcome, wrong: Exception, seconds: float) -> Outcome:
@@ -200,6 +224,8 @@ def _continued(problem: Problem, job: Job) -> Training:
     if saved is not None and saved.get("candidate") != plain(job.candidate):
         saved = None  # of a candidate that a killed search had at this place and did not come to store
     policy = job.policy if saved is None else read(Policy, saved["policy"], "checkpoint")
+    policy = policy_for(problem.trainer, data.inputs, policy)
+    policy = replace(policy, parts=max(policy.parts, job.parts))
     training = Training(job.candidate, data, problem.budget, seed=seed, trainer=problem.trainer,
                         rung_average=True, policy=policy)  # fmt: skip
     if saved is not None:
@@ -261,6 +287,7 @@ def standing(training: Training, outcome: Outcome, done: bool | None, until: flo
         parameters=parameter_count(training.network),
         passes=round(training.pace.passes, 3),
         seconds=round(training.pace.seconds, 3),
+        parts=training.policy.parts,
     )
 
 

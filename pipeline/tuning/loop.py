@@ -24,6 +24,7 @@ from pipeline.tuning.clock import (
 from pipeline.tuning.constraints import MARK, Gauge, refuse_uncounted, refuse_unmeasurable
 from pipeline.tuning.decisions import Continue, Refine, Repeat, Start, View, confirm_until, to_beat
 from pipeline.tuning.defaults import defaults_within_bounds
+from pipeline.tuning.earlier import kept_earlier
 from pipeline.tuning.fits import Fits
 from pipeline.tuning.importance import importances
 from pipeline.tuning.jobs import Job, OnFit, Onward, Outcome, Problem
@@ -66,7 +67,10 @@ class Search:
         refuse_unmeasurable(problem.data, problem.settings.constraints, others)
         refuse_uncounted(problem.data, space)
         self.gauge = Gauge(data=problem.data, settings=problem.settings, trainer=problem.trainer, others=others)
-        self.first: First = first_answers(space)
+        self.earlier = kept_earlier(study)
+        declared = first_answers(space)
+        earlier: First = [("earlier", answers) for answers in self.earlier.answers]
+        self.first: First = (*declared[:1], *earlier, *declared[1:])
         for _, known in self.first:
             read_architecture(sample(space, DefaultChooser(known)).architecture)
         self.table = Table(study, problem.data.task, others)
@@ -88,6 +92,8 @@ class Search:
     def run(self, on_fit: OnFit | None = None, fits: Fits | None = None) -> None:
         """Train until nothing is left to do or the budget is spent; `fits` go on beside it."""
         settings = self.problem.settings
+        if self.earlier.words is not None:
+            log.info("%s", self.earlier.words)
         if is_over(self.study, settings):
             if fits is not None:
                 fits.complete()
@@ -99,6 +105,9 @@ class Search:
         plan = self._planned(size)
         self.problem = self.policies.problem = self.problem.within(plan.trial_seconds, plan.reach)
         self.mode, self.refine = plan.mode, plan.refine
+        before = {row.policy.device for row in self.table.rows if row.policy is not None} - {self.policies.usual.device}
+        if before:
+            log.warning("trials so far were trained on %s, it goes on on %s", *before, self.policies.usual.device)
         words = plan_words(plan, self.clock.total(settings), settings.strategy, self._folds())
         log.info("%s · %d worker%s · up to %s MB of disk for paused trials", words, size, "s" * (size != 1),
                  f"{settings.disk_mb:,.0f}")  # fmt: skip
@@ -318,8 +327,8 @@ class Search:
     def export(self, storage: str) -> SearchRecord:
         """Return the record of all trials and of the one that is handed on."""
         kept = self.study.user_attrs
-        passed_over = [reason for reason in (*kept.get("defaults", ()), kept.get("ended")) if reason is not None]
-        known = kept_of(self.study, storage, self.folder, passed_over)
+        said = (self.earlier.words, *kept.get("defaults", ()), kept.get("ended"))
+        known = kept_of(self.study, storage, self.folder, [one for one in said if one is not None])
         record = export(self.problem, self.table.rows, known)
         rows = self.table.rows[: self.problem.settings.n_trials]
         return replace(record, processor_seconds=kept_processor(self.study),

@@ -70,6 +70,8 @@ def _result_lines(row: "Row", task: Task) -> Iterator[str]:
     if outcome.parameters is not None:
         yield f"{outcome.parameters:,} weights{work}"
     yield f"{outcome.passes:.3g} passes over the training rows in {outcome.seconds:.1f} s"
+    if outcome.parts > 1:
+        yield f"the rows of a step went through the network in {outcome.parts} parts, so that they fit memory"
     if row.last_score is None:
         return
     score, quality = _said(TASKS[task].score), _said(TASKS[task].quality)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from pipeline.core.contracts import Candidate
+from pipeline.core.contracts import GIVEN, Candidate
 from pipeline.core.errors import DeviceError, SpaceError
 from pipeline.models import build
 from pipeline.training.budgets import batch_of
@@ -97,7 +97,7 @@ def work(problem: Problem, given: Work, on_sign: OnSign | None = None, on_fit: O
         return [run_job(problem, given, on_sign, on_fit)]
     try:
         return _together(problem, given, on_sign)
-    except DeviceError:
+    except (DeviceError, torch.AcceleratorError):
         raise
     except Exception as wrong:  # noqa: BLE001  what fails as one may do well alone, and says itself what is wrong
         log.warning("the pack of trial %d failed (%s: %s); its candidates are trained one after the other",
@@ -153,7 +153,7 @@ class Packs:
 
     def _packable(self, leader: Row) -> bool:
         problem, candidate = self.problem, leader.candidate
-        if leader.origin in ("default", "warm_start") or not any(free(name) for name in leader.answers):
+        if leader.origin in GIVEN or not any(free(name) for name in leader.answers):
             return False
         try:
             check_rows(problem.data)

@@ -14,7 +14,7 @@ import numpy as np
 from optuna.distributions import BaseDistribution
 
 from pipeline.core.bounds import Amounts
-from pipeline.core.contracts import Candidate, Origin
+from pipeline.core.contracts import GIVEN, Candidate, Origin
 from pipeline.core.errors import SpaceError
 from pipeline.core.seeds import stream, stream_seed
 from pipeline.models import read_architecture
@@ -100,8 +100,8 @@ def proposal(
                 raise Exhausted(())
             return "refine", chooser
         if settings.strategy in ("engine", "default_only"):
-            if place < len(first):
-                return first[place][0], DefaultChooser(first[place][1])
+            if place < len(first) and (attempt == 0 or settings.strategy == "default_only"):
+                return first[place][0], DefaultChooser(first[place][1])  # named twice, it leaves its place to others
             return _mixture(rows, rungs, seed, attempt, names)
         if settings.strategy == "grid":
             before = sum(1 + len(row.skipped) for row in rows)
@@ -224,7 +224,7 @@ def _mixture(
 ) -> tuple[Origin, Chooser]:
     place = len(rows)
     rng = stream(seed, "arm", place, attempt)
-    sampled = attempt + sum(row.origin not in ("default", "warm_start") for row in rows)  # near ones may be used up
+    sampled = attempt + sum(row.origin not in GIVEN for row in rows)  # near ones may be used up
     parents = best_rows(rows, rungs, names) or [row for row in rows if row.complete]
     shares = arm_shares(sampled, best_rung(rows, rungs, STARTUP) is not None)
     if not parents:

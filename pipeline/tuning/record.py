@@ -72,7 +72,7 @@ class Kept:
     folder: Path
     """Of its files."""
     passed_over: Sequence[str] = ()
-    """Why defaults, and draws after the last row, broke a bound."""
+    """What an earlier study offered; why defaults, and draws after the last row, broke a bound."""
     phases: tuple[tuple[str, float], ...] = ()
     energy_wh: float | None = None
     energy_of: str = ""

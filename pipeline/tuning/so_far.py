@@ -10,6 +10,7 @@ from optuna.storages import RDBStorage
 
 from pipeline.core.contracts import SearchRecord
 from pipeline.core.errors import SpaceError
+from pipeline.tuning.earlier import kept_earlier
 from pipeline.tuning.jobs import Problem
 from pipeline.tuning.plan import kept_raised
 from pipeline.tuning.record import export, kept_of
@@ -27,7 +28,8 @@ def record_so_far(problems: Mapping[str, Problem], state: Path) -> SearchRecord 
         return None
     _, study, problem = max(found, key=lambda one: one[0])
     rows = Table(study, problem.data.task, problem.objective.others).rows
-    kept = kept_of(study, shown_url(problem.settings.storage), state / study.study_name)
+    earlier = kept_earlier(study).words
+    kept = kept_of(study, shown_url(problem.settings.storage), state / study.study_name, [earlier] if earlier else [])
     try:
         record = export(problem, rows, kept)
     except SpaceError:

@@ -10,6 +10,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb.models import (
     StudySystemAttributeModel,
@@ -22,16 +23,19 @@ from optuna.storages._rdb.models import (
     TrialValueModel,
 )
 from optuna.trial import TrialState
-from sqlalchemy import delete, event, insert, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, delete, event, insert, update
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import scoped_session, sessionmaker
 
 from pipeline.core.errors import ConfigError
 from pipeline.core.provenance import without_passwords
 from pipeline.core.settings import SearchSettings
+from pipeline.tuning.refusals import refused_by
 
 log = logging.getLogger("pipeline.search")
 
+_PATIENCE, _QUIET = 60, 5
+"""Seconds for which a database that another program has locked is waited for; after the second it is said."""
 _UNSEEN = {"synchronize_session": False}
 """For changes in a session of its own, which holds no objects that they would have to reach."""
 
@@ -64,14 +68,18 @@ def open_study(name: str, url: str, objectives: int = 1) -> optuna.Study:
     """Create the study or continue it; all of its so many objectives are minimised."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None)
+        patient = {"connect_args": {"timeout": _PATIENCE}} if url.startswith("sqlite") else None
+        storage = RDBStorage(url, engine_kwargs=patient)
         _make_light(storage)
         study = optuna.create_study(
             storage=storage, study_name=name, load_if_exists=True, directions=["minimize"] * objectives
         )
-    except (SQLAlchemyError, ImportError, ValueError) as wrong:
-        reason = str(wrong).splitlines()[0]
-        raise ConfigError(f"conf.search.storage: cannot open the study ({reason})", fix="check the URL") from None
+    except (SQLAlchemyError, StorageInternalError, ImportError, ValueError) as wrong:
+        reason, fix = refused_by(wrong) or (str(wrong).splitlines()[0], "check the URL")
+        raise ConfigError(f"conf.search.storage: cannot open the study ({reason})", fix=fix) from None
+    except RuntimeError as wrong:  # tables that another version of Optuna made
+        fix = "move the database away for a new one, or run `optuna storage upgrade`"
+        raise ConfigError(f"conf.search.storage: {str(wrong).partition('. ')[0]}", fix=fix) from None
     return study
 
 
@@ -101,11 +109,28 @@ def together(study: optuna.Study) -> Iterator[None]:
     storage = _database(study)
     usual = storage.scoped_session
     with storage.engine.begin() as connection:
+        if storage.engine.dialect.name == "sqlite":
+            _hold(connection)
         storage.scoped_session = scoped_session(sessionmaker(bind=connection, join_transaction_mode="rollback_only"))
         try:
             yield
         finally:
             storage.scoped_session = usual
+
+
+def _hold(connection: Connection) -> None:
+    """Take the right to write before anything is written: who waits for it in between has to undo what it wrote."""
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(1000 * _QUIET)}")
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    except OperationalError as wrong:
+        if "locked" not in str(wrong):
+            raise
+        log.warning("another program has locked the study's database; waiting for it up to %d s", _PATIENCE)
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(1000 * (_PATIENCE - _QUIET))}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(1000 * _PATIENCE)}")
 
 
 def add_running(

@@ -191,7 +191,7 @@ class Table:
                     skipped=tuple(kept["skipped"]),
                     gauged={name: (amount, bound) for name, (amount, bound) in kept["gauged"].items()},
                     aimed=kept.get("aimed", {}),
-                    policy=read(Policy, kept["policy"], "study") if kept["policy"] else None,
+                    policy=_as_trained(read(Policy, kept["policy"], "study") if kept["policy"] else None, outcome),
                     outcome=outcome,
                     repeats=tuple(repeat for repeat in repeats if repeat.state != "stopped"),
                     pack=tuple(kept["pack"]) if "pack" in kept else None,
@@ -231,7 +231,8 @@ class Table:
             self._waiting.append(partial(self._store_repeat, row, outcome))
         else:
             before = len(row.scores(rungs))
-            row = replace(row, busy=False, outcome=outcome, over=outcome.state != "paused")
+            row = replace(row, busy=False, outcome=outcome, over=outcome.state != "paused",
+                          policy=_as_trained(row.policy, outcome))  # fmt: skip
             self._waiting.append(partial(self._store, row, before, rungs))
         self.rows[outcome.place] = row
         return row
@@ -306,6 +307,13 @@ class Table:
         found = (row.last_score, *(row.objectives.get(name) for name in self.others))
         values = [value for value in found if value is not None]  # of a stopped one the score is where it stood
         self._storage.set_trial_state_values(trial, state, values if len(values) == len(found) else None)
+
+
+def _as_trained(policy: Policy | None, outcome: Outcome | None) -> Policy | None:
+    """Return the policy of a row with the parts that its training came to need."""
+    if policy is None or outcome is None:
+        return policy
+    return replace(policy, parts=max(policy.parts, outcome.parts))
 
 
 def _may_go_on(outcome: Outcome | None, closed: bool) -> bool:

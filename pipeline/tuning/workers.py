@@ -13,12 +13,15 @@ import os
 import signal
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Protocol
+
+import torch
 
 from pipeline.core.errors import DeviceError
 from pipeline.core.process import die_with
@@ -28,6 +31,9 @@ from pipeline.tuning.packs import PackJob, Work, work
 log = logging.getLogger("pipeline.search")
 
 _SIGN_EVERY = 1.0
+_GPU_FAILED = 70
+"""Exit code of a worker whose GPU gave an error: that process can compute nothing there any more."""
+_GPU_GONE = "the same command goes on once it is back, or on the CPU with trainer=cpu"
 
 
 class Crew(Protocol):
@@ -95,7 +101,8 @@ class Team:
         self._crashes = tempfile.TemporaryDirectory(prefix="archline-")
         self._started = 0
         gc.freeze()  # what a fork shares stays shared: nobody looks for garbage there
-        self._context: Any = multiprocessing.get_context("spawn" if on_gpu(problem) else "fork")
+        self._gpu = on_gpu(problem)
+        self._context: Any = multiprocessing.get_context("spawn" if self._gpu else "fork")
         self._workers = [self._start() for _ in range(size)]
         self._done: list[tuple[Job, Outcome]] = []
         self._waiting: list[tuple[Problem, Job]] = []
@@ -106,7 +113,9 @@ class Team:
         last_words = Path(self._crashes.name) / str(self._started)
         self._started += 1
         process = self._context.Process(
-            target=_serve, args=(there, here, self._problem, self._on_fit, os.getpid(), last_words), daemon=True
+            target=_serve,
+            args=(there, here, self._problem, self._on_fit, os.getpid(), last_words, self._gpu),
+            daemon=True,
         )
         process.start()
         there.close()
@@ -224,15 +233,15 @@ def end_of(code: int | None) -> str:
     if code is not None and code < 0:
         name = signal.Signals(-code).name
         return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
-    return f"exit code {code}"
+    return "its GPU failed" if code == _GPU_FAILED else f"exit code {code}"
 
 
 def _serve(
-    pipe: Connection, other: Connection, problem: Problem, on_fit: OnFit | None, parent: int, last_words: Path
+    pipe: Connection, other: Connection, problem: Problem, on_fit: OnFit | None, parent: int, words: Path, gpu: bool
 ) -> None:
-    """Run jobs until the search's process is gone."""
+    """Run jobs until the search's process is gone. `gpu`: whether that one found a GPU to train on."""
     other.close()
-    crash = last_words.open("w")  # stays open: a crash has no time to open it
+    crash = words.open("w")  # stays open: a crash has no time to open it
     faulthandler.enable(crash)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the search; it ends its workers
     die_with(parent)
@@ -243,9 +252,15 @@ def _serve(
         except EOFError:
             return
         try:
+            if gpu and not on_gpu(problem):  # what is declared as auto must not become hours on the CPU unnoticed
+                raise DeviceError("search: the GPU that trained so far is not there any more", fix=_GPU_GONE)
             pipe.send(work(problem.within(trial_seconds), job, on_sign, on_fit))
         except DeviceError as wrong:
             pipe.send(wrong)
+        except torch.AcceleratorError:
+            traceback.print_exc(file=crash)
+            crash.flush()
+            os._exit(_GPU_FAILED)
 
 
 def _signs(pipe: Connection) -> Callable[[], None]:

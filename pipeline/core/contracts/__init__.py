@@ -72,6 +72,7 @@ from pipeline.core.contracts.scores import (
     best_baseline,
 )
 from pipeline.core.contracts.search import (
+    GIVEN,
     AgainstDefault,
     Best,
     Importances,
@@ -106,6 +107,7 @@ from pipeline.core.contracts.trust import (
 from pipeline.core.contracts.worth import Comparison, Curse, CursePoint, Rival, SeedScore, SeedSpread, Worth
 
 __all__ = [
+    "GIVEN",
     "TASKS",
     "Ablated",
     "AgainstDefault",

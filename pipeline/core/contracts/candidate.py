@@ -86,12 +86,15 @@ class Policy:
     memory_format: Literal["contiguous", "channels_last"] | None
     """Of images; None where there are none."""
     compile: bool
+    parts: int = 1
+    """The rows of a step go through the network in so many: as declared, or twice as many where memory ran out."""
 
     @property
     def words(self) -> str:
         """For people."""
         layout = "" if self.memory_format is None else f", {self.memory_format.replace('_', ' ')}"
-        return f"{self.precision}{layout}{', compiled' if self.compile else ''}"
+        parts = "" if self.parts == 1 else f", steps in {self.parts} parts"
+        return f"{self.precision}{layout}{', compiled' if self.compile else ''}{parts}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

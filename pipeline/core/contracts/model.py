@@ -62,6 +62,8 @@ class ModelCard:
     memory_format: Literal["contiguous", "channels_last"] | None = None
     """In which images lay while training; None where there are none, and in cards written before it was chosen."""
     compiled: bool = False
+    parts: int = 1
+    """In which the rows of each step went through the network."""
     refit_rows: int | None = None
     """Training rows of the weights, validation rows among them, where these were trained on once more; all scores, and
     the temperature, are of the training before."""

@@ -9,10 +9,13 @@ from pipeline.core.bounds import Amounts
 from pipeline.core.contracts.candidate import Candidate, Policy
 from pipeline.core.contracts.number import Number
 
-Origin = Literal["default", "warm_start", "prior", "mutation", "tpe", "random", "grid", "refine"]
-"""Who proposed a candidate: a family's default, the space's warm_start list, a draw around the defaults, a change of
-one of the best so far, Optuna's TPE sampler, a blind draw, the next one of a grid, or the best so far with numbers from
-a Gaussian process."""
+Origin = Literal["default", "warm_start", "earlier", "prior", "mutation", "tpe", "random", "grid", "refine"]
+"""Who proposed a candidate: a family's default, the space's warm_start list, the best of an earlier study over another
+space or other rows, a draw around the defaults, a change of one of the best so far, Optuna's TPE sampler, a blind draw,
+the next one of a grid, or the best so far with numbers from a Gaussian process."""
+
+GIVEN: tuple[Origin, ...] = ("default", "warm_start", "earlier")
+"""Those that nobody draws."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
