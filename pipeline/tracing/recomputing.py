@@ -143,8 +143,10 @@ def model_part(records: Records, behind: Behind) -> Part:
     cost = cost_of(model.candidate.architecture, model.inputs, model.outputs)
     best = read_record(Best, SEARCH / "best.json")
     slice_ = settings_of(behind, "train", TrainSlice)
-    processes = slice_.trainer.processes
-    at_once = rows_at_once(best.candidate.optimizer, card.inputs, card.rows["train"], processes, model.parts)
+    processes, policy = slice_.trainer.processes, best.policy
+    needed = policy.parts if policy is not None and (policy.device == "cpu") == (model.device == "cpu") else 1
+    parts = max(slice_.trainer.accumulate, needed)
+    at_once = rows_at_once(best.candidate.optimizer, card.inputs, card.rows["train"], processes, parts)
     again = {
         "candidate": plain(as_built(best.candidate, card.inputs, card.outputs, card.rows["train"])),
         "outputs": card.outputs,
@@ -152,6 +154,7 @@ def model_part(records: Records, behind: Behind) -> Part:
         "multiply_adds": cost.multiply_adds,
         "activation_mb": round(at_once * cost.activation_bytes / 1e6, 3),
         "processes": processes,
+        "parts": parts,
         "seed": slice_.seed,
         "search_score": best.score,
         "layers": layers_of(model.candidate.architecture, model.inputs, model.outputs) if model.layers else (),

@@ -194,7 +194,7 @@ def test_trials_are_kept_where_no_more_candidates_are_found(tmp_path: Path) -> N
     more = run(tmp_path, n_trials=4, epochs=1, constraints=Constraints(parameters=10))
     assert [t.candidate for t in more.trials] == [t.candidate for t in first.trials]
     assert more.notes[0] == (
-        "no more candidates: of the last 100 draws 100 broke a bound, one with parameters 1,426 above its bound 10"
+        "no more candidates: of the last 100 draws 100 broke a bound, one with parameters 2,186 above its bound 10"
     )
     rows = [row(0, 0.5)]
     with pytest.raises(Exhausted) as caught:
