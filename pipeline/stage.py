@@ -69,7 +69,8 @@ def launch(name: str, arguments: Sequence[str], act: Callable[[Mapping[str, Any]
         sys.stderr.write(f"error: {mistake}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; the same command continues where this one stopped\n")
+        best = "; with search.seconds=1 it hands on the best so far" if name == "search" else ""
+        sys.stderr.write(f"interrupted; the same command continues where this one stopped{best}\n")
         return 130
     return 0
 

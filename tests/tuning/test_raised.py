@@ -209,3 +209,29 @@ def test_files_that_are_further_than_the_database_do_not_tell_before_they_are_as
     again = run_job(problem(), first)
     assert (again.state, again.curve) == ("paused", whole.curve[:1])
     assert run_job(problem(), further).curve == whole.curve
+
+
+@pytest.mark.parametrize("seconds", [None, 1000.0])
+def test_a_search_that_is_stopped_hands_on_the_best_so_far_and_may_go_on(tmp_path: Path, seconds: float | None) -> None:
+    fits = 0
+
+    def stop(*_: Any) -> None:
+        nonlocal fits
+        fits += 1
+        if fits == 4:
+            raise KeyboardInterrupt
+
+    settings: dict[str, Any] = {"n_trials": 16, "seconds": seconds}
+    with pytest.raises(KeyboardInterrupt):
+        search_in(tmp_path, on_fit=stop, **settings)
+    had = [t.number for t in study(tmp_path).trials]
+    now = run(tmp_path, n_trials=16, seconds=1e-3)
+    assert [t.number for t in now.trials] == had[: len(now.trials)]
+    assert len(now.trials) < 16
+    assert now.trials[now.best].state == "complete"
+    assert any(note.startswith("search.seconds ended the study") for note in now.notes)
+    later = run(tmp_path, **settings)
+    assert len(later.trials) == 16
+    assert {t.number: t.curve for t in now.trials if t.state == "complete"}.items() <= {
+        t.number: t.curve for t in later.trials
+    }.items()
