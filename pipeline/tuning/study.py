@@ -77,7 +77,9 @@ def open_study(name: str, url: str, objectives: int = 1) -> optuna.Study:
     except (SQLAlchemyError, StorageInternalError, ImportError, ValueError) as wrong:
         reason, fix = refused_by(wrong) or (str(wrong).splitlines()[0], "check the URL")
         raise ConfigError(f"conf.search.storage: cannot open the study ({reason})", fix=fix) from None
-    except RuntimeError as wrong:  # tables that another version of Optuna made
+    except RuntimeError as wrong:
+        if "table schema" not in str(wrong):  # made by another version of Optuna
+            raise
         fix = "move the database away for a new one, or run `optuna storage upgrade`"
         raise ConfigError(f"conf.search.storage: {str(wrong).partition('. ')[0]}", fix=fix) from None
     return study

@@ -33,7 +33,7 @@ log = logging.getLogger("pipeline.search")
 _SIGN_EVERY = 1.0
 _GPU_FAILED = 70
 """Exit code of a worker whose GPU gave an error: that process can compute nothing there any more."""
-_GPU_GONE = "the same command goes on once it is back, or on the CPU with trainer=cpu"
+_GPU_GONE = "run the same command once it is back; without it the search goes on on the CPU"
 
 
 class Crew(Protocol):

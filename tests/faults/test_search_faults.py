@@ -193,7 +193,7 @@ def test_fault_32_a_gpu_that_is_gone_midway_is_said_and_never_the_cpu_for_hours(
     assert isinstance(said, DeviceError)
     assert str(said) == (
         "search: the GPU that trained so far is not there any more\n"
-        "  fix: the same command goes on once it is back, or on the CPU with trainer=cpu"
+        "  fix: run the same command once it is back; without it the search goes on on the CPU"
     )
 
 
