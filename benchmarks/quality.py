@@ -108,7 +108,7 @@ def one_run(prepared: Path, data: Path, told: Sequence[str], run: Run) -> dict[s
 def searched(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is kept of search.json."""
     trials = record["trials"]
-    chosen = trials[record["best"]]
+    chosen = next(trial for trial in trials if trial["number"] == record["best"])
     return {
         "metric": record["metric"],
         "seconds": record["seconds"],

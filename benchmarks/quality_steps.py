@@ -36,7 +36,7 @@ def plan(overrides: Sequence[str]) -> None:
 def take(weights: str, seed: str) -> None:
     """Put weights of the chosen trial where evaluate looks, with a card of what the search knows."""
     card, best = read_record(DatasetCard, FIT / "dataset.json"), read_record(Best, SEARCH / "best.json")
-    trial = read_record(SearchRecord, SEARCH / "search.json").trials[best.number]
+    trial = read_record(SearchRecord, SEARCH / "search.json").trial(best.number)
     assert trial.score is not None
     assert trial.quality is not None
     last = EpochRecord(epoch=int(trial.epochs), train_loss=0.0, val_score=trial.score, val_quality=trial.quality,

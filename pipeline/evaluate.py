@@ -134,7 +134,7 @@ def log_constraints(search: SearchRecord, checks: Sequence[ConstraintCheck]) -> 
     from pipeline.core.bounds import amount_words, violation_words
 
     if search.feasible is False:
-        best = search.trials[search.best]
+        best = search.trial(search.best)
         log.info("no feasible model: the closest, trial %d, has %s", best.number, violation_words(best.amounts))
     for check in checks:
         found = shown(check.test) if check.test.value is None else amount_words(check.test.value)

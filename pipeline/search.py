@@ -144,7 +144,7 @@ def run(settings: SearchSlice) -> None:
         record = search.export(shown_url(settings.search.storage))
         for line in search.summary(record):
             log.info("%s", line)
-        best = record.trials[record.best]
+        best = record.trial(record.best)
         assert best.score is not None
         with fresh_folder(SEARCH) as folder:
             write_json(folder / "search.json", record)

@@ -13,7 +13,7 @@ from pipeline.metrics.gaps import largest_gap
 
 def constraint_checks(search: SearchRecord, amounts: Mapping[str, Number]) -> tuple[ConstraintCheck, ...]:
     """Return one check per bound; `amounts` are those of the final network."""
-    seen = search.trials[search.best].amounts
+    seen = search.trial(search.best).amounts
     return tuple(
         ConstraintCheck(
             name=name,

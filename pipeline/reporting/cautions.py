@@ -71,7 +71,7 @@ def in_order(found: Sequence[Caution]) -> list[Caution]:
 def _asked(records: "Records", verdict: str) -> Iterator[Caution]:
     """Yield what was asked for and is not there."""
     if records.search.feasible is False:
-        best = records.search.trials[records.search.best]
+        best = records.search.trial(records.search.best)
         closest = f"no feasible model: the closest, trial {best.number}, has {violation_words(best.amounts)}"
         yield Caution(level=-1, kind=ASKED, text=closest, pointer="/search/constraints")
     for i, check in enumerate(records.scores.constraints):

@@ -38,7 +38,7 @@ def name_objectives(study: optuna.Study, task: Task, others: Sequence[str] = ())
 
 def study_note(record: SearchRecord, lines: Sequence[str]) -> str:
     """Return the outcome of a search in words: the dashboard's best trial has the lowest score, and may not be it."""
-    chosen = record.trials[record.best]
+    chosen = record.trial(record.best)
     head = [f"**Handed on: trial {chosen.number}** ({chosen.candidate.architecture['kind']})"]
     return "\n".join([*head, "", *(f"* {note}" for note in record.notes), "", *(f"    {line}" for line in lines)])
 

@@ -31,7 +31,7 @@ def curse_of(
         return _gap(*pair, level)
 
     optimism, own = better(first), _gap(None, None, level) if trained is None else better(trained)
-    longer = bool(model.seeds) and search.trials[search.best].epochs < _AS_LONG * model.seeds[0].passes
+    longer = bool(model.seeds) and search.trial(search.best).epochs < _AS_LONG * model.seeds[0].passes
     return Curse(
         metric=facts.score,
         quality=facts.quality,
@@ -61,7 +61,7 @@ def _words(optimism: Number) -> str:
 
 
 def _points(card: DatasetCard, search: SearchRecord, model: ModelCard, level: float) -> Iterator[CursePoint]:
-    trial, val, reserve = search.trials[search.best], card.rows["val"], card.rows.get("reserve", 0)
+    trial, val, reserve = search.trial(search.best), card.rows["val"], card.rows.get("reserve", 0)
     yield CursePoint(
         label="search, validation",
         score=None if trial.score is None else normal(trial.score, trial.standard_error, val, level),

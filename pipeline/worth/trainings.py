@@ -53,7 +53,7 @@ def retrained(folder: Path, model: ModelCard, search: SearchRecord, rows: Rows, 
     others = [(of, predict(load_training(folder, model, of, model.candidate), rows, head)) for of in model.seeds[1:]]
     default = None
     if model.default is not None and model.default_trial is not None:
-        trial = search.trials[model.default_trial]
+        trial = search.trial(model.default_trial)
         default = predict(load_training(folder, model, model.default, trial.candidate), rows, head)
     distilled = None
     if model.distilled is not None:

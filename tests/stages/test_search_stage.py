@@ -8,6 +8,7 @@ import pandas as pd
 from pipeline.core.settings import SearchSlice
 from pipeline.search import shares_words, study_name, trials_table
 from pipeline.stage import compose, slice_for
+from pipeline.tuning.notes import study_note
 from tests.reporting.records import records
 
 
@@ -55,3 +56,12 @@ def test_words_beside_numbers_become_texts_of_one_column(tmp_path: Path) -> None
     table = pd.read_parquet(tmp_path / "trials.parquet")
     assert table["optimizer.batch_size"].dropna().tolist() == ["auto", "64", "[1, 2.5]", "true"]
     assert table["optimizer.lr"].dropna().tolist() == [1.0, 0.5, 2.0, 0.1]
+
+
+def test_a_trial_is_found_by_its_number_where_one_before_it_came_to_no_score() -> None:
+    search = records().search
+    later = replace(search.trials[0], number=2, score=0.25)
+    stopped = replace(search, trials=(replace(search.trials[0], number=1), later), best=2)
+    assert stopped.trial(stopped.best) is later
+    assert stopped.feasible is search.feasible
+    assert study_note(stopped, []).startswith("**Handed on: trial 2**")

@@ -212,10 +212,14 @@ class SearchRecord:
     @property
     def feasible(self) -> bool | None:
         """Whether the trial that is handed on keeps all bounds; None if it did not come as far as being measured."""
-        trial = next(t for t in self.trials if t.number == self.best)
+        trial = self.trial(self.best)
         if trial.violations:
             return False
         return True if set(self.constraints) <= set(trial.amounts) else None
+
+    def trial(self, number: int) -> TrialRecord:
+        """Return the trial with this number: of a search that was stopped, one that came to no score is not here."""
+        return next(trial for trial in self.trials if trial.number == number)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
