@@ -28,6 +28,8 @@ _SMOOTHING = 0.75
 _STD = 0.1
 _SPARE = 16
 _ITERATIONS = 4
+_ALL_READ = 0
+"""Seed of the decomposition where no texts are drawn."""
 _AT_ONCE = 1024
 _SHORTEST, _LONGEST = 2, 5
 _PIECE = "\u2581"
@@ -56,8 +58,13 @@ def word_vectors(x_NL: Numbers, words: int, width: int, seed: int) -> NDArray[np
 
 
 def vectors_from(rows: "TrainingRows", words: int, width: int, seed: int) -> NDArray[np.float32]:
-    """Return the vectors that training texts give; what was computed for these rows is not computed again."""
+    """Return the vectors that training texts give; what was computed for these rows is not computed again.
+
+    The seed decides which texts are drawn. Where all are read every seed has the same vectors: that they are found by
+    chance is no property of the texts, and finding them takes as long as many a piece of a trial.
+    """
     drawn = drawn_by(rows, seed)
+    seed = _ALL_READ if drawn is None else drawn
 
     def found() -> NDArray[np.float32]:
         counted = once(rows, ("company", words, drawn), lambda: company(training_texts(rows, seed), words))

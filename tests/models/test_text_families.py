@@ -21,6 +21,7 @@ from pipeline.models.word_vectors import (
     rarity,
     texts_with_word,
     training_texts,
+    vectors_from,
     word_vectors,
 )
 from pipeline.training.data import Rows
@@ -178,6 +179,14 @@ def test_the_start_depends_on_rows_and_seed_alone(kind: str) -> None:
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in first.state_dict().items())
     assert not torch.equal(first.state_dict()[weight], other.state_dict()[weight])
     assert (first.state_dict()[weight][0] == 0).all()
+
+
+def test_where_all_texts_are_read_every_seed_has_the_same_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = rows_of(X)
+    assert np.array_equal(vectors_from(rows, V, 2, 1), vectors_from(rows, V, 2, 2))
+    monkeypatch.setattr("pipeline.models.word_vectors._MOST_WORDS", 3 * INPUTS.length)
+    drawn = [vectors_from(rows, V, 2, seed) for seed in range(1, 6)]
+    assert not all(np.array_equal(drawn[0], other) for other in drawn[1:])
 
 
 def test_vectors_can_start_at_random_and_without_the_wide_part() -> None:
