@@ -22,7 +22,7 @@ from pipeline.core.settings import SearchSlice
 from pipeline.stage import compose, prepare_terminal, slice_for
 from pipeline.training import data
 from pipeline.training.training import Training
-from pipeline.tuning import jobs, loop, packs, workers
+from pipeline.tuning import dispatch, jobs, loop, packs, workers
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 IN_JOBS = ("steps", "scores", "networks, made or read", "at the end", "checkpoints written")
@@ -84,7 +84,7 @@ def main() -> None:
         ("at the end", jobs, "cost_of"),
         ("checkpoints written", jobs, "pause"),
         ("probe", loop, "plan_for"),
-        ("decisions and proposals", loop.Search, "_next_job"),
+        ("decisions and proposals", dispatch.Dispatch, "next_job"),
         ("storing", loop.Search, "_store"),
         ("notes and terminal", loop.Search, "_note"),
         ("waiting for workers", workers.Team, "take"),

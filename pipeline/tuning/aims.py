@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pipeline.core.bounds import MEASURED
 from pipeline.core.objectives import SCORE
 from pipeline.metrics.fronts import Point, front, ordered
-from pipeline.tuning.table import Row
+from pipeline.tuning.row import Row
 
 _SMALLEST = 1e-12
 

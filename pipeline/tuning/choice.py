@@ -10,7 +10,7 @@ from pipeline.tuning.aims import ALONE
 from pipeline.tuning.front import members_of
 from pipeline.tuning.jobs import Problem
 from pipeline.tuning.paired import losses_in, row_by_row
-from pipeline.tuning.table import Row
+from pipeline.tuning.row import Row
 
 LEADERS = 5
 """So many trials with the lowest scores are compared where none was trained again."""

@@ -23,8 +23,8 @@ from pipeline.core.process import die_with
 from pipeline.core.store import write_bytes
 from pipeline.training.data import Data
 from pipeline.training.simple import chosen_on, fit_simple, kinds_for, most_rows, packed, readable_name, simple_name
-from pipeline.tuning.decisions import confirm_until
 from pipeline.tuning.jobs import Problem
+from pipeline.tuning.view import confirm_until
 from pipeline.tuning.workers import end_of, on_gpu
 
 log = logging.getLogger("pipeline.search")

@@ -13,8 +13,8 @@ from optuna.trial import create_trial
 from scipy.stats import rankdata
 
 from pipeline.core.contracts import Importances, SettingImportance
+from pipeline.tuning.row import Row
 from pipeline.tuning.samplers import best_rung, in_memory
-from pipeline.tuning.table import Row
 
 LEAST = 20
 """Trials with a score at one rung; fewer tell nothing."""

@@ -10,10 +10,11 @@ from types import TracebackType
 
 from pipeline.core.bounds import violation_words
 from pipeline.tuning.clock import Clock, Phase
-from pipeline.tuning.decisions import Continue, Decision, Refine, Repeat, View
 from pipeline.tuning.jobs import Outcome, Problem
+from pipeline.tuning.row import Row
 from pipeline.tuning.standing import Standing, best_row, class_of, line_of, quality_name, standing_of
-from pipeline.tuning.table import Row, Table
+from pipeline.tuning.table import Table
+from pipeline.tuning.view import Continue, Decision, Refine, Repeat, View
 
 log = logging.getLogger("pipeline.search")
 

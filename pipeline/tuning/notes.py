@@ -16,7 +16,7 @@ from pipeline.core.contracts import TASKS, Optimizer, SearchRecord, Task
 from pipeline.tuning.study import keep_attributes
 
 if TYPE_CHECKING:
-    from pipeline.tuning.table import Row
+    from pipeline.tuning.row import Row
 
 _MOST = 2045
 """Characters of one attribute: what the dashboard would cut a note into; longer notes lose the start of a traceback."""

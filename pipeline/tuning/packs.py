@@ -39,7 +39,7 @@ from pipeline.tuning.jobs import (
     run_job,
     standing,
 )
-from pipeline.tuning.table import Row
+from pipeline.tuning.row import Row
 
 log = logging.getLogger("pipeline.search")
 

@@ -12,11 +12,11 @@ from pipeline.core.contracts import Candidate, Policy, RaisedDefault
 from pipeline.core.strict import plain, read
 from pipeline.training.budgets import trial_limit
 from pipeline.tuning.clock import Clock
-from pipeline.tuning.decisions import FINISH_UNTIL, REFINE_SHARE, SEARCH_UNTIL, confirm_until
 from pipeline.tuning.jobs import Problem
 from pipeline.tuning.rising import RISING_SHARE, Measured, Rise
+from pipeline.tuning.row import Row
 from pipeline.tuning.speed import speed_of
-from pipeline.tuning.table import Row
+from pipeline.tuning.view import FINISH_UNTIL, REFINE_SHARE, SEARCH_UNTIL, confirm_until
 
 log = logging.getLogger("pipeline.search")
 

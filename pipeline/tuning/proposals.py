@@ -36,10 +36,10 @@ from pipeline.training.packing import bucket
 from pipeline.tuning.aims import ALONE
 from pipeline.tuning.chooser import Like, Noted, TrialChooser
 from pipeline.tuning.constraints import Gauge, OutOfBounds
-from pipeline.tuning.decisions import Refine
 from pipeline.tuning.refining import refined
+from pipeline.tuning.row import Row
 from pipeline.tuning.samplers import STARTUP, best_rows, best_rung, stock_study, tpe
-from pipeline.tuning.table import Row
+from pipeline.tuning.view import Refine
 
 TRIED = "tried before"
 _MOST_SKIPPED = 100

@@ -17,7 +17,7 @@ from pipeline.tuning.clock import kept_energy, kept_phases
 from pipeline.tuning.constraints import MARK
 from pipeline.tuning.jobs import Problem
 from pipeline.tuning.proposals import TRIED
-from pipeline.tuning.table import Row
+from pipeline.tuning.row import Row
 
 NO_FEASIBLE_MODEL = "no feasible model"
 """Starts the note of a search none of whose complete trials keeps all bounds."""

@@ -16,8 +16,8 @@ from optuna.trial import TrialState, create_trial
 from pipeline.core.seeds import stream, stream_seed
 from pipeline.space import Chooser, FloatRange, RandomChooser, Scalar, near_number
 from pipeline.tuning.chooser import Like, TrialChooser
+from pipeline.tuning.row import Row
 from pipeline.tuning.samplers import in_memory
-from pipeline.tuning.table import Row
 
 _STARTUP = 4
 """So many scores are needed by a process; before, numbers are drawn near the best ones."""

@@ -10,7 +10,7 @@ from optuna.trial import TrialState, create_trial
 from pipeline.space import Chooser
 from pipeline.tuning.aims import ALONE, front_rows, point_of
 from pipeline.tuning.chooser import TrialChooser
-from pipeline.tuning.table import Row
+from pipeline.tuning.row import Row
 
 STARTUP = 6
 """TPE needs so many rows at a rung."""

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pipeline.tuning.table import Row
+from pipeline.tuning.row import Row
 
 MEGABYTE = 1e6
 

@@ -9,7 +9,7 @@ from pipeline.core.contracts import TASKS, Task
 from pipeline.core.errors import SpaceError
 from pipeline.tuning.clock import Clock, Phase
 from pipeline.tuning.jobs import Problem
-from pipeline.tuning.table import Row
+from pipeline.tuning.row import Row
 
 _HOPELESS = 3
 """After so many failures and nothing else a search stops."""

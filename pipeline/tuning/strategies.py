@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 
 from pipeline.core.settings import Strategy
-from pipeline.tuning.decisions import Continue, Decision, Start, View, cut_default, engine, interrupted
+from pipeline.tuning.decisions import cut_default, engine, interrupted
+from pipeline.tuning.view import Continue, Decision, Start, View
 
 
 def default_only(view: View) -> Decision | None:

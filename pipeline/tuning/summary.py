@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from pipeline.core.arms import arms_of
 from pipeline.core.contracts import SearchRecord
+from pipeline.tuning.row import Row
 from pipeline.tuning.standing import class_of, counted
-from pipeline.tuning.table import Row
 
 _TOP = 5
 

@@ -27,10 +27,11 @@ from pipeline.tuning import constraints
 from pipeline.tuning.choice import best_of, chosen_of
 from pipeline.tuning.chooser import TrialChooser
 from pipeline.tuning.constraints import Gauge, OutOfBounds, amounts_of, refuse_unmeasurable
-from pipeline.tuning.decisions import Continue, confirming, promotion
+from pipeline.tuning.decisions import confirming, promotion
 from pipeline.tuning.jobs import Problem
 from pipeline.tuning.proposals import Exhausted, proposal
 from pipeline.tuning.samplers import STARTUP, best_rows, stock_study, tpe
+from pipeline.tuning.view import Continue
 from tests.training.test_fit import CPU, DATA, stripes, train
 from tests.tuning.test_decisions import RUNGS, row, view
 from tests.tuning.test_search import STRICT, outcome, run, search_in, study

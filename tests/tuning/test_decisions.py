@@ -8,21 +8,12 @@ import numpy as np
 import pytest
 
 from pipeline.core.contracts import Candidate, Optimizer
-from pipeline.tuning.decisions import (
-    Continue,
-    Repeat,
-    Start,
-    View,
-    confirm_until,
-    engine,
-    finishing,
-    promotion,
-    to_beat,
-)
+from pipeline.tuning.decisions import engine, finishing, promotion, to_beat
 from pipeline.tuning.jobs import Outcome
+from pipeline.tuning.row import Row
 from pipeline.tuning.samplers import told
 from pipeline.tuning.strategies import one_rung_then_best
-from pipeline.tuning.table import Row
+from pipeline.tuning.view import Continue, Repeat, Start, View, confirm_until
 
 RUNGS = (1 / 9, 1 / 3, 1.0)
 CANDIDATE = Candidate(architecture={"kind": "cnn"}, optimizer=Optimizer())

@@ -16,13 +16,14 @@ from pipeline.training.folds import fold
 from pipeline.training.training import Training
 from pipeline.tuning import Search, chosen_of
 from pipeline.tuning.choice import choice_note, final_score
-from pipeline.tuning.decisions import Repeat, confirming
+from pipeline.tuning.decisions import confirming
 from pipeline.tuning.jobs import Job, Outcome, Problem, run_job
 from pipeline.tuning.live import ended_words
 from pipeline.tuning.notes import trial_note
 from pipeline.tuning.paired import LOSSES, keep_losses, losses_in, losses_table, row_by_row
 from pipeline.tuning.plan import Plan, plan_words
 from pipeline.tuning.study import open_study
+from pipeline.tuning.view import Repeat
 from tests.training.test_fit import CPU
 from tests.training.test_folds import FEW
 from tests.tuning.test_decisions import RUNGS, row, view

@@ -7,7 +7,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from pipeline.core.contracts import Candidate, Optimizer
 from pipeline.tuning.importance import LEAST, importances
 from pipeline.tuning.jobs import Outcome
-from pipeline.tuning.table import Row
+from pipeline.tuning.row import Row
 
 RUNGS = (0.1, 1.0)
 RANGES = {"kind": CategoricalDistribution(("a", "b")), "deep": FloatDistribution(0.0, 1.0),

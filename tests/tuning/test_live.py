@@ -17,14 +17,15 @@ from pipeline.core.contracts import Candidate, Optimizer, SearchRecord, TrialRec
 from pipeline.space import parse
 from pipeline.tuning import Search
 from pipeline.tuning.clock import Clock, kept_phases
-from pipeline.tuning.decisions import Continue, Repeat, Start, View
 from pipeline.tuning.jobs import Outcome
 from pipeline.tuning.live import Live, ended_words, phase_of
 from pipeline.tuning.notes import name_objectives, save_note, study_note, trial_note
+from pipeline.tuning.row import Row
 from pipeline.tuning.standing import Standing, line_of, standing_of
 from pipeline.tuning.study import together
 from pipeline.tuning.summary import Spent, summary, training_seconds
-from pipeline.tuning.table import Row, Table
+from pipeline.tuning.table import Table
+from pipeline.tuning.view import Continue, Repeat, Start, View
 from tests.tuning.test_search import TINY, problem, run, search_in, study
 
 CANDIDATE = Candidate(

@@ -20,12 +20,13 @@ from pipeline.training.pack_training import PackTraining
 from pipeline.training.packing import Gain, bucket
 from pipeline.tuning import Problem, Search
 from pipeline.tuning.chooser import free
-from pipeline.tuning.decisions import View
 from pipeline.tuning.jobs import Job, Outcome, run_job
 from pipeline.tuning.packs import PackJob, Packs, work
 from pipeline.tuning.paired import LOSSES
 from pipeline.tuning.proposals import Exhausted, proposal
-from pipeline.tuning.table import Row, Table
+from pipeline.tuning.row import Row
+from pipeline.tuning.table import Table
+from pipeline.tuning.view import View
 from tests.training.test_fit import CPU
 from tests.training.test_packing import candidates, data
 from tests.tuning.test_search import outcome, study

@@ -24,10 +24,11 @@ from pipeline.tuning import Search, chosen_of, front_of, front_words, open_study
 from pipeline.tuning.choice import choice_note
 from pipeline.tuning.chooser import TrialChooser
 from pipeline.tuning.constraints import measured
-from pipeline.tuning.decisions import Continue, Repeat, confirming, finishing, promotion
+from pipeline.tuning.decisions import confirming, finishing, promotion
 from pipeline.tuning.proposals import _mixture
+from pipeline.tuning.row import Row
 from pipeline.tuning.samplers import STARTUP, best_rows, tpe
-from pipeline.tuning.table import Row
+from pipeline.tuning.view import Continue, Repeat
 from tests.training.test_fit import DATA
 from tests.tuning.test_constraints import PEOPLE
 from tests.tuning.test_decisions import RUNGS, row, view

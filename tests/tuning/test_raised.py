@@ -11,12 +11,13 @@ import pipeline.tuning.jobs as jobs
 from pipeline.space import parse
 from pipeline.training.training import Training
 from pipeline.tuning import Search
-from pipeline.tuning.decisions import Continue, engine
+from pipeline.tuning.decisions import engine
 from pipeline.tuning.jobs import Job, run_job
 from pipeline.tuning.paired import LOSSES
+from pipeline.tuning.row import Row
 from pipeline.tuning.shelf import Shelf
 from pipeline.tuning.strategies import default_only, to_the_end
-from pipeline.tuning.table import Row
+from pipeline.tuning.view import Continue
 from tests.training.test_fit import CANDIDATE, CPU, DATA
 from tests.tuning.test_decisions import RUNGS, row, view
 from tests.tuning.test_search import TINY, outcome, problem, run, search_in, study
@@ -90,9 +91,9 @@ def test_what_the_deadline_stopped_goes_on_from_there(tmp_path: Path) -> None:
 
 def test_trials_that_the_deadline_stopped_may_go_on_once_the_seconds_are_raised(tmp_path: Path) -> None:
     search = Search(problem(n_trials=3), parse(TINY), study(tmp_path), tmp_path / "files")
-    search.mode = "search"
+    dispatch = search.planned(0)
     for place in range(2):
-        job = search._next_job()
+        job = dispatch.next_job()
         assert isinstance(job, Job)
         search.table.start(place)
         done = jobs.run_job(search.problem, job)

@@ -14,12 +14,14 @@ from pipeline.core.settings import SearchSettings
 from pipeline.space import FloatRange, Scalar, parse
 from pipeline.tuning.clock import Clock
 from pipeline.tuning.constraints import Gauge
-from pipeline.tuning.decisions import Continue, Refine, Start, engine
+from pipeline.tuning.decisions import engine
 from pipeline.tuning.jobs import Outcome
 from pipeline.tuning.plan import Plan, plan_for, plan_words
 from pipeline.tuning.proposals import Exhausted, Proposal, proposal
 from pipeline.tuning.refining import alike, process, refined, settled_by
-from pipeline.tuning.table import Row, Table
+from pipeline.tuning.row import Row
+from pipeline.tuning.table import Table
+from pipeline.tuning.view import Continue, Refine, Start
 from tests.training.test_fit import CPU, DATA
 from tests.tuning.test_decisions import row, view
 from tests.tuning.test_search import problem, search_in, study

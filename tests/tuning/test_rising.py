@@ -16,6 +16,7 @@ from pipeline.training.training import Training
 from pipeline.tuning import Problem, Search
 from pipeline.tuning.clock import Clock
 from pipeline.tuning.constraints import Gauge
+from pipeline.tuning.dispatch import Dispatch
 from pipeline.tuning.plan import Plan, plan_for
 from pipeline.tuning.rising import Measured, Timing, raised_defaults, raised_words, risen
 from pipeline.tuning.speed import Speed, speed_of
@@ -253,7 +254,7 @@ def test_a_killed_search_proposes_what_it_would_have_whatever_is_measured_then(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Search, "_next_job", dies)
+        patch.setattr(Dispatch, "next_job", dies)
         with pytest.raises(KeyboardInterrupt):
             searched(tmp_path / "cut")
     assert searched_rows(tmp_path / "cut") == 0

@@ -23,6 +23,7 @@ from pipeline.tuning.choice import choice_note
 from pipeline.tuning.clock import Clock
 from pipeline.tuning.jobs import Job, OnFit, Onward, Outcome, run_job
 from pipeline.tuning.paired import LOSSES
+from pipeline.tuning.plan import kept_plan
 from pipeline.tuning.speed import Speed
 from pipeline.tuning.table import Table
 from tests.training.test_fit import CPU, DATA, stripes
@@ -54,6 +55,12 @@ def search_in(
     search = Search(chosen or problem(**settings), parse(tree), study(folder), folder / "files")
     search.run(on_fit)
     return search
+
+
+def trained_alone(search: Search) -> bool:
+    """Say whether the plan was to train the default and nothing else."""
+    plan = kept_plan(search.study)
+    return plan is not None and plan.mode == "seeds"
 
 
 def run(folder: Path, tree: Mapping[str, Any] = TINY, **settings: Any) -> SearchRecord:
@@ -124,9 +131,9 @@ def test_an_interrupted_search_ends_as_an_uninterrupted_one(tmp_path: Path, monk
 def test_a_paused_trial_whose_file_is_gone_is_trained_from_its_start(tmp_path: Path) -> None:
     whole = run(tmp_path / "whole", n_trials=6)
     first = Search(problem(n_trials=6), parse(TINY), study_at(tmp_path / "cut"), tmp_path / "cut" / "files")
-    first.mode = "search"
+    dispatch = first.planned(0)
     for _ in range(5):
-        job = first._next_job()
+        job = dispatch.next_job()
         assert job is not None
         first.table.start(job.place)
         first._note(jobs.run_job(first.problem, job))
@@ -501,7 +508,7 @@ def test_workers_without_work_train_the_default_with_fresh_seeds_from_the_start(
     monkeypatch.setattr(Table, "start", noted)
     search = search_in(tmp_path, n_trials=1, seconds=30.0, workers=2, repeats=2)
     record = search.export("db")
-    assert search.mode == "seeds"
+    assert trained_alone(search)
     assert began[:2] == [(0, 0), (1, 1)]
     assert sorted(repeat for repeat, _ in began) == [0, 1, 2]
     assert len(record.trials) == 1
@@ -518,6 +525,6 @@ def test_a_default_that_took_less_than_it_seemed_leaves_time_for_others(
     monkeypatch.setattr("pipeline.tuning.plan.speed_of", lambda *_: Speed(start=0.0, each=1.0))  # 40 passes: 40 s
     search = search_in(tmp_path, n_trials=3, seconds=30.0, repeats=1)
     record = search.export("db")
-    assert search.mode == "seeds"
+    assert trained_alone(search)
     assert [(t.state, t.origin) for t in record.trials] == [("complete", "default")] * 3
     assert [len(t.repeats) for t in record.trials] == [1, 1, 1]
