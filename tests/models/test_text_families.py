@@ -16,12 +16,14 @@ from pipeline.models import Network, build
 from pipeline.models.sequence import TextStem
 from pipeline.models.wide import Wide
 from pipeline.models.word_vectors import (
+    company,
     frequent_pairs,
     letter_grams,
     rarity,
     texts_with_word,
     training_texts,
     vectors_from,
+    vectors_of,
     word_vectors,
 )
 from pipeline.training.data import Rows
@@ -159,6 +161,21 @@ def test_words_in_the_same_company_have_similar_vectors() -> None:
     own = np.arange(10)[:, None] // 5 == np.arange(10) // 5
     assert near[own].min() > 0.9
     assert near[~own].max() < 0.1
+
+
+@pytest.mark.parametrize("width", [3, 12, 40])
+def test_vectors_are_the_leading_factors_of_the_mutual_information(width: int) -> None:
+    """Up to the one scale of all: of a matrix of 60 words, also wider than its rank and than the words."""
+    rng = np.random.default_rng(1)
+    x = rng.integers(0, 40, size=(400, 9)) % rng.integers(8, 40, size=(400, 1)) + 1
+    ppmi = company(x, 60)
+    left, sizes, _ = np.linalg.svd(ppmi.toarray())
+    rank = min(width, 60)
+    exact = (left * sizes)[:, :rank] @ left[:, :rank].T
+    found = vectors_of(ppmi, width, 5).astype(float)
+    ours = found @ found.T
+    assert found.shape == (60, width)
+    assert ours / np.linalg.norm(ours) == pytest.approx(exact / np.linalg.norm(exact), abs=1e-3)
 
 
 def test_texts_of_one_word_leave_the_vectors_at_random() -> None:
