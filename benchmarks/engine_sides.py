@@ -26,6 +26,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import pipeline.tuning  # noqa: F401  read late by the stage
 from pipeline.core.contracts import DatasetCard
+from pipeline.core.process import settle
 from pipeline.core.settings import SearchSlice
 from pipeline.core.store import FIT, SEARCH, read_record
 from pipeline.models import Network, build
@@ -109,6 +110,7 @@ def started(spec: Mapping[str, Any], data: Data) -> Network:
 
 def ours(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Run the stage as `python -m pipeline.search` does; what it trained stands in its record."""
+    settle()  # its seconds begin now
     run(slice_for("search", SearchSlice, compose(spec["settings"])))
     record = json.loads((SEARCH / "search.json").read_text(encoding="utf-8"))
     if failed := [trial["error"] for trial in record["trials"] if trial["state"] == "failed"]:
@@ -122,6 +124,8 @@ def main(side: str, spec_file: str) -> None:
     """Search once for each line read: it names the file for what was done in how many seconds."""
     spec = json.loads(Path(spec_file).read_text(encoding="utf-8"))
     prepare_terminal(side)
+    if side == "ours":
+        settle()  # as a stage does when it starts
     tell(f"{side}.ready", {"import_seconds": time.time() - spec["started"]})
     for line in sys.stdin:
         begin, busy = time.perf_counter(), cpu_seconds()

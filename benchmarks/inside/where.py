@@ -16,13 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pipeline.search
-from pipeline import tuning
+from pipeline.core.process import settle
 from pipeline.core.settings import SearchSlice
 from pipeline.stage import compose, prepare_terminal, slice_for
-from pipeline.training import data
-from pipeline.training.training import Training
-from pipeline.tuning import dispatch, jobs, loop, packs, workers
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 IN_JOBS = ("steps", "scores", "networks, made or read", "at the end", "checkpoints written")
@@ -70,6 +66,13 @@ def age() -> float:
 
 def main() -> None:
     """Run the search of the arguments."""
+    settle()  # as a stage does it, before the libraries are loaded
+    import pipeline.search
+    from pipeline import tuning
+    from pipeline.training import data
+    from pipeline.training.training import Training
+    from pipeline.tuning import dispatch, jobs, loop, packs, workers
+
     prepare_terminal("search")
     settings = slice_for("search", SearchSlice, compose(sys.argv[1:]))
 
