@@ -84,7 +84,7 @@ class SearchSettings:
     of 4.5 s: 0.2 or less before 35 steps (but for small images), 0.5 to 0.8 from 60 steps on.
     """
     trial_share: float = 0.25
-    """No trial may use more than this share of `seconds`, nor longer than the default (but see trial_limit)."""
+    """No trial may use more than this share of `seconds`, nor longer than the default, raised (but see trial_limit)."""
     repeats: int = 2
     """The best few are trained again with so many fresh seeds, as far as `seconds` allow."""
     refine: int = 40

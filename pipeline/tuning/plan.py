@@ -126,16 +126,16 @@ def _left(seconds: float, clock: Clock) -> float:
 def _with_raised(plan: Plan, problem: Problem, at: Measured, rise: Rise, left: Callable[[], float]) -> Plan:
     """Return the plan with the default raised.
 
-    In a search it rises within what the declared one would take, so that others have their time; a default that is
-    trained alone takes what it needs.
+    In a search it rises within the share of one trial, and where it did, all trials may take what it takes then; a
+    default that is trained alone takes what it needs.
     """
     alone, whole = plan.mode == "seeds", problem.settings.seconds
     assert plan.trial_seconds is not None
-    assert plan.default_seconds is not None
     assert whole is not None
-    usual = min(plan.trial_seconds, plan.default_seconds)
-    raised, at = rise(at, max(1e-3, left() - RISING_SHARE * whole) if alone else usual)
-    takes = min(at.speed.seconds(problem.budget.epochs), left()) if alone else plan.trial_seconds
+    share = problem.settings.trial_share * whole
+    raised, at = rise(at, max(1e-3, left() - RISING_SHARE * whole) if alone else share)
+    needs = at.speed.seconds(problem.budget.epochs)
+    takes = min(needs, left()) if alone else max(plan.trial_seconds, min(needs, share))
     return replace(plan, trial_seconds=takes, raised=raised)
 
 

@@ -30,7 +30,7 @@ TREE: dict[str, Any] = {
     "architecture": {"default": "cnn", "cnn": {"width": WIDTH, "stages": 1}, "rnn": {"width": {"choice": [8, 16]}}},
     "optimizer": {"lr": {"float": [1e-3, 3e-2], "log": True, "default": 1e-2}, "batch_size": 64},
 }
-COSTS = {4: 0.01, 6: 0.02, 8: 0.03, 16: 0.2}
+COSTS = {4: 1.0, 6: 2.0, 8: 3.0, 16: 20.0}
 """Seconds of a pass by width."""
 
 
@@ -220,9 +220,9 @@ def test_a_search_begins_with_the_raised_default_and_says_so(
     assert widths(record)[:2] == [8, 8]  # the second one is the rnn
     assert [trial.origin for trial in record.trials[:2]] == ["default", "default"]
     (one,) = record.raised
-    assert (one.value, one.seconds) == (8, 0.4)  # 40 passes at the declared width
-    assert [t.passes for t in one.tried] == [40.0, 20.0, 13.3, 2.0]
-    assert caplog.messages.count("cnn width 8: 13.3 passes in 0.4 s; 16 would have 2") == 1
+    assert (one.value, one.seconds) == (8, 50.0)  # search.trial_share of the seconds
+    assert [t.passes for t in one.tried] == [50.0, 25.0, 16.7, 2.5]
+    assert caplog.messages.count("cnn width 8: 16.7 passes in 50 s; 16 would have 2.5") == 1
 
 
 @pytest.mark.parametrize("settings", [{"seconds": None}, {"strategy": "random"}, {"strategy": "grid"}], ids=str)
@@ -258,7 +258,7 @@ def test_a_killed_search_proposes_what_it_would_have_whatever_is_measured_then(
         with pytest.raises(KeyboardInterrupt):
             searched(tmp_path / "cut")
     assert searched_rows(tmp_path / "cut") == 0
-    costs |= {6: 1.0, 8: 1.0}
+    costs |= {6: 10.0, 8: 10.0}
     again = searched(tmp_path / "cut")
     assert widths(again)[0] == 8
     assert again.raised[0].value == 8
@@ -279,13 +279,13 @@ def test_a_study_that_began_without_seconds_keeps_its_default(tmp_path: Path, co
     assert after.raised == ()
 
 
-def planned(tmp_path: Path, seconds: float, each: float) -> tuple[Plan, list[float]]:
-    """Return the plan, and the seconds of one training that the default was raised for."""
+def planned(tmp_path: Path, seconds: float, each: float, times: float = 5) -> tuple[Plan, list[float]]:
+    """Return the plan, and the seconds of one training that the default was raised for, to `times` its cost."""
     granted = []
 
     def rise(at: Measured, seconds: float) -> tuple[tuple[RaisedDefault, ...], Measured]:
         granted.append(seconds)
-        return (), measured(5 * at.speed.each)
+        return (), measured(times * at.speed.each)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipeline.tuning.plan.speed_of", lambda *_: Speed(start=0.0, each=each))
@@ -303,6 +303,16 @@ def test_a_default_trained_alone_rises_for_nearly_all_seconds_and_takes_what_it_
     assert found.default_seconds == 40.0
 
 
-def test_in_a_search_it_rises_within_what_the_declared_one_takes(tmp_path: Path) -> None:
-    found, granted = planned(tmp_path, 100.0, 0.25)
-    assert (found.mode, granted, found.trial_seconds) == ("search", [10.0], 12.5)  # of others, half the share
+@pytest.mark.parametrize(("each", "most"), [(0.25, 25.0), (0.1, 20.0), (0.02, 4.0)], ids=["share", "needs", "slower"])
+def test_in_a_search_it_rises_within_the_share_of_a_trial_and_takes_what_it_needs(
+    tmp_path: Path, each: float, most: float
+) -> None:
+    """Raised, a pass takes five times as long; 40 passes of the declared one are 10, 4 and 0.8 s of 100."""
+    found, granted = planned(tmp_path, 100.0, each)
+    assert (found.mode, granted) == ("search", [25.0])
+    assert found.trial_seconds == pytest.approx(most)
+
+
+def test_where_nothing_rose_trials_have_up_to_twice_the_declared_ones_time(tmp_path: Path) -> None:
+    found, granted = planned(tmp_path, 100.0, 0.1, times=1)
+    assert (granted, found.trial_seconds) == ([25.0], 8.0)
