@@ -5,8 +5,9 @@
 
 The rows are those the others had: digits and 10,000 images of Fashion-MNIST drawn with scikit-learn's splitter, the
 rest as published. `python -m pipeline.search` runs as it does by default, in a scratch copy of the project; its single
-network and its ensemble are then scored once on the test rows. Seconds are the wall seconds of the whole search
-process, import and export included; preparing the rows is not in them, as the others read prepared arrays too.
+network, its ensemble and the one with simple models in it are then scored once on the test rows. Seconds are the wall
+seconds of the whole search process, import and export included; preparing the rows is not in them, as the others read
+prepared arrays too.
 
 The others' figures were taken before, on another day and another machine with two shared cores, one seed each, each
 harness kept to one thread; they are quoted, not measured here.
@@ -117,18 +118,19 @@ def one_race(spec: Mapping[str, Any], data: Path, asked: Mapping[str, Any], seed
 def render(records: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the Markdown page of all records."""
     rows: list[list[object]] = [["rows, budget", "seed", "single network on test", "ensemble on test", "networks",
-                                 "search process, s", "prepare, s", "trials", "aim", "others (quoted)"]]  # fmt: skip
+                                 "with simple models", "search process, s", "prepare, s", "trials", "aim",
+                                 "others (quoted)"]]  # fmt: skip
     for r in records.values():
         race, seed = r["settings"]["race"], r["settings"]["seed"]
         spec = RACES.get(race, {})
         others = "; ".join(f"{name} {said}" for name, said in spec.get("others", {}).items()) or "–"
         if r["status"] != "done":
-            rows.append([race, seed, r["status"], *["–"] * 5, spec.get("aim", "–"), others])
+            rows.append([race, seed, r["status"], *["–"] * 6, spec.get("aim", "–"), others])
             continue
         low, high = r["test_interval"]
         single = f"{r['test']:.4f} [{low:.4f}, {high:.4f}]"
-        ensemble = "–" if r["ensemble"] is None else f"{r['ensemble']:.4f}"
-        rows.append([race, seed, single, ensemble, r["networks"], r["wall"], r["prepare"], r["trials"],
+        ensemble, mixed = ("–" if found is None else f"{found:.4f}" for found in (r["ensemble"], r.get("mixed")))
+        rows.append([race, seed, single, ensemble, r["networks"], mixed, r["wall"], r["prepare"], r["trials"],
                      spec.get("aim", "–"), others])  # fmt: skip
     head = ["# Beside other tools", "", "Written by `python benchmarks/peers.py DATA_FOLDER`; see",
             "[benchmarks/README.md](../README.md). The others' figures are quoted: another day and machine (two shared",

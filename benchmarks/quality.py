@@ -138,11 +138,13 @@ def score_on_test(steps: Steps, search: Sequence[str], number: int) -> dict[str,
     steps.run("evaluate", ["pipeline.evaluate", *search, "evaluate.baselines=[constant]", "evaluate.robustness=[]"])
     scores = steps.read("artifacts/evaluate/scores.json")
     headline = scores["metrics"][scores["headline"]]
-    ensemble = scores["front"][1] if len(scores["front"]) > 1 else None
+    front = {point["name"]: point for point in scores["front"]}
+    ensemble, mixed = front.get("ensemble"), front.get("mixed ensemble")
     return {
         "weights": weights,
         "ensemble": None if ensemble is None else ensemble["metrics"][scores["headline"]]["value"],
         "networks": 1 if ensemble is None else ensemble["networks"],
+        "mixed": None if mixed is None else mixed["metrics"][scores["headline"]]["value"],
         "headline": scores["headline"],
         "test": headline["value"],
         "test_interval": [headline["ci_low"], headline["ci_high"]],

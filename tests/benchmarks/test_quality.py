@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +223,42 @@ def test_runs_are_scored_kept_and_known_again(tmp_path: Path, capsys: pytest.Cap
     assert capsys.readouterr().out.splitlines() == [
         f"digits / standard / seed {s} / 12 s: there already" for s in (0, 1)
     ]
+
+
+def point(name: str, value: float, networks: int) -> dict[str, Any]:
+    return {"name": name, "networks": networks, "metrics": {"accuracy": {"value": value}}}
+
+
+@pytest.mark.parametrize(
+    ("beside", "expected"),
+    [
+        ([], (None, 1, None)),
+        ([point("mixed ensemble", 0.8, 1), point("averaged seeds", 0.9, 3)], (None, 1, 0.8)),
+        ([point("ensemble", 0.7, 2), point("mixed ensemble", 0.8, 2)], (0.7, 2, 0.8)),
+    ],
+)
+def test_ensembles_are_known_by_their_names(
+    tmp_path: Path, beside: list[dict[str, Any]], expected: tuple[float | None, int, float | None]
+) -> None:
+    members = tmp_path / "artifacts" / "search" / "members"
+    members.mkdir(parents=True)
+    (members / "trial-4.safetensors").touch()
+    number = {"value": 0.6, "ci_low": 0.5, "ci_high": 0.7}
+    scores = {
+        "headline": "accuracy",
+        "metrics": {"accuracy": number},
+        "front": [point("single network", 0.6, 1), *beside],
+    }
+
+    class Told(Steps):
+        def run(self, step: str, command: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+            return {}, []
+
+        def read(self, name: str) -> Any:
+            return scores
+
+    found = quality.score_on_test(Told(tmp_path, tmp_path), ["seed=0"], 4)
+    assert (found["test"], found["ensemble"], found["networks"], found["mixed"]) == (0.6, *expected)
 
 
 @pytest.mark.slow
