@@ -26,6 +26,8 @@ _EXPENSIVE = 5.0
 """Seconds of a trial from which its numbers are worth a Gaussian process."""
 _LEAST_REFINED = 8
 """So many candidates have to fit into that phase: fewer teach a process nothing."""
+_GOOD_PART = 0.25
+"""Of the share of one trial: a default that takes less is not made to take more."""
 _PROBE_SHARE = 0.02
 _PROBE_SECONDS = 2.0
 
@@ -126,16 +128,20 @@ def _left(seconds: float, clock: Clock) -> float:
 def _with_raised(plan: Plan, problem: Problem, at: Measured, rise: Rise, left: Callable[[], float]) -> Plan:
     """Return the plan with the default raised.
 
-    In a search it rises within the share of one trial, and where it did, all trials may take what it takes then; a
-    default that is trained alone takes what it needs.
+    In a search it rises within the share of one trial where the declared one takes a good part of that anyway, and all
+    trials may take what it takes then. Where it takes little, because rows are few, it rises within what it takes: the
+    seconds are for more candidates then, and for comparing the best ones again. A default that is trained alone takes
+    what it needs.
     """
     alone, whole = plan.mode == "seeds", problem.settings.seconds
     assert plan.trial_seconds is not None
+    assert plan.default_seconds is not None
     assert whole is not None
-    share = problem.settings.trial_share * whole
-    raised, at = rise(at, max(1e-3, left() - RISING_SHARE * whole) if alone else share)
+    share, usual = problem.settings.trial_share * whole, min(plan.trial_seconds, plan.default_seconds)
+    within = share if usual >= _GOOD_PART * share else usual
+    raised, at = rise(at, max(1e-3, left() - RISING_SHARE * whole) if alone else within)
     needs = at.speed.seconds(problem.budget.epochs)
-    takes = min(needs, left()) if alone else max(plan.trial_seconds, min(needs, share))
+    takes = min(needs, left()) if alone else max(plan.trial_seconds, min(needs, within))
     return replace(plan, trial_seconds=takes, raised=raised)
 
 
